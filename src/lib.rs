@@ -1,0 +1,13 @@
+//! Dovetail: workflows and two-way sync between web APIs, written in YAML.
+//!
+//! The rooms follow the data's way; each imports only rooms listed before it (ARCHITECTURE.md).
+
+// Ground: text and values.
+
+// Nouns: what documents say.
+
+// Mind: what follows from them.
+
+// Hands: what is done about it.
+
+// Doors: how people and programs get in.
