@@ -1,0 +1,168 @@
+//! What is wrong with a document, told to its author: what, where, what now.
+
+use serde::Serialize;
+
+use super::{File, Span};
+
+/// How bad it is: errors refuse the document, warnings do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Warning,
+    Error,
+}
+
+/// A place in a file with a few words beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Label {
+    /// The file's path as the author knows it, relative to the project.
+    pub path: String,
+    pub span: Span,
+    /// 1-based, in characters.
+    pub line: u32,
+    pub column: u32,
+    /// Shown beside the caret; may be empty.
+    pub text: String,
+    /// What stands there is a secret, and shown as stars.
+    #[serde(skip)]
+    pub hidden: bool,
+}
+
+/// One finding. `code` is a stable kebab-case word with a page in `docs/errors/`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    pub severity: Severity,
+    pub code: &'static str,
+    /// Lower case, present tense, names in backticks: what is wrong.
+    pub message: String,
+    /// None only for findings about the project as a whole.
+    pub primary: Option<Label>,
+    pub related: Vec<Label>,
+    /// What to do now.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    pub fn error(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            primary: None,
+            related: Vec::new(),
+            help: None,
+        }
+    }
+
+    pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, message) }
+    }
+
+    /// Points at the value under a JSON pointer (`""` is the whole document).
+    pub fn at(self, file: &File, pointer: &str, label: impl Into<String>) -> Self {
+        self.at_span(file, file.span(pointer), label)
+    }
+
+    /// Points at the key under a JSON pointer.
+    pub fn at_key(self, file: &File, pointer: &str, label: impl Into<String>) -> Self {
+        self.at_span(file, file.key_span(pointer), label)
+    }
+
+    pub fn at_span(mut self, file: &File, span: Span, label: impl Into<String>) -> Self {
+        self.primary = Some(file.label(span, label));
+        self
+    }
+
+    /// Adds a second place, e.g. where the other use of a name is.
+    pub fn also(mut self, file: &File, pointer: &str, label: impl Into<String>) -> Self {
+        self.related.push(file.label(file.span(pointer), label));
+        self
+    }
+
+    /// The same at the key.
+    pub fn also_key(mut self, file: &File, pointer: &str, label: impl Into<String>) -> Self {
+        self.related.push(file.label(file.key_span(pointer), label));
+        self
+    }
+
+    /// What stands at the place is shown as stars: it is a secret.
+    pub fn hidden(mut self) -> Self {
+        if let Some(place) = &mut self.primary {
+            place.hidden = true;
+        }
+        self
+    }
+
+    /// Points at a part of the scalar under a JSON pointer; at all of it if the part is not written there as it is.
+    pub fn at_part(self, file: &File, pointer: &str, part: &str) -> Self {
+        let whole = file.span(pointer);
+        let span = match file.written(whole).find(part) {
+            Some(at) => Span { start: whole.start + at, end: whole.start + at + part.len() },
+            None => whole,
+        };
+        self.at_span(file, span, "")
+    }
+
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds ``did you mean `x`?`` when a candidate is near; else, unless there is help already, the candidates.
+    pub fn nearest<'a>(self, word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Self {
+        let candidates: Vec<&str> = candidates.into_iter().collect();
+        match super::nearest(word, candidates.iter().copied()) {
+            Some(near) => self.help(format!("did you mean `{near}`?")),
+            None if self.help.is_none() => self.one_of(&candidates),
+            None => self,
+        }
+    }
+
+    /// Adds the names of which one is to be written, if there are any.
+    pub fn one_of(self, candidates: &[&str]) -> Self {
+        const SHOWN: usize = 20;
+        let mut shown: Vec<&str> = Vec::new();
+        for candidate in candidates {
+            if !shown.contains(candidate) {
+                shown.push(candidate);
+            }
+        }
+        let more = shown.len().saturating_sub(SHOWN);
+        shown.truncate(SHOWN);
+        let list = shown.join("`, `");
+        match (shown.len(), more) {
+            (0, _) => self,
+            (1, _) => self.help(format!("write `{list}`")),
+            (_, 0) => self.help(format!("write one of `{list}`")),
+            (_, more) => self.help(format!("write one of `{list}`, or one of {more} more")),
+        }
+    }
+}
+
+/// All that was found, in the order of finding.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Report {
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    pub fn extend(&mut self, other: Report) {
+        self.diagnostics.extend(other.diagnostics);
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|found| found.severity == Severity::Error)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.diagnostics.is_empty()
+    }
+
+    pub fn count(&self, severity: Severity) -> usize {
+        self.diagnostics.iter().filter(|found| found.severity == severity).count()
+    }
+}

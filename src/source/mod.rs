@@ -1,0 +1,20 @@
+//! A file's text, places in it, and what to tell its author.
+//!
+//! One parse of a YAML text gives a [`File`]: the plain JSON value and, beside it, a map from JSON pointer to the
+//! places of its key and value. Nothing here knows what the text means.
+
+mod diagnostic;
+mod file;
+mod nearest;
+mod read;
+mod refusal;
+mod render;
+mod scalar;
+mod shape;
+mod syntax;
+
+pub use diagnostic::{Diagnostic, Label, Report, Severity};
+pub use file::{File, Place, Span};
+pub use nearest::nearest;
+pub use render::{render_json, render_text};
+pub use shape::check_shape;
