@@ -3,6 +3,7 @@
 //! The rooms follow the data's way; each imports only rooms listed before it (ARCHITECTURE.md).
 
 // Ground: text and values.
+pub mod expr;
 pub mod source;
 
 // Nouns: what documents say.

@@ -1,0 +1,133 @@
+//! Handlebars templates: always text, strict, without HTML escaping.
+//!
+//! Three steps, each in its file: [`scan`] refuses what could cost the parser too much, [`prepare`] turns the parsed
+//! template into one that can only do what it may, and [`render`] runs that within a budget.
+
+mod prepare;
+mod render;
+mod scan;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use handlebars::template::Template as Parsed;
+use handlebars::{TemplateError, TemplateErrorReason};
+use serde_json::{Map, Value};
+
+use super::helper::Helper;
+use super::{Fault, Problem, Read, Scope};
+
+/// The longest template in bytes.
+const SOURCE_MAX: usize = 64 * 1024;
+
+const EXAMPLE: &str = "a template looks like `{{contact.firstName}}` or `{{default contact.firstName \"-\"}}`";
+
+/// A compiled template, as in `"{{contact.firstName}} {{contact.lastName}}"`.
+#[derive(Clone)]
+pub struct Template {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    source: String,
+    parsed: Parsed,
+    reads: Vec<Read>,
+    needs: Needs,
+    helpers: Vec<&'static Helper>,
+}
+
+impl std::fmt::Debug for Template {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_tuple("Template").field(&self.inner.source).finish()
+    }
+}
+
+impl Template {
+    /// # Errors
+    /// Syntax, an unknown helper, a text above 64 KiB or nested deeper than 32.
+    pub fn compile(text: &str) -> Result<Template, Problem> {
+        if text.len() > SOURCE_MAX {
+            let message = format!("a template of {} bytes is too long, {SOURCE_MAX} are allowed", text.len());
+            return Err(Problem::new("bad-template", message));
+        }
+        scan::scan(text)?;
+        let mut parsed = Parsed::compile(text).map_err(|error| told(&error))?;
+        let prepared = prepare::prepare(&mut parsed)?;
+        let mut needs = Needs::default();
+        for read in &prepared.reads {
+            needs.add(&read.names);
+        }
+        let inner = Inner { source: text.to_owned(), parsed, reads: prepared.reads, needs, helpers: prepared.helpers };
+        Ok(Template { inner: Arc::new(inner) })
+    }
+
+    /// # Errors
+    /// A missing field without `{{default x "-"}}`, a helper's refusal, an output above 1 MiB.
+    pub fn render(&self, scope: &Scope<'_>) -> Result<String, Fault> {
+        let inner = &*self.inner;
+        render::render(&inner.parsed, &inner.helpers, inner.needs.of_scope(scope), scope.locale())
+    }
+
+    /// The paths it reads, as far as they can be known from its text.
+    pub fn reads(&self) -> Vec<Read> {
+        self.inner.reads.clone()
+    }
+
+    /// The text depends on the project's zone or country too.
+    pub(crate) fn reads_locale(&self) -> bool {
+        self.inner.helpers.iter().any(|helper| helper.reads_locale)
+    }
+}
+
+/// What a template reads, as a tree: only this is copied for a rendering, so that a template that reads one field of a
+/// large record costs one field.
+#[derive(Default)]
+struct Needs {
+    below: BTreeMap<String, Needs>,
+    /// The value itself is read, not only a part of it.
+    whole: bool,
+}
+
+impl Needs {
+    fn add(&mut self, names: &[String]) {
+        match names.split_first() {
+            Some((first, rest)) => self.below.entry(first.clone()).or_default().add(rest),
+            None => self.whole = true,
+        }
+    }
+
+    fn of_scope(&self, scope: &Scope<'_>) -> Value {
+        let roots = self.below.iter().filter_map(|(name, needs)| Some((name.clone(), needs.of(scope.root(name)?))));
+        Value::Object(roots.collect::<Map<_, _>>())
+    }
+
+    fn of(&self, value: &Value) -> Value {
+        match value {
+            Value::Object(fields) if !self.whole => {
+                let read =
+                    self.below.iter().filter_map(|(name, needs)| Some((name.clone(), needs.of(fields.get(name)?))));
+                Value::Object(read.collect::<Map<_, _>>())
+            }
+            other => other.clone(),
+        }
+    }
+}
+
+/// The parser's complaint in plain words.
+fn told(error: &TemplateError) -> Problem {
+    let place = match error.pos() {
+        Some((1, column)) => format!(" from character {column} on"),
+        Some((line, column)) => format!(" from line {line}, character {column} on"),
+        None => String::new(),
+    };
+    match error.reason() {
+        TemplateErrorReason::MismatchingClosedHelper(open, closed) => {
+            Problem::new("bad-template", format!("`{{{{#{open}}}}}` is closed by `{{{{/{closed}}}}}`"))
+                .help(format!("close it by `{{{{/{open}}}}}`"))
+        }
+        _ => Problem::new("bad-template", format!("the template cannot be read{place}")).help(EXAMPLE),
+    }
+}
+
+#[cfg(test)]
+mod tests;
