@@ -7,6 +7,7 @@ pub mod expr;
 pub mod source;
 
 // Nouns: what documents say.
+pub mod connector;
 
 // Mind: what follows from them.
 

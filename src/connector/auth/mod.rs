@@ -1,0 +1,124 @@
+//! How a connection proves who it is; one kind, one file.
+//!
+//! Expressions read `secrets` and `connection` only; they are evaluated by the hands that send, after the request is made.
+
+mod api_key;
+mod basic;
+mod bearer;
+mod oauth2;
+
+pub use oauth2::Refresh;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::read::{Reader, Side, under};
+use crate::expr::{Expr, Path};
+
+/// How a connection proves who it is. Expressions read `secrets` and `connection` only.
+#[derive(Debug)]
+pub enum Auth {
+    Bearer {
+        token: Expr,
+    },
+    Basic {
+        user: Expr,
+        password: Expr,
+    },
+    /// Sent in a header or a query parameter.
+    ApiKey {
+        header: Option<String>,
+        query: Option<String>,
+        value: Expr,
+    },
+    /// Kept as data: `connect` and the refresher act on it.
+    OAuth2 {
+        authorize_url: Option<String>,
+        token_url: String,
+        /// Further fields of every request to `token_url`.
+        form: Vec<(String, String)>,
+        scopes: Vec<String>,
+        refresh: Refresh,
+        /// Setting → path in the token's answer.
+        save: Vec<(String, Path)>,
+    },
+    None,
+}
+
+/// One way to prove who one is. Exactly one of the kinds is given.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "a way of auth")]
+pub(super) struct AuthWritten {
+    /// `Authorization: Bearer …`: the token, e.g. `$.secrets.token`.
+    pub bearer: Option<Value>,
+    /// HTTP Basic.
+    pub basic: Option<basic::BasicWritten>,
+    /// A key in a header or a query parameter.
+    pub api_key: Option<api_key::ApiKeyWritten>,
+    /// OAuth 2.0.
+    pub oauth2: Option<oauth2::OAuth2Written>,
+    /// Requests signed with a shared secret.
+    #[expect(dead_code, reason = "kinds are told apart by the keys of the raw map; this is its shape and reference")]
+    pub hmac: Option<Value>,
+    /// No proof: `none: {}`.
+    #[expect(dead_code, reason = "as above")]
+    pub none: Option<Value>,
+}
+
+const NOT_YET: &str = "choose one of `bearer`, `basic`, `api_key` and `oauth2`, if the API takes it";
+const KINDS: [&str; 6] = ["bearer", "basic", "api_key", "oauth2", "hmac", "none"];
+
+/// The settings that an OAuth answer fills in, so that they need not be declared twice.
+pub(super) fn saved_settings(written: &AuthWritten) -> Vec<String> {
+    written.oauth2.iter().flat_map(|oauth2| oauth2.save.iter().map(|(name, _)| name.to_owned())).collect()
+}
+
+pub(super) fn read(reader: &mut Reader<'_>, pointer: &str, written: &AuthWritten) -> Option<Auth> {
+    let given: Vec<&str> = reader
+        .raw(pointer)
+        .and_then(Value::as_object)
+        .map(|map| KINDS.iter().copied().filter(|kind| map.contains_key(*kind)).collect())
+        .unwrap_or_default();
+    let [kind] = given.as_slice() else {
+        let message = match given.is_empty() {
+            true => "the entry says no kind of auth".to_owned(),
+            false => format!("the entry says several kinds of auth: `{}`", given.join("`, `")),
+        };
+        reader.key_error("one-kind", pointer, message, format!("give exactly one of `{}`", KINDS.join("`, `")));
+        return None;
+    };
+    let at = under(pointer, kind);
+    if *kind != "none" && reader.raw(&at).is_none_or(Value::is_null) {
+        reader.error(
+            "missing-value",
+            &at,
+            format!("`{kind}` is empty"),
+            "write a value after it, e.g. `$.secrets.token`",
+        );
+        return None;
+    }
+    match *kind {
+        "bearer" => bearer::read(reader, &at, written.bearer.as_ref()),
+        "basic" => written.basic.as_ref().and_then(|basic| basic::read(reader, &at, basic)),
+        "api_key" => written.api_key.as_ref().and_then(|key| api_key::read(reader, &at, key)),
+        "oauth2" => written.oauth2.as_ref().and_then(|oauth2| oauth2::read(reader, &at, oauth2)),
+        "none" => Some(Auth::None),
+        _ => {
+            reader.error("not-yet", &at, format!("auth kind `{kind}` is not built yet"), NOT_YET);
+            None
+        }
+    }
+}
+
+/// A value that is a secret: usually `$.secrets.name`. A literal in its place is said aloud, and never shown.
+fn secret(reader: &mut Reader<'_>, pointer: &str, value: &Value) -> Option<Expr> {
+    let expr = reader.expr(pointer, value, Side::Secret)?;
+    if let Some(constant) = expr.constant()
+        && !crate::expr::is_blank(Some(&constant))
+    {
+        reader.open_secret(pointer);
+    }
+    Some(expr)
+}

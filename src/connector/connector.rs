@@ -1,0 +1,102 @@
+//! The document `connector:`, and what it means once read and checked.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::outcome::ErrorRule;
+use super::{Auth, Failure, KeyedList, Object, Operation, Outcome, Page, Response, Webhooks, address, outcome, read};
+use crate::expr::{Expr, Template};
+use crate::source::{File, Report};
+
+/// One remote API. Made from one or several files with the same `connector:` (and an override file merged over it).
+#[derive(Debug)]
+pub struct Connector {
+    pub name: String,
+    pub version: String,
+    pub description: Option<String>,
+    /// May hold `{setting}` of the connection; an origin (and perhaps a path prefix) once filled in.
+    pub base_url: String,
+    /// Those whose value is known before any connection.
+    pub headers: Vec<(String, String)>,
+    /// JSON Schema (`type: object`) of the settings that a connection must give; built from `connection:`.
+    pub settings: Value,
+    /// By name, as written: `oauth`, `token`. A connection picks one (the only one if there is one).
+    pub auth: Vec<(String, Auth)>,
+    pub limits: Vec<Limit>,
+    pub objects: Vec<Object>,
+    pub webhooks: Option<Webhooks>,
+    pub(super) header_values: Vec<(String, Expr)>,
+    pub(super) operations: Vec<Operation>,
+    pub(super) errors: Vec<ErrorRule>,
+}
+
+/// One window of a connection's budget.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    pub requests: u64,
+    pub per: Duration,
+    pub remaining_header: Option<String>,
+    /// (header, unit): the time until the window ends, in the unit's duration (`ms`, `s`).
+    pub reset_header: Option<(String, Duration)>,
+    /// Share of the window, 0 to 1, that only live events may use; polls and backfills stop above it.
+    pub keep_for_live_events: f64,
+    /// Operations that this window counts; empty: all.
+    pub only_for: Vec<String>,
+    /// One window per value of this template over `{ "input": … }`, e.g. a channel.
+    pub each: Option<Template>,
+}
+
+impl Connector {
+    /// Reads all files of one connector: shape, then meaning; all findings at once.
+    ///
+    /// Returns the connector if there is no error. `files` holds at least one file; those named
+    /// `NAME.override.yaml` are merged over the rest. Files without `connector:` are schemas that `schema: ./name.json`
+    /// may name.
+    pub fn read(files: &[&File], report: &mut Report) -> Option<Connector> {
+        read::read(files, report)
+    }
+
+    pub fn object(&self, name: &str) -> Option<&Object> {
+        self.objects.iter().find(|object| object.name == name)
+    }
+
+    /// By full name: `contact.create`, or a top-level operation's own name.
+    pub fn operation(&self, name: &str) -> Option<&Operation> {
+        self.operations.iter().find(|operation| operation.name == name)
+    }
+
+    /// Every operation with its full name, objects' first, in the order of the files.
+    pub fn operations(&self) -> Vec<&Operation> {
+        self.operations.iter().collect()
+    }
+
+    /// The vendor's key → the name in recipes, from the records of a keyed list's `names_from` operation.
+    pub fn names_from_records(&self, list: &KeyedList, records: &[Value]) -> BTreeMap<String, String> {
+        list.names_of(records)
+    }
+
+    /// The base URL for a connection: settings filled in, or the connection's own `base_url`; without a slash at its end.
+    ///
+    /// # Errors
+    /// `invalid`: a setting is missing or no part of an address.
+    pub fn base_url_of(&self, connection: &Value) -> Result<String, Failure> {
+        address::base_url(&self.base_url, connection)
+    }
+
+    /// What an answer means: error rules first (200 too), then the built-in table, then `returns`/`items`/`pages`.
+    ///
+    /// `page` is the page that was asked for. Error names are those of language.md section 5.
+    pub fn outcome(
+        &self,
+        operation: &Operation,
+        input: &Value,
+        connection: &Value,
+        page: &Page,
+        response: &Response,
+    ) -> Outcome {
+        let asked = || operation.request(self, connection, input, page).map(|request| request.url);
+        outcome::outcome(&self.errors, operation, page, response, asked)
+    }
+}

@@ -1,0 +1,36 @@
+//! An HTTP API as data: from operation to request, from response to outcome.
+//!
+//! ```text
+//!  connectors/*.yaml ─ read ─▶ Connector ─ operation(name).request(input, page) ─▶ Request ─▶ (http) ─▶ Response
+//!                                  └────── outcome(operation, response) ◀──────────────────────────────────┘
+//! ```
+//! Nothing here sends anything, knows a clock, or knows a vendor.
+
+mod address;
+mod auth;
+#[expect(clippy::module_inception, reason = "the document has the room's name")]
+mod connector;
+mod field;
+mod keyed_list;
+mod object;
+mod operation;
+mod outcome;
+mod page;
+mod read;
+mod request;
+mod secrets;
+mod webhook;
+mod written;
+
+#[cfg(test)]
+mod tests;
+
+pub use auth::{Auth, Refresh};
+pub use connector::{Connector, Limit};
+pub use keyed_list::KeyedList;
+pub use object::{Change, Feed, Names, Object, Reference, join};
+pub use operation::{IfUnsure, Operation, Page, Paging, Unsure};
+pub use outcome::{Failure, Outcome};
+pub use read::{read_verify, schema};
+pub use request::{Body, Request, Response};
+pub use webhook::{Scheme, VerifyRule, WebhookEvent, Webhooks};

@@ -1,0 +1,21 @@
+//! `offset: SIZE`: the next request says how many records to leave out, as `$.page.offset`.
+//!
+//! The offset grows by what the answer held, not by what was asked for: a server may hand out less than it is asked for.
+
+use serde_json::{Map, Value};
+
+use crate::connector::Page;
+
+pub(super) fn root(root: &mut Map<String, Value>, page: &Page, size: u64) {
+    root.insert("offset".into(), Value::from(offset(page)));
+    root.insert("size".into(), Value::from(size));
+}
+
+pub(super) fn next(page: &Page, count: usize) -> Option<Page> {
+    let next = offset(page).saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+    Some(Page { next: Some(Value::from(next)) })
+}
+
+fn offset(page: &Page) -> u64 {
+    page.next.as_ref().and_then(Value::as_u64).unwrap_or(0)
+}

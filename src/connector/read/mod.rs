@@ -1,0 +1,15 @@
+//! From the document as written to the connector as meant: every finding at its place, all at once.
+
+mod document;
+mod limits;
+mod merge;
+mod object;
+mod operation;
+mod reader;
+mod schema;
+mod webhook;
+
+pub(super) use document::read;
+pub use document::schema;
+pub(super) use reader::{Reader, Side, under};
+pub use webhook::read_verify;

@@ -1,0 +1,159 @@
+//! JSON Schemas in a connector's file: of the settings, of records, of inputs.
+
+use serde_json::{Map, Value, json};
+
+use super::reader::Reader;
+use crate::connector::written::{Named, SettingWritten};
+
+/// `connection:` as a schema of a map.
+pub(super) fn settings(written: &Named<SettingWritten>) -> Value {
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    for (name, setting) in written.iter() {
+        if !setting.optional && setting.default.is_none() {
+            required.push(Value::from(name));
+        }
+        properties.insert(name.to_owned(), setting_schema(setting));
+    }
+    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+}
+
+fn setting_schema(setting: &SettingWritten) -> Value {
+    let mut schema = Map::new();
+    schema.insert("type".into(), Value::from(setting.r#type.as_deref().unwrap_or("string")));
+    let parts = [
+        ("title", setting.title.clone().map(Value::from)),
+        ("description", setting.description.clone().map(Value::from)),
+        ("default", setting.default.clone()),
+        ("format", setting.format.clone().map(Value::from)),
+        ("pattern", setting.pattern.clone().map(Value::from)),
+        ("enum", setting.r#enum.clone().map(Value::from)),
+        ("examples", setting.examples.clone().map(Value::from)),
+        ("properties", setting.properties.clone()),
+        ("additionalProperties", setting.additional_properties.clone()),
+        ("items", setting.items.clone()),
+    ];
+    schema.extend(parts.into_iter().filter_map(|(key, part)| Some((key.to_owned(), part?))));
+    Value::Object(schema)
+}
+
+/// A schema as written: a map, or the path of a file beside the one that names it.
+///
+/// A map that lists its fields has those and no others unless `additionalProperties` says so: an author's slip is to be
+/// found, and vendors add fields to their answers without harm.
+pub(super) fn schema(reader: &mut Reader<'_>, pointer: &str, written: Option<&Value>) -> Value {
+    let mut schema = as_written(reader, pointer, written);
+    close(&mut schema);
+    schema
+}
+
+fn close(schema: &mut Value) {
+    let Value::Object(map) = schema else { return };
+    if map.contains_key("properties") && !map.contains_key("additionalProperties") {
+        map.insert("additionalProperties".into(), Value::Bool(false));
+    }
+    for (key, part) in map.iter_mut() {
+        match (key.as_str(), part) {
+            ("properties" | "$defs" | "patternProperties", Value::Object(parts)) => parts.values_mut().for_each(close),
+            ("anyOf" | "oneOf" | "allOf", Value::Array(parts)) => parts.iter_mut().for_each(close),
+            ("items" | "additionalProperties", part) => close(part),
+            _ => {}
+        }
+    }
+}
+
+fn as_written(reader: &mut Reader<'_>, pointer: &str, written: Option<&Value>) -> Value {
+    match written {
+        None | Some(Value::Null) => Value::Null,
+        Some(Value::Object(schema)) => Value::Object(schema.clone()),
+        Some(Value::String(name)) => {
+            let path = beside(&reader.file(pointer).path, name);
+            let found = path.as_ref().and_then(|path| {
+                reader.merged.attached.iter().find(|file| &*file.path == path.as_str()).map(|file| file.value.clone())
+            });
+            found.unwrap_or_else(|| {
+                let message = match path {
+                    Some(path) => format!("there is no schema `{path}`"),
+                    None => format!("`{name}` leads out of the project"),
+                };
+                reader.error(
+                    "unknown-schema",
+                    pointer,
+                    message,
+                    "name a file beside this one, or write the schema here",
+                );
+                Value::Null
+            })
+        }
+        Some(_) => {
+            let help = "e.g. `{ type: object, properties: { id: { type: string } } }`";
+            reader.error("wrong-type", pointer, "a schema is a map or the name of a file", help);
+            Value::Null
+        }
+    }
+}
+
+/// A relative path from a file's folder; None if it leads out.
+fn beside(file: &str, name: &str) -> Option<String> {
+    if name.starts_with('/') || name.contains('\\') {
+        return None;
+    }
+    let mut parts: Vec<&str> = file.split('/').collect();
+    parts.pop();
+    for part in name.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+/// Names of a schema's fields that it marks as read only.
+pub(super) fn read_only(schema: &Value) -> Vec<String> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let marked = |schema: &Value| schema.get("readOnly").and_then(Value::as_bool).unwrap_or(false);
+    properties.into_iter().flatten().filter(|(_, schema)| marked(schema)).map(|(name, _)| name.clone()).collect()
+}
+
+/// The input of an operation that gives no schema of its own: the object's fields for a write, and what fills the path.
+pub(super) fn input(object: Option<&Value>, leave_out: &[String], holes: &[&str]) -> Value {
+    let mut schema = match object {
+        Some(Value::Object(schema)) => schema.clone(),
+        Some(_) => return Value::Null,
+        None if holes.is_empty() => return Value::Null,
+        None => Map::from_iter([
+            ("type".to_owned(), Value::from("object")),
+            ("additionalProperties".to_owned(), true.into()),
+        ]),
+    };
+    schema.shift_remove("required");
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.retain(|name, _| !leave_out.iter().any(|field| field == name));
+    }
+    let mut schema = Value::Object(schema);
+    add_holes(&mut schema, holes);
+    schema
+}
+
+/// What fills the path is part of the input, and required.
+pub(super) fn add_holes(schema: &mut Value, holes: &[&str]) {
+    let Value::Object(schema) = schema else { return };
+    let properties = schema.entry("properties").or_insert_with(|| json!({}));
+    for hole in holes {
+        if let Value::Object(properties) = properties {
+            properties.entry(*hole).or_insert_with(|| json!({ "type": "string" }));
+        }
+    }
+    let required = schema.entry("required").or_insert_with(|| json!([]));
+    for hole in holes {
+        if let Value::Array(required) = required
+            && !required.iter().any(|known| known == hole)
+        {
+            required.push(Value::from(*hole));
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Which secrets a connector asks a connection for.
+
+use super::{Auth, Connector, Scheme, VerifyRule};
+use crate::expr::Expr;
+
+impl Connector {
+    /// The secrets that a way of auth reads, by the connector's own names, each once.
+    pub fn secrets_of(&self, auth: &str) -> Vec<String> {
+        let found = self.auth.iter().find(|(name, _)| name == auth);
+        let exprs: Vec<&Expr> = match found {
+            Some((_, Auth::Bearer { token })) => vec![token],
+            Some((_, Auth::Basic { user, password })) => vec![user, password],
+            Some((_, Auth::ApiKey { value, .. })) => vec![value],
+            Some((_, Auth::OAuth2 { .. } | Auth::None)) | None => Vec::new(),
+        };
+        names(exprs)
+    }
+
+    /// The secrets that prove its webhooks; a connection without webhooks needs none of them.
+    pub fn webhook_secrets(&self) -> Vec<String> {
+        let rules = self.webhooks.iter().flat_map(|webhooks| &webhooks.verify);
+        names(rules.map(VerifyRule::expr))
+    }
+}
+
+impl VerifyRule {
+    /// The secrets that it reads.
+    pub fn secrets(&self) -> Vec<String> {
+        names([self.expr()])
+    }
+
+    fn expr(&self) -> &Expr {
+        match &self.scheme {
+            Scheme::Ed25519 { key } => key,
+            Scheme::HmacSha256 { secret, .. } => secret,
+            Scheme::Token { value } => value,
+        }
+    }
+}
+
+fn names<'e>(exprs: impl IntoIterator<Item = &'e Expr>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for read in exprs.into_iter().flat_map(Expr::reads) {
+        if let [root, name] = read.names.as_slice()
+            && root == "secrets"
+            && !names.contains(name)
+        {
+            names.push(name.clone());
+        }
+    }
+    names
+}

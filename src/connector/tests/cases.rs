@@ -1,0 +1,208 @@
+//! Reads `tests/cases/connector/*.yaml`: documents, and what they make of inputs, answers and records.
+
+use std::path::Path as FilePath;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{findings, read};
+use crate::connector::{Body, Connector, Names, Outcome, Page, Request, Response};
+use crate::expr::Locale;
+
+/// One case file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    /// What the case is about, and why it matters.
+    why: String,
+    /// Path → text.
+    documents: Map<String, Value>,
+    /// Every finding, in order; none unless said.
+    #[serde(default)]
+    findings: Vec<String>,
+    #[serde(default)]
+    requests: Vec<RequestCase>,
+    #[serde(default)]
+    answers: Vec<AnswerCase>,
+    #[serde(default)]
+    records: Vec<RecordCase>,
+    #[serde(default)]
+    writes: Vec<WriteCase>,
+}
+
+/// Operation and input → request.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestCase {
+    operation: String,
+    #[serde(default)]
+    connection: Value,
+    #[serde(default)]
+    input: Value,
+    page: Option<Value>,
+    /// `GET https://…`
+    request: Option<String>,
+    json: Option<Value>,
+    form: Option<Value>,
+    headers: Option<Map<String, Value>>,
+    fails: Option<String>,
+}
+
+/// Answer → outcome.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnswerCase {
+    operation: String,
+    #[serde(default)]
+    connection: Value,
+    #[serde(default)]
+    input: Value,
+    page: Option<Value>,
+    answer: Answer,
+    value: Option<Value>,
+    next: Option<Value>,
+    fails: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answer {
+    status: u16,
+    #[serde(default)]
+    headers: Map<String, Value>,
+    #[serde(default)]
+    body: Value,
+}
+
+/// A vendor's record → the record that recipes see.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecordCase {
+    operation: String,
+    #[serde(default)]
+    names: Names,
+    record: Value,
+    becomes: Value,
+}
+
+/// What a recipe writes → what is sent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WriteCase {
+    operation: String,
+    #[serde(default)]
+    names: Names,
+    input: Value,
+    becomes: Option<Value>,
+    fails: Option<String>,
+}
+
+#[test]
+fn every_case_file_holds() {
+    let folder = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/connector");
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    paths.sort();
+    assert!(paths.len() >= 8, "the case files are gone");
+    let mut wrong = Vec::new();
+    for path in paths {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        match serde_yaml::from_str::<Case>(&text) {
+            Ok(case) => wrong.extend(run(&case).into_iter().map(|what| format!("{name}: {what}\n  ({})", case.why))),
+            Err(error) => wrong.push(format!("{name}: {error}")),
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+fn run(case: &Case) -> Vec<String> {
+    let documents: Vec<(&str, &str)> =
+        case.documents.iter().map(|(path, text)| (path.as_str(), text.as_str().unwrap())).collect();
+    let (connector, report) = read(&documents);
+    let found = findings(&report);
+    if found != case.findings {
+        return vec![format!("findings are\n    {}", found.join("\n    "))];
+    }
+    let Some(connector) = connector else { return Vec::new() };
+    let mut wrong = Vec::new();
+    for (index, one) in case.requests.iter().enumerate() {
+        wrong.extend(request(&connector, one).err().map(|why| format!("requests[{index}]: {why}")));
+    }
+    for (index, one) in case.answers.iter().enumerate() {
+        wrong.extend(answer(&connector, one).err().map(|why| format!("answers[{index}]: {why}")));
+    }
+    for (index, one) in case.records.iter().enumerate() {
+        let operation = connector.operation(&one.operation).expect("an operation of the document");
+        let became = operation.shape(&connector, &one.record, &one.names);
+        wrong.extend(same("the record", &became, &one.becomes).err().map(|why| format!("records[{index}]: {why}")));
+    }
+    for (index, one) in case.writes.iter().enumerate() {
+        let operation = connector.operation(&one.operation).expect("an operation of the document");
+        let became = operation.unshape(&connector, &one.input, &one.names, &Locale::default());
+        let result = match (became, &one.becomes, &one.fails) {
+            (Ok(became), Some(becomes), None) => same("what is sent", &became, becomes),
+            (Err(message), None, Some(fails)) => same("the failure", &json!(message), &json!(fails)),
+            (became, ..) => Err(format!("gave {became:?}")),
+        };
+        wrong.extend(result.err().map(|why| format!("writes[{index}]: {why}")));
+    }
+    wrong
+}
+
+fn same(what: &str, given: &Value, wanted: &Value) -> Result<(), String> {
+    if given == wanted { Ok(()) } else { Err(format!("{what} is\n    {given}\n  not\n    {wanted}")) }
+}
+
+fn request(connector: &Connector, case: &RequestCase) -> Result<(), String> {
+    let operation = connector.operation(&case.operation).ok_or("no such operation")?;
+    let page = Page { next: case.page.clone() };
+    let made = operation.request(connector, &case.connection, &case.input, &page);
+    match (made, &case.fails) {
+        (Ok(request), None) => compare(&request, case),
+        (Err(failure), Some(fails)) => same("the failure", &json!(failure.to_string()), &json!(fails)),
+        (made, _) => Err(format!("gave {made:?}")),
+    }
+}
+
+fn compare(request: &Request, case: &RequestCase) -> Result<(), String> {
+    let line = format!("{} {}", request.method, request.url);
+    same("the request", &json!(line), &json!(case.request))?;
+    let (json, form) = match &request.body {
+        None => (None, None),
+        Some(Body::Json(value)) => (Some(value.clone()), None),
+        Some(Body::Form(pairs)) => (None, Some(json!(pairs))),
+    };
+    same("the JSON body", &json!(json), &json!(case.json))?;
+    same("the form", &json!(form), &json!(case.form))?;
+    let headers: Map<String, Value> =
+        request.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    match &case.headers {
+        Some(wanted) => same("the headers", &Value::Object(headers), &Value::Object(wanted.clone())),
+        None => Ok(()),
+    }
+}
+
+fn answer(connector: &Connector, case: &AnswerCase) -> Result<(), String> {
+    let operation = connector.operation(&case.operation).ok_or("no such operation")?;
+    let header = |(name, value): (&String, &Value)| (name.clone(), value.as_str().unwrap_or_default().to_owned());
+    let response = Response {
+        status: case.answer.status,
+        headers: case.answer.headers.iter().map(header).collect(),
+        body: case.answer.body.clone(),
+    };
+    let page = Page { next: case.page.clone() };
+    match (connector.outcome(operation, &case.input, &case.connection, &page, &response), &case.fails) {
+        (Outcome::Done { value, next }, None) => {
+            same("the value", &value, case.value.as_ref().unwrap_or(&Value::Null))?;
+            same("the next page", &json!(next.and_then(|page| page.next)), &json!(case.next))
+        }
+        (Outcome::Failed(failure), Some(fails)) => {
+            let mut failure = serde_json::to_value(failure).map_err(|error| error.to_string())?;
+            // The status is that of the answer above it.
+            failure.as_object_mut().map(|failure| failure.shift_remove("status"));
+            same("the failure", &failure, fails)
+        }
+        (outcome, _) => Err(format!("gave {outcome:?}")),
+    }
+}

@@ -1,0 +1,150 @@
+//! `webhooks:` as written.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Named;
+
+/// What the API sends by itself.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "`webhooks`")]
+pub(in crate::connector) struct WebhooksWritten {
+    /// How a delivery proves where it is from: a list of rules, of which the first whose header is present decides alone;
+    /// or `none`, and the URL itself is the secret.
+    pub verify: VerifyWritten,
+    /// What tells a delivery from a repeated or an old one.
+    pub replay: Option<ReplayWritten>,
+    /// Setting → path in the body: which connection the delivery is for.
+    #[serde(default)]
+    pub connection: Named<String>,
+    /// The status to answer when there is no room, one that this source retries; 503 unless said otherwise.
+    pub when_busy: Option<u16>,
+    /// Path to the event's name.
+    pub name: Option<String>,
+    /// Path to the list of events, if one delivery may hold several, e.g. `$[*]`.
+    pub each: Option<String>,
+    /// Path to the record inside an event; without it the event is the record.
+    pub record: Option<String>,
+    /// The events by the API's own names.
+    #[serde(default)]
+    pub events: Named<WebhookEventWritten>,
+    /// One change of one record inside this time is one event.
+    pub coalesce: Option<String>,
+    /// The biggest body in bytes; 1048576 unless said otherwise.
+    pub body_max: Option<usize>,
+}
+
+/// Rules, or the word `none`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(in crate::connector) enum VerifyWritten {
+    /// `none`: the deliveries carry no proof.
+    Word(VerifyWord),
+    /// The first rule whose header is present decides.
+    Rules(Vec<VerifyRuleWritten>),
+}
+
+/// The word `none`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::connector) enum VerifyWord {
+    /// No proof.
+    None,
+}
+
+/// One rule of `verify:`. Exactly one of the kinds is given.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::connector) struct VerifyRuleWritten {
+    /// The header that holds the proof.
+    pub header: String,
+    /// A value of the header that counts as absent.
+    pub absent_if: Option<String>,
+    /// The rule is no rule from this day on, e.g. `2026-09-01`.
+    pub until: Option<String>,
+    /// Ed25519 over the raw body: the public key in base64.
+    pub ed25519: Option<Value>,
+    /// HMAC with SHA-256 over the raw body: the secret.
+    pub hmac_sha256: Option<Value>,
+    /// A shared token: its value.
+    pub token: Option<Value>,
+    /// What the header's value begins with, e.g. `sha256=`; for `hmac_sha256`.
+    pub prefix: Option<String>,
+    /// How the signature is written, `hex` (the default) or `base64`; for `hmac_sha256`.
+    pub encoding: Option<HmacEncoding>,
+    /// RSA PKCS#1 v1.5 with SHA-256 over the raw body: the public key.
+    #[expect(dead_code, reason = "kinds are told apart by the keys of the raw map; this is its shape and reference")]
+    pub rsa_sha256: Option<Value>,
+    /// The scheme of standardwebhooks.com: the secret.
+    #[expect(dead_code, reason = "as above")]
+    pub standard_webhooks: Option<Value>,
+    /// HTTP Basic: user and password.
+    #[expect(dead_code, reason = "as above")]
+    pub basic: Option<Value>,
+    /// What is signed, if it is not the body alone, e.g. `"{timestamp}.{body}"`.
+    pub signed: Option<String>,
+}
+
+/// How a signature is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::connector) enum HmacEncoding {
+    /// Hexadecimal digits.
+    Hex,
+    /// Base64.
+    Base64,
+}
+
+/// What tells a delivery from a repeated or an old one.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "`replay`")]
+pub(in crate::connector) struct ReplayWritten {
+    /// Path to the delivery's id; the same id makes no second run.
+    pub id: Option<String>,
+    /// Path to the time that the sender signed.
+    pub time: Option<String>,
+    /// How far that time may be from now; `5m` unless said otherwise, at most `24h`.
+    pub within: Option<String>,
+}
+
+/// One event by the API's own name.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::connector) struct WebhookEventWritten {
+    /// The object that it is about; without it the event is heard by its own name.
+    pub object: Option<String>,
+    /// What happened to the record.
+    pub change: Option<ChangeWritten>,
+    /// True: the payload is the record, so that it need not be read first.
+    #[serde(default)]
+    pub whole: bool,
+    /// The operation that reads the record instead of `get`.
+    pub read_with: Option<String>,
+    /// JSON Schema of the payload.
+    pub schema: Option<Value>,
+}
+
+/// What happened to a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::connector) enum ChangeWritten {
+    /// It is new.
+    Created,
+    /// Some of its fields differ.
+    Updated,
+    /// It is gone.
+    Deleted,
+}
+
+impl ChangeWritten {
+    pub fn word(self) -> &'static str {
+        match self {
+            ChangeWritten::Created => "created",
+            ChangeWritten::Updated => "updated",
+            ChangeWritten::Deleted => "deleted",
+        }
+    }
+}
