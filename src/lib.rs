@@ -8,6 +8,7 @@ pub mod source;
 
 // Nouns: what documents say.
 pub mod connector;
+pub mod trigger;
 
 // Mind: what follows from them.
 

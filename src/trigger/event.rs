@@ -1,0 +1,41 @@
+//! A fact from outside, with an id.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What a run is about. Stored whole before anything is acknowledged.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Unique per source: the delivery id, `poll:<object>:<record>:<content hash>`, `schedule:<workflow>:<instant>` …
+    pub id: String,
+    /// Connector's name for its webhooks and polls; `schedule`, `manual`, or a workflow's webhook path.
+    pub source: String,
+    /// `created`, `updated`, `deleted`, or the vendor's own name when it is no object's.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Milliseconds since 1970, the sender's time if it says one, else arrival.
+    pub time_ms: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_id: Option<String>,
+    /// The id of the parent record, if the payload says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<String>,
+    /// The record as far as the source gave it, in the vendor's form.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub record: Value,
+    /// `record` is a hint: the run reads the record first, with this operation's full name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_with: Option<String>,
+    /// The operation whose answer `record` is from, if it is from one: some answer in another shape.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_operation: Option<String>,
+    /// The raw webhook body.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub body: Value,
+}

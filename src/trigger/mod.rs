@@ -1,0 +1,20 @@
+//! How the outside becomes an event with an id: webhook, poll, schedule, by hand.
+//!
+//! Pure: the raw request, the poll's answer and the time come in as parameters; an [`Event`] or a refusal goes out.
+
+mod event;
+mod json;
+mod pattern;
+mod poll;
+mod record;
+mod schedule;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod webhook;
+
+pub use event::Event;
+pub use poll::{Polled, Seen, changes};
+pub use schedule::{Missed, Schedule};
+pub use verify::{Secrets, verify};
+pub use webhook::{Delivery, Refusal, read_delivery, read_json};
