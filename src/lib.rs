@@ -8,7 +8,9 @@ pub mod source;
 
 // Nouns: what documents say.
 pub mod connector;
+pub mod sync;
 pub mod trigger;
+pub mod workflow;
 
 // Mind: what follows from them.
 

@@ -1,0 +1,123 @@
+//! The document `workflow:`, as written and as meant.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::action::{self, Action, OnError};
+use super::trigger;
+use super::{Reading, Trigger};
+use crate::source::{File, Place, Report, check_shape};
+
+/// A workflow as written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "a workflow")]
+pub struct Document {
+    /// The workflow's name, in kebab-case: `hot-quiz-lead`.
+    #[schemars(regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$"), extend("x-name" = "a name of small letters, digits and `-`"))]
+    pub workflow: String,
+    /// What it is for, in a sentence.
+    pub description: Option<String>,
+    /// Short names for connectors (or single connections): `{ ghl: gohighlevel }`.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = { "pattern": r"^[a-z][a-z0-9_]*$", "x-name": "a name of small letters, digits and `_`" }))]
+    pub uses: BTreeMap<String, String>,
+    /// What starts a run.
+    pub trigger: trigger::Document,
+    /// Constants, read as `$.vars.name`; a tenant may set its own.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = { "pattern": r"^[a-z][a-z0-9_]*$", "x-name": "a name of small letters, digits and `_`" }))]
+    pub vars: serde_json::Map<String, Value>,
+    /// What is done, one after the other.
+    #[schemars(length(min = 1))]
+    pub actions: Vec<action::Document>,
+    /// Actions for a run that has failed, after all retries; `$.error` says why. The run is kept as a dead letter either way.
+    #[serde(default)]
+    pub on_error: Vec<action::Document>,
+}
+
+/// An alias and what it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uses {
+    pub alias: String,
+    /// A connector, or one connection.
+    pub name: String,
+}
+
+/// A workflow, read: everything compiled, nothing resolved.
+#[derive(Debug)]
+pub struct Workflow {
+    pub name: String,
+    pub description: Option<String>,
+    pub uses: Vec<Uses>,
+    pub trigger: Trigger,
+    pub vars: Value,
+    pub actions: Vec<Action>,
+    pub on_error: OnError,
+    pub place: Place,
+}
+
+/// The JSON Schema of the kind.
+pub fn schema() -> Value {
+    schemars::schema_for!(Document).to_value()
+}
+
+impl Workflow {
+    /// Reads a document: shape, then what can be judged from it alone. All findings at once.
+    pub fn read(file: &File, report: &mut Report) -> Option<Workflow> {
+        let mut found = Report::default();
+        check_shape(file, "", &schema(), &mut found);
+        let broken = found.has_errors();
+        report.extend(found);
+        if broken {
+            return None;
+        }
+        let document: Document = match serde_json::from_value(file.value.clone()) {
+            Ok(document) => document,
+            Err(error) => {
+                Reading::new(file, "", report).error("bad-value", error.to_string(), "");
+                return None;
+            }
+        };
+        let before = report.count(crate::source::Severity::Error);
+        let mut reading = Reading::new(file, "", report);
+        let trigger = Trigger::read(&document.trigger, &mut reading.child("trigger"));
+        let actions = action::read_list(&document.actions, &mut reading.child("actions"));
+        let on_error = action::read_list(&document.on_error, &mut reading.child("on_error"));
+        let clean = report.count(crate::source::Severity::Error) == before;
+        clean.then_some(())?;
+        Some(Workflow {
+            name: document.workflow,
+            description: document.description,
+            uses: document.uses.into_iter().map(|(alias, name)| Uses { alias, name }).collect(),
+            trigger: trigger?,
+            vars: Value::Object(document.vars),
+            actions,
+            on_error: if document.on_error.is_empty() { OnError::Fail } else { OnError::Actions(on_error) },
+            place: file.place("/workflow"),
+        })
+    }
+
+    pub fn connector_of(&self, alias: &str) -> Option<&str> {
+        self.uses.iter().find(|uses| uses.alias == alias).map(|uses| uses.name.as_str())
+    }
+
+    /// The action at an address of a run: `actions/4[3]/actions/0` is any turn of the loop `actions/4`.
+    pub fn action_at(&self, address: &str) -> Option<&Action> {
+        let plain: String =
+            address.split('[').map(|part| part.split_once(']').map_or(part, |(_, rest)| rest)).collect();
+        self.all_actions().into_iter().find(|action| action.pointer.strip_prefix('/') == Some(plain.as_str()))
+    }
+
+    /// Every action, nested ones included, in the order of the file.
+    pub fn all_actions(&self) -> Vec<&Action> {
+        let mut all = Vec::new();
+        for action in self.actions.iter().chain(self.on_error.actions()) {
+            action.collect(&mut all);
+        }
+        all
+    }
+}

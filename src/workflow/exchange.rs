@@ -1,0 +1,216 @@
+//! What an action asks for, and what it has learnt so far.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::connector::{Connector, Failure, Names, Object, Operation, Page};
+use crate::expr::{Locale, Scope};
+
+/// A record at one connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RecordRef {
+    pub connection: String,
+    pub object: String,
+    pub id: String,
+}
+
+/// What a request is for, in an action that may need several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// The action's own operation.
+    Call,
+    /// Reading the record that an event only hints at, or that `include` names.
+    Read,
+    /// Looking for a record by one match field.
+    Find {
+        field: String,
+    },
+    Get,
+    Create,
+    Update,
+    /// Was the write of an exchange carried out after all?
+    LookUp {
+        exchange: u32,
+    },
+    /// Names of a keyed list.
+    Names {
+        list: String,
+    },
+    /// Reading back what was written.
+    Confirm,
+}
+
+/// What an attempt taught.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// `value` in the vendor's form, as `connector::Outcome::Done`.
+    Done {
+        value: Value,
+        next: Option<Page>,
+    },
+    Failed(Failure),
+}
+
+/// One request of an action, with all its attempts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exchange {
+    pub purpose: Purpose,
+    pub connection: String,
+    pub operation: String,
+    pub input: Value,
+    pub page: Page,
+    /// From 1.
+    pub attempt: u32,
+    /// Attempts that count against `retry`: those that failed, `rate_limited` apart.
+    pub tries: u32,
+    pub first_sent_ms: i64,
+    /// Identities that no other action may upsert meanwhile.
+    pub turns: Vec<String>,
+    /// None: sent, and nothing is known yet.
+    pub answer: Option<Answer>,
+    /// Was it carried out after all? The request that finds out.
+    pub look: Option<Box<Exchange>>,
+    /// A person wants it tried again, whatever its failure.
+    pub again: bool,
+}
+
+impl Exchange {
+    pub fn value(&self) -> Option<&Value> {
+        match &self.answer {
+            Some(Answer::Done { value, .. }) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub fn answered(&mut self, answer: &Answer) {
+        if matches!(answer, Answer::Failed(failure) if failure.name != "rate_limited") {
+            self.tries += 1;
+        }
+        self.answer = Some(answer.clone());
+    }
+
+    pub fn failure(&self) -> Option<&Failure> {
+        match &self.answer {
+            Some(Answer::Failed(failure)) => Some(failure),
+            _ => None,
+        }
+    }
+}
+
+/// How an action ended; what `$.outcome.<id>` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Created,
+    Updated,
+    Unchanged,
+    Done,
+    Skipped,
+    Failed,
+}
+
+impl Outcome {
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Created => "created",
+            Outcome::Updated => "updated",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Done => "done",
+            Outcome::Skipped => "skipped",
+            Outcome::Failed => "failed",
+        }
+    }
+}
+
+/// The request that an action wants next.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sending {
+    pub purpose: Purpose,
+    pub alias: String,
+    pub operation: String,
+    pub input: Value,
+    pub page: Page,
+    /// Identities that no other action may upsert meanwhile, sorted.
+    pub turns: Vec<String>,
+}
+
+/// How an action that is over ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Finish {
+    pub outcome: Option<Outcome>,
+    /// What `$.<id>` holds.
+    pub result: Value,
+    /// Fields that the other side did not take, in words.
+    pub warnings: Vec<String>,
+    /// Two records that are a pair from now on.
+    pub link: Option<(RecordRef, RecordRef)>,
+    /// A pair that turned out to be gone.
+    pub unlink: Option<(RecordRef, RecordRef)>,
+}
+
+/// What an action does next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Advance {
+    Send(Sending),
+    /// Asks the store for the pair of a record at another connection's object.
+    Look {
+        of: RecordRef,
+        alias: String,
+        object: String,
+        turns: Vec<String>,
+    },
+    Finish(Box<Finish>),
+    Fail(Failure),
+}
+
+/// What an action sees while it advances.
+pub struct Context<'a> {
+    pub scope: Scope<'a>,
+    /// All settled: the run repeats, looks up or gives up before an action sees a failure.
+    pub exchanges: &'a [Exchange],
+    /// The answer of the store to `Look`: None if it was not asked; Some(None) if there is no pair.
+    pub looked: Option<Option<String>>,
+    /// What `link` may name, by path: the record that the run is about (`task`), and those that it includes
+    /// (`task.contact`).
+    pub records: &'a [(String, RecordRef)],
+    pub accounts: &'a dyn Accounts,
+    pub locale: &'a Locale,
+}
+
+/// The connections of a run, by alias.
+pub trait Accounts {
+    fn connector(&self, alias: &str) -> Option<&Connector>;
+    fn connection(&self, alias: &str) -> Option<&str>;
+    fn settings(&self, alias: &str) -> &Value;
+    /// Names of keyed lists, as far as they were needed and read.
+    fn names(&self, alias: &str, object: &str) -> Names;
+}
+
+impl<'a> Context<'a> {
+    pub fn operation(&self, alias: &str, name: &str) -> Result<(&'a Connector, &'a Operation), Failure> {
+        let connector = self.accounts.connector(alias).ok_or_else(|| missing(alias))?;
+        let operation = connector.operation(name).ok_or_else(|| {
+            Failure::new("invalid", format!("connector `{}` has no operation `{name}`", connector.name))
+        })?;
+        Ok((connector, operation))
+    }
+
+    pub fn object(&self, alias: &str, name: &str) -> Result<(&'a Connector, &'a Object), Failure> {
+        let connector = self.accounts.connector(alias).ok_or_else(|| missing(alias))?;
+        let object = connector
+            .object(name)
+            .ok_or_else(|| Failure::new("invalid", format!("connector `{}` has no object `{name}`", connector.name)))?;
+        Ok((connector, object))
+    }
+
+    pub fn reference(&self, alias: &str, object: &str, id: &str) -> Result<RecordRef, Failure> {
+        let connection = self.accounts.connection(alias).ok_or_else(|| missing(alias))?;
+        Ok(RecordRef { connection: connection.into(), object: object.into(), id: id.into() })
+    }
+}
+
+fn missing(alias: &str) -> Failure {
+    Failure::new("invalid", format!("no connection stands for `{alias}`"))
+}
