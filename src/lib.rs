@@ -13,6 +13,7 @@ pub mod trigger;
 pub mod workflow;
 
 // Mind: what follows from them.
+pub mod project;
 
 // Hands: what is done about it.
 

@@ -1,0 +1,103 @@
+//! `with`: does each field exist at the destination, and can it take its value?
+
+use serde_json::Value;
+
+use super::names::Names;
+use super::walk::Walker;
+use crate::connector::{Connector, Object, Operation};
+use crate::expr::{Expr, FieldType, convert};
+use crate::source::{Diagnostic, nearest};
+
+impl Walker<'_> {
+    /// Checks what is sent to an operation. `site` is the pointer of the part that sends, and its verb.
+    pub fn with(
+        &mut self,
+        with: Option<&Expr>,
+        connector: &Connector,
+        operation: &Operation,
+        upserted: Option<&Object>,
+        site: (&str, &str),
+        names: &Names,
+    ) {
+        let pointer = format!("{}/with", site.0);
+        let verb = format!("{}/{}", site.0, site.1);
+        if let Some(with) = with {
+            self.reads(&with.reads(), &pointer, names);
+        }
+        let fields = match with.map(|with| (with, with.fields())) {
+            None => Vec::new(),
+            Some((_, Some(fields))) => fields,
+            Some((with, None)) => {
+                if with.constant().is_some_and(|constant| !constant.is_object()) {
+                    let found =
+                        Diagnostic::error("wrong-type", "`with` is a map of fields").at(self.file, &pointer, "");
+                    self.push(found.help("write one `field: value` per line below `with:`"));
+                }
+                return;
+            }
+        };
+        let FieldType::Map { fields: known, open } = operation.takes(connector) else { return };
+        let object = operation.object.as_deref().and_then(|name| connector.object(name));
+        let holes: Vec<&str> = operation.input_holes().collect();
+        // A required field that is only mistyped is told once, as what it is.
+        let mut meant: Vec<&str> = Vec::new();
+        for (field, value) in &fields {
+            let place = format!("{pointer}/{}", field.replace('~', "~0").replace('/', "~1"));
+            let head = field.split(['.', '[']).next().unwrap_or(field);
+            let keyed = object.is_some_and(|object| object.keyed_lists.iter().any(|list| list.name == head));
+            if keyed || holes.contains(&head) {
+                continue;
+            }
+            if let Some((_, kind)) = known.iter().find(|(name, _)| name == head || name == field) {
+                if let Some(constant) = value.constant()
+                    && head == *field
+                    && let Err(message) = convert(&constant, kind, &self.plan.locale)
+                {
+                    let found = Diagnostic::error("wrong-type", format!("`{field}`: {message}"));
+                    let found = found.at(self.file, &place, "");
+                    self.push(found.help(format!("`{field}` takes {}", kind.describe())));
+                }
+                continue;
+            }
+            let read_only = object.filter(|object| object.read_only.iter().any(|name| name == head));
+            if let Some(object) = read_only {
+                let message = format!("`{field}` of `{}` can only be read", object.name);
+                self.push(Diagnostic::error("read-only", message).at_key(self.file, &place, "").help("leave it out"));
+            } else if !open {
+                let candidates: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
+                meant.extend(nearest(field, candidates.iter().copied()));
+                let message = match upserted {
+                    Some(object) => format!("`{}` has no field `{field}`", object.name),
+                    None => format!("`{}` takes no field `{field}`", operation.name),
+                };
+                let found = Diagnostic::error("unknown-field", message).at_key(self.file, &place, "");
+                self.push(found.nearest(field, candidates));
+            }
+        }
+        let required = operation.input.get("required").and_then(Value::as_array).into_iter().flatten();
+        let mut seen: Vec<&str> = Vec::new();
+        for name in required.filter_map(Value::as_str).chain(holes.iter().copied()) {
+            let given = fields.iter().any(|(field, _)| *field == name || field.split('.').next() == Some(name));
+            if !given && !seen.contains(&name) && !meant.contains(&name) {
+                let found = Diagnostic::error("missing-field", format!("`{}` needs `{name}`", operation.name));
+                self.push(match with {
+                    Some(_) => found.at_key(self.file, &pointer, "").help(format!("add `{name}:` under `with`")),
+                    None => found.at(self.file, &verb, "").help(format!("add `with: {{ {name}: … }}`")),
+                });
+            }
+            seen.push(name);
+        }
+    }
+}
+
+/// Has the object such a field? An object without a schema may have any.
+pub(super) fn has_field(object: &Object, field: &str) -> bool {
+    let keyed = object.keyed_lists.iter().any(|list| field.starts_with(&format!("{}.", list.name)));
+    let properties = object.schema.get("properties");
+    keyed || !object.schema.is_object() || properties.is_some_and(|known| known.get(field).is_some())
+}
+
+pub(super) fn field_names(object: &Object) -> Vec<&str> {
+    let properties = object.schema.get("properties").and_then(Value::as_object);
+    properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect()
+}

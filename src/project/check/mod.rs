@@ -1,0 +1,98 @@
+//! Meaning, across documents: does everything that a workflow names exist, and can every value be what it must?
+//!
+//! Every active workflow is walked once, in the order in which it would run, with the names that are known at each
+//! place. All findings are collected; a workflow with findings of its own is left out of the plan.
+
+mod fields;
+mod names;
+mod sync;
+mod walk;
+
+use std::sync::Arc;
+
+use super::Plan;
+use super::accounts::Unbound;
+use super::refused::Refused;
+use crate::source::{Diagnostic, File, Report};
+use crate::sync::Sync;
+use crate::workflow::Workflow;
+
+/// Active documents of one kind, each with the path of its file.
+pub(super) type Active<T> = Vec<(T, Arc<str>)>;
+
+/// Checks workflows and syncs and moves them into the plan.
+pub(super) fn check(
+    plan: &mut Plan,
+    (workflows, syncs): (Active<Workflow>, Active<Sync>),
+    files: &[File],
+    refused: &Refused,
+    report: &mut Report,
+) {
+    let workflows_read = with_files(&workflows, files);
+    for (workflow, file) in &workflows_read {
+        check_uses(plan, workflow, file, refused, report);
+        walk::walk(plan, workflow, file, report);
+    }
+    let syncs_read = with_files(&syncs, files);
+    for (sync, file) in &syncs_read {
+        sync::check(plan, sync, file, refused, report);
+    }
+    sync::served_once(plan, &workflows_read, &syncs_read, report);
+    plan.workflows = workflows.into_iter().map(|(workflow, _)| workflow).collect();
+    plan.syncs = syncs.into_iter().map(|(sync, _)| sync).collect();
+}
+
+fn with_files<'a, T>(documents: &'a Active<T>, files: &'a [File]) -> Vec<(&'a T, &'a File)> {
+    let file = |path: &Arc<str>| files.iter().find(|file| file.path == *path);
+    documents.iter().filter_map(|(document, path)| Some((document, file(path)?))).collect()
+}
+
+/// Every alias names a connector, and some tenant has all accounts.
+fn check_uses(plan: &Plan, workflow: &Workflow, file: &File, refused: &Refused, report: &mut Report) {
+    let mut known = true;
+    for uses in &workflow.uses {
+        if plan.connector(&uses.name).is_some() || plan.connection(&uses.name).is_some() {
+            continue;
+        }
+        known = false;
+        unknown_connector(plan, &uses.name, (file, &format!("/uses/{}", uses.alias)), refused, report);
+    }
+    if !known || !plan.tenants_of(workflow).is_empty() {
+        return;
+    }
+    let lacks =
+        |tenant: &Option<&str>| workflow.uses.iter().filter(|uses| plan.account(&uses.name, *tenant).is_err()).count();
+    let tenants = plan.tenants.iter().map(|tenant| Some(tenant.name.as_str()));
+    let tenant = tenants.min_by_key(lacks).flatten();
+    for uses in &workflow.uses {
+        let of_tenant = tenant.map_or(String::new(), |tenant| format!(" of tenant `{tenant}`"));
+        let found = match plan.account(&uses.name, tenant) {
+            Ok(_) => continue,
+            Err(Unbound::None { connector }) if refused.has("account", &connector) => continue,
+            Err(Unbound::None { connector }) => {
+                let message = format!("no connection{of_tenant} uses connector `{connector}`");
+                let example = format!("my-account: {{ connector: {connector}, … }}");
+                Diagnostic::error("missing-connection", message)
+                    .help(format!("add one under `connections:` in dovetail.yaml: `{example}`"))
+            }
+            Err(Unbound::Several { names }) => {
+                let message = format!("several connections{of_tenant} use connector `{}`", uses.name);
+                let list = names.join("`, `");
+                Diagnostic::error("ambiguous-connection", message)
+                    .help(format!("name the one that is meant instead of the connector: `{list}`"))
+            }
+        };
+        report.push(found.at(file, &format!("/uses/{}", uses.alias), ""));
+    }
+}
+
+/// A finding about a name of `uses` that is none, unless the connector or connection has findings of its own.
+fn unknown_connector(plan: &Plan, name: &str, site: (&File, &str), refused: &Refused, report: &mut Report) {
+    if refused.has("connector", name) || refused.has("connection", name) {
+        return;
+    }
+    let names = plan.connectors.iter().map(|connector| connector.name.as_str());
+    let names = names.chain(plan.connections.iter().map(|connection| connection.name.as_str()));
+    let found = Diagnostic::error("unknown-connector", format!("no connector or connection is called `{name}`"));
+    report.push(found.at(site.0, site.1, "").nearest(name, names));
+}

@@ -1,0 +1,120 @@
+//! The names that a value may read at one place, and what is known of each.
+
+use serde_json::{Value, json};
+
+use crate::expr::Read;
+use crate::source::{Diagnostic, File};
+
+/// Roots in scope; each with the JSON Schema of what it holds (Null: unknown, anything may be read).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    roots: Vec<(String, Value)>,
+    /// Ids of all actions, also of those that come later.
+    pub ids: Vec<String>,
+    /// Something before could not be resolved, so that a root may be missing here without anyone's fault.
+    pub unsure: bool,
+}
+
+/// Roots that no document may take for itself.
+pub(super) const RESERVED: [&str; 7] = ["event", "inputs", "outcome", "vars", "connection", "run", "secrets"];
+
+impl Names {
+    pub fn add(&mut self, name: &str, schema: Value) {
+        self.roots.push((name.into(), schema));
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.roots.iter().any(|(known, _)| known == name)
+    }
+
+    /// Where a name that is unknown here is known.
+    fn elsewhere(&self, root: &str) -> Option<String> {
+        Some(match root {
+            "error" => "`$.error` is known only inside `on_error`".into(),
+            "inputs" => "only a workflow with a `manual` trigger has inputs".into(),
+            "item" => "`$.item` is known only inside `for_each`".into(),
+            _ if self.ids.iter().any(|id| id == root) => {
+                format!("`{root}` is known only after its action: move this below it")
+            }
+            _ => return None,
+        })
+    }
+
+    pub fn extend_field(&mut self, root: &str, field: &str, schema: Value) {
+        if let Some((_, known)) = self.roots.iter_mut().rev().find(|(known, _)| known == root) {
+            known["properties"][field] = schema;
+        }
+    }
+
+    /// What is wrong with reading a path here, at the scalar under `pointer`.
+    pub fn check(&self, read: &Read, file: &File, pointer: &str) -> Option<Diagnostic> {
+        let (root, rest) = read.names.split_first()?;
+        if root == "secrets" {
+            let found = Diagnostic::error("secret-out-of-place", "a secret can only stand in a connection");
+            return Some(at_read(found, read, file, pointer).help("use it under `connections:` in dovetail.yaml"));
+        }
+        let Some((_, schema)) = self.roots.iter().rev().find(|(known, _)| known == root) else {
+            if self.unsure {
+                return None;
+            }
+            let found = Diagnostic::error("unknown-root", format!("nothing is called `{root}` here"));
+            let found = at_read(found, read, file, pointer);
+            return Some(match self.elsewhere(root) {
+                Some(help) => found.help(help),
+                None => found.nearest(root, self.roots.iter().map(|(name, _)| name.as_str())),
+            });
+        };
+        let (at, known) = follow(schema, rest)?;
+        let name = &rest[at];
+        let owner = std::iter::once(root).chain(&rest[..at]).cloned().collect::<Vec<_>>().join(".");
+        let found = Diagnostic::error("unknown-field", format!("`{owner}` has no field `{name}`"));
+        let found = at_read(found, read, file, pointer);
+        let found = match owner.as_str() {
+            "vars" => found.help(format!("add `{name}:` under `vars`")),
+            "inputs" => found.help(format!("add `{name}:` under `inputs` of the trigger")),
+            "connection" => found.help(format!("add `{name}:` under `uses`")),
+            _ if known.is_empty() => found.help("it has no fields"),
+            _ => found,
+        };
+        Some(found.nearest(name, known.iter().map(String::as_str)))
+    }
+}
+
+/// Where a path is read: a condition's own stands in a key, a template's in a part of the text.
+fn at_read(found: Diagnostic, read: &Read, file: &File, pointer: &str) -> Diagnostic {
+    let key = pointer.rsplit('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
+    if key == read.text { found.at_key(file, pointer, "") } else { found.at_part(file, pointer, &read.text) }
+}
+
+/// Follows names through a schema: the first one that it does not have, and those that it has there.
+fn follow(schema: &Value, names: &[String]) -> Option<(usize, Vec<String>)> {
+    let mut schema = schema;
+    for (at, name) in names.iter().enumerate() {
+        let properties = schema.get("properties").and_then(Value::as_object)?;
+        match properties.get(name) {
+            Some(next) => schema = next,
+            None if schema.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false)) => return None,
+            None => return Some((at, properties.keys().cloned().collect())),
+        }
+    }
+    None
+}
+
+pub(super) fn event_schema() -> Value {
+    closed(&["id", "type", "time", "source", "connection", "changed", "previous", "body"])
+}
+
+pub(super) fn run_schema() -> Value {
+    closed(&["id", "tenant", "started_at", "now", "attempt"])
+}
+
+pub(super) fn error_schema() -> Value {
+    closed(&["name", "action", "message", "existing_id"])
+}
+
+/// A map of exactly these fields.
+pub(super) fn closed<S: AsRef<str>>(fields: &[S]) -> Value {
+    let properties: serde_json::Map<String, Value> =
+        fields.iter().map(|field| (field.as_ref().to_string(), Value::Null)).collect();
+    json!({ "properties": properties })
+}

@@ -1,0 +1,185 @@
+//! A connector with one account's settings and references to secrets.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::document;
+use super::refused::Refused;
+use super::resolve::Site;
+use crate::connector::Connector;
+use crate::expr::Expr;
+use crate::source::{Diagnostic, Place, Report, nearest};
+
+/// A connection, resolved.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    pub name: String,
+    /// None: shared by all tenants.
+    pub tenant: Option<String>,
+    pub connector: String,
+    /// The chosen entry of the connector's `auth:`; None if it has none.
+    pub auth: Option<String>,
+    /// Never secrets.
+    pub settings: Value,
+    /// The connector's own name of a secret → the project's name of it.
+    pub secrets: BTreeMap<String, String>,
+    /// The same for the secrets that prove its webhooks.
+    pub webhook_secrets: BTreeMap<String, String>,
+    pub place: Place,
+}
+
+impl Connection {
+    /// Reads the connection under `pointer`; `shared` are the settings of `apps:` for its connector.
+    pub(super) fn read(
+        (name, tenant): (&str, Option<&str>),
+        written: &document::Connection,
+        shared: Option<&Map<String, Value>>,
+        connectors: &[Connector],
+        site: (&Site<'_>, &str),
+        refused: &mut Refused,
+        report: &mut Report,
+    ) -> Option<Connection> {
+        let (site, pointer) = site;
+        let file = site.file;
+        let Some(connector) = connectors.iter().find(|connector| connector.name == written.connector) else {
+            let names = || connectors.iter().map(|connector| connector.name.as_str());
+            let message = format!("no connector is called `{}`", written.connector);
+            let at = site.at(&format!("{pointer}/connector"));
+            let found = Diagnostic::error("unknown-connector", message).at(file, &at, "");
+            if !refused.has("connector", &written.connector) {
+                report.push(found.nearest(&written.connector, names()));
+            }
+            refused.add("connection", name);
+            refused.add("account", nearest(&written.connector, names()).unwrap_or(&written.connector));
+            return None;
+        };
+        let Some(auth) = choose_auth(written, connector, site, pointer, report) else {
+            refused.add("connection", name);
+            refused.add("account", &connector.name);
+            return None;
+        };
+        let wanted = auth.as_deref().map(|auth| connector.secrets_of(auth)).unwrap_or_default();
+        let mut settings = Map::new();
+        let optional = connector.webhook_secrets();
+        let (mut secrets, mut webhook_secrets) = (BTreeMap::new(), BTreeMap::new());
+        let properties = connector.settings.get("properties").and_then(Value::as_object);
+        let known =
+            |key: &str| properties.is_some_and(|all| all.contains_key(key)) || key == "base_url" || key == "country";
+        let entries =
+            shared.into_iter().flatten().map(|(key, value)| (key, value, format!("/apps/{}/{key}", written.connector)));
+        let entries =
+            entries.chain(written.settings.iter().map(|(key, value)| (key, value, format!("{pointer}/{key}"))));
+        // What is wrong in another way is not missing as well.
+        let mut told: Vec<&str> = Vec::new();
+        for (key, value, at) in entries {
+            let at = site.at(&at);
+            if wanted.contains(key) || optional.contains(key) {
+                match secret_name(value) {
+                    Some(secret) => {
+                        if optional.contains(key) {
+                            webhook_secrets.insert(key.clone(), secret.clone());
+                        }
+                        if wanted.contains(key) {
+                            secrets.insert(key.clone(), secret);
+                        }
+                    }
+                    None => {
+                        let message = format!("`{key}` is a secret and must not stand in a file");
+                        let secret = format!("{}_{key}", name.replace('-', "_"));
+                        let found = Diagnostic::error("secret-in-the-open", message).at(file, &at, "").hidden();
+                        report.push(found.help(format!(
+                            "write `{key}: $.secrets.{secret}`, and give the secret as DOVETAIL_SECRET_{}",
+                            secret.to_uppercase()
+                        )));
+                        told.push(key);
+                    }
+                }
+            } else if known(key) {
+                settings.insert(key.clone(), value.clone());
+            } else {
+                let keys: Vec<&str> = properties.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+                let all = keys.iter().copied().chain(wanted.iter().chain(&optional).map(String::as_str)).chain([
+                    "base_url",
+                    "connector",
+                    "auth",
+                ]);
+                let message = format!("connector `{}` has no setting `{key}`", connector.name);
+                let found = Diagnostic::error("unknown-key", message).at_key(file, &at, "");
+                let absent = all.clone().filter(|other| !written.settings.contains_key(*other));
+                let near = nearest(key, absent).or_else(|| nearest(key, all.clone()));
+                told.extend(near);
+                report.push(match near {
+                    Some(near) => found.help(format!("did you mean `{near}`?")),
+                    None => found.one_of(&all.collect::<Vec<_>>()),
+                });
+            }
+        }
+        for (key, property) in properties.into_iter().flatten() {
+            if let Some(default) = property.get("default")
+                && !settings.contains_key(key)
+            {
+                settings.insert(key.clone(), default.clone());
+            }
+        }
+        let required = connector.settings.get("required").and_then(Value::as_array).into_iter().flatten();
+        let required = required.filter_map(Value::as_str).filter(|key| !settings.contains_key(*key));
+        let missing: Vec<&str> =
+            required.chain(wanted.iter().map(String::as_str).filter(|key| !secrets.contains_key(*key))).collect();
+        for key in missing.into_iter().filter(|key| !told.contains(key)) {
+            let secret = wanted.iter().any(|wanted| wanted == key);
+            let example = if secret { format!("$.secrets.{}_{key}", name.replace('-', "_")) } else { "…".into() };
+            report.push(
+                Diagnostic::error("missing-setting", format!("connection `{name}` lacks `{key}`"))
+                    .at_key(file, &site.at(pointer), "")
+                    .help(format!("add `{key}: {example}`; connector `{}` asks for it", connector.name)),
+            );
+        }
+        let place = file.place(&site.at(pointer));
+        let settings = Value::Object(settings);
+        let connector = connector.name.clone();
+        let (name, tenant) = (name.into(), tenant.map(Into::into));
+        Some(Connection { name, tenant, connector, auth, settings, secrets, webhook_secrets, place })
+    }
+}
+
+fn choose_auth(
+    written: &document::Connection,
+    connector: &Connector,
+    site: &Site<'_>,
+    pointer: &str,
+    report: &mut Report,
+) -> Option<Option<String>> {
+    let file = site.file;
+    let names: Vec<&str> = connector.auth.iter().map(|(name, _)| name.as_str()).collect();
+    let list = names.join("`, `");
+    match (&written.auth, names.as_slice()) {
+        (Some(chosen), _) if names.contains(&chosen.as_str()) => Some(Some(chosen.clone())),
+        (Some(chosen), _) => {
+            let message = format!("connector `{}` has no auth `{chosen}`", connector.name);
+            let found = Diagnostic::error("unknown-auth", message).at(file, &site.at(&format!("{pointer}/auth")), "");
+            report.push(found.help(format!("it has `{list}`")).nearest(chosen, names));
+            None
+        }
+        (None, []) => Some(None),
+        (None, [only]) => Some(Some((*only).to_string())),
+        (None, _) => {
+            let message = format!("connector `{}` has several kinds of auth", connector.name);
+            let found = Diagnostic::error("missing-key", message).at_key(file, &site.at(pointer), "which one?");
+            report.push(found.help(format!("add `auth:` with one of `{list}`")));
+            None
+        }
+    }
+}
+
+/// `$.secrets.name` → `name`.
+fn secret_name(value: &Value) -> Option<String> {
+    let expr = Expr::compile(value).ok()?;
+    match expr.reads().as_slice() {
+        [read] if !read.plural => match read.names.as_slice() {
+            [root, name] if root == "secrets" => Some(name.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}

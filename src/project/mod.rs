@@ -1,0 +1,24 @@
+//! All documents together: read, resolved, checked into a plan.
+//!
+//! ```text
+//!  (path, text)* ─ read ─▶ connectors, workflows, project ─ resolve ─▶ connections, accounts ─ check ─▶ Plan
+//!                                        └────────────── all findings, one Report ──────────────┘
+//! ```
+//! Handed texts, never a folder. A plan is data: its documents under their hash rebuild it anywhere.
+
+mod accounts;
+mod check;
+mod connection;
+mod document;
+mod plan;
+mod read;
+mod refused;
+mod resolve;
+mod test_document;
+
+pub use accounts::Bindings;
+pub use connection::Connection;
+pub use document::{Document, schema};
+pub use plan::{Plan, Tenant};
+pub use read::{Loaded, Text, read};
+pub use test_document::{TestDocument, test_schema};

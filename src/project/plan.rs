@@ -1,0 +1,83 @@
+//! The checked form of all documents.
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::{Connection, Text};
+use crate::connector::Connector;
+use crate::expr::Locale;
+use crate::sync::Sync;
+use crate::workflow::Workflow;
+
+/// What runs. Made by [`super::read`] only, from documents without errors.
+#[derive(Debug)]
+pub struct Plan {
+    /// SHA-256 of the documents, in hex: runs carry it.
+    pub hash: String,
+    pub documents: Vec<Text>,
+    pub name: String,
+    pub environment: Option<String>,
+    pub locale: Locale,
+    pub connectors: Vec<Connector>,
+    pub connections: Vec<Connection>,
+    pub tenants: Vec<Tenant>,
+    /// The active ones.
+    pub workflows: Vec<Workflow>,
+    /// The active ones; they do not act in this version.
+    pub syncs: Vec<Sync>,
+}
+
+/// One customer.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    pub name: String,
+    pub vars: Map<String, Value>,
+}
+
+impl Plan {
+    pub fn connector(&self, name: &str) -> Option<&Connector> {
+        self.connectors.iter().find(|connector| connector.name == name)
+    }
+
+    pub fn connection(&self, name: &str) -> Option<&Connection> {
+        self.connections.iter().find(|connection| connection.name == name)
+    }
+
+    /// The connector of a connection.
+    pub fn connector_of(&self, connection: &str) -> Option<&Connector> {
+        self.connector(&self.connection(connection)?.connector)
+    }
+
+    pub fn workflow(&self, name: &str) -> Option<&Workflow> {
+        self.workflows.iter().find(|workflow| workflow.name == name)
+    }
+
+    /// A workflow's constants, with a tenant's own over them.
+    pub fn vars(&self, workflow: &Workflow, tenant: Option<&str>) -> Value {
+        let mut vars = workflow.vars.as_object().cloned().unwrap_or_default();
+        let tenant = self.tenants.iter().find(|known| Some(known.name.as_str()) == tenant);
+        for (name, value) in tenant.into_iter().flat_map(|tenant| &tenant.vars) {
+            if let Some(own) = vars.get_mut(name) {
+                own.clone_from(value);
+            }
+        }
+        Value::Object(vars)
+    }
+}
+
+/// The hash of a set of documents, whatever their order.
+pub(super) fn hash(documents: &[Text], environment: Option<&str>) -> String {
+    let mut sorted: Vec<&Text> = documents.iter().collect();
+    sorted.sort_by(|one, other| one.path.cmp(&other.path));
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    };
+    add(environment.unwrap_or_default());
+    for document in sorted {
+        add(&document.path);
+        add(&document.text);
+    }
+    hex::encode(hash.finalize())
+}

@@ -1,0 +1,211 @@
+//! From texts to a plan: which document is what, and all findings at once.
+
+use serde_json::Value;
+
+use super::refused::Refused;
+use super::resolve::{Site, build, choose, known_names, read_project};
+use super::test_document::{self, Subject};
+use super::{Plan, check};
+use crate::connector::Connector;
+use crate::source::{Diagnostic, File, Report, nearest};
+use crate::sync::Sync;
+use crate::workflow::Workflow;
+
+/// A document's path, relative to the project, and its text.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Text {
+    pub path: String,
+    pub text: String,
+}
+
+/// What came of reading a project.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Every file, also those that could not be parsed: for rendering the report.
+    pub files: Vec<File>,
+    pub report: Report,
+    /// None if there is an error.
+    pub plan: Option<Plan>,
+}
+
+/// The five kinds, by first key.
+const KINDS: [&str; 5] = ["connector", "workflow", "sync", "test", "project"];
+
+/// Reads a project. `shipped` are the connectors that come with the program: each is used unless the project has one of
+/// that name itself; files that only add to it, and `NAME.override.yaml`, are merged with it.
+pub fn read(own: &[Text], shipped: &[Text], environment: Option<&str>) -> Loaded {
+    let mut report = Report::default();
+    let mut files = Vec::new();
+    let mut unread = Vec::new();
+    for text in own.iter().chain(shipped) {
+        match File::read(&text.path, &text.text) {
+            Ok(file) => files.push(file),
+            Err(found) => {
+                report.extend(found);
+                unread.push(File::unread(&text.path, &text.text));
+            }
+        }
+    }
+    let own_paths: Vec<&str> = own.iter().map(|text| text.path.as_str()).collect();
+    let mut kinds: Vec<(&str, &File)> = Vec::new();
+    let mut odd = Vec::new();
+    for file in &files {
+        match kind_of(file, &mut report) {
+            Some(kind) => kinds.push((kind, file)),
+            None => odd.push(file),
+        }
+    }
+    let mut refused = Refused::new(unread.iter().chain(odd));
+    let of = |kind: &str| kinds.iter().filter(|(known, _)| *known == kind).map(|(_, file)| *file).collect::<Vec<_>>();
+    let (connectors, used) = read_connectors(&of("connector"), &own_paths, &mut report);
+    let mut workflows: Vec<(Workflow, &File)> = Vec::new();
+    for file in of("workflow") {
+        match Workflow::read(file, &mut report) {
+            Some(workflow) => workflows.push((workflow, file)),
+            None => refused.add_file("workflow", file),
+        }
+    }
+    let mut syncs: Vec<(Sync, &File)> = Vec::new();
+    for file in of("sync") {
+        match Sync::read(file, &mut report) {
+            Some(sync) => syncs.push((sync, file)),
+            None => refused.add_file("sync", file),
+        }
+    }
+    for file in of("connector") {
+        let name = file.value.get("connector");
+        if !connectors.iter().any(|connector| name == Some(&Value::from(connector.name.as_str()))) {
+            refused.add_file("connector", file);
+        }
+    }
+    let subjects = subjects(&of("workflow"), &of("sync"), &mut report);
+    for file in of("test") {
+        test_document::read(file, &subjects, &refused, &mut report);
+    }
+    for file in of("sync").into_iter().chain(of("test")) {
+        let kind = kind_word(file);
+        let message = format!("a `{kind}` document is read and checked, but does not act in this version");
+        report.push(Diagnostic::warning("not-yet", message).at_key(file, &format!("/{kind}"), ""));
+    }
+    let project = read_project(&of("project"), environment, &refused, &mut report);
+    let documents: Vec<Text> = own
+        .iter()
+        .chain(shipped)
+        .filter(|text| own_paths.contains(&text.path.as_str()) || used.contains(&text.path))
+        .cloned()
+        .collect();
+    let mut plan = None;
+    if let Some((document, file)) = project {
+        let site = Site::new(file, environment);
+        let mut built = build(&document, &site, connectors, environment, documents, &mut refused, &mut report);
+        known_names(&document, &site, &subjects, &refused, &mut report);
+        let workflows = choose(&document, workflows, |workflow| &workflow.name);
+        let syncs = choose(&document, syncs, |sync| &sync.name);
+        check::check(&mut built, (workflows, syncs), &files, &refused, &mut report);
+        plan = (!report.has_errors()).then_some(built);
+    }
+    files.extend(unread);
+    // As a person goes through them: file by file, from top to bottom.
+    report
+        .diagnostics
+        .sort_by_cached_key(|found| found.primary.as_ref().map(|place| (place.path.clone(), place.span.start)));
+    Loaded { files, report, plan }
+}
+
+/// The kind that a document's first key says.
+fn kind_of<'f>(file: &'f File, report: &mut Report) -> Option<&'f str> {
+    let first = file.first_key();
+    if let Some(kind) = first.filter(|first| KINDS.contains(first)) {
+        return Some(kind);
+    }
+    let misplaced = KINDS.iter().find(|kind| file.value.get(**kind).is_some());
+    let found =
+        match (first, misplaced) {
+            (Some(first), Some(kind)) => {
+                Diagnostic::error("unknown-kind", format!("the first key is `{first}`, not `{kind}`"))
+                    .at_key(file, &format!("/{first}"), "")
+                    .help(format!("move `{kind}:` to the top: the first key says what the document is"))
+            }
+            (Some(first), None) => {
+                let found = Diagnostic::error("unknown-kind", format!("no kind of document begins with `{first}`"))
+                    .at_key(file, &format!("/{first}"), "");
+                match nearest(first, KINDS) {
+                    Some(near) => found.help(format!("did you mean `{near}`?")),
+                    None => found.help("begin with `connector:`, `workflow:`, `sync:`, `test:` or `project:`"),
+                }
+            }
+            (None, _) => Diagnostic::error("unknown-kind", "the document is no map of keys")
+                .at(file, "", "")
+                .help("begin with `connector:`, `workflow:`, `sync:`, `test:` or `project:`"),
+        };
+    report.push(found);
+    None
+}
+
+fn kind_word(file: &File) -> &str {
+    file.first_key().unwrap_or_default()
+}
+
+/// Reads connectors by name; gives them, and the paths of the files that were used.
+fn read_connectors(files: &[&File], own: &[&str], report: &mut Report) -> (Vec<Connector>, Vec<String>) {
+    let name_of = |file: &File| file.value.get("connector").and_then(Value::as_str).map(String::from);
+    let mut names: Vec<String> = files.iter().filter_map(|file| name_of(file)).collect();
+    names.sort();
+    names.dedup();
+    let mut connectors = Vec::new();
+    let mut used = Vec::new();
+    for name in names {
+        let all: Vec<&File> = files.iter().copied().filter(|file| name_of(file).as_deref() == Some(&name)).collect();
+        let is_own = |file: &&&File| own.contains(&&*file.path);
+        let is_override = |file: &&&File| file.path.ends_with(".override.yaml");
+        // A file that does not say where the API lives adds to the one that does.
+        let is_main = |file: &&&File| !is_override(file) && file.value.get("base_url").is_some();
+        let replaced = all.iter().filter(is_own).any(|file| is_main(&file));
+        let chosen: Vec<&File> = all.iter().filter(|file| !replaced || is_own(file)).copied().collect();
+        if chosen.iter().all(|file| is_override(&file)) {
+            let message = format!("this file refines the connector `{name}`, which is not there");
+            let others = files.iter().filter_map(|file| (!is_override(&file)).then(|| name_of(file)).flatten());
+            let others: Vec<String> = others.collect();
+            for file in chosen {
+                let found = Diagnostic::error("unknown-connector", message.clone()).at(file, "/connector", "");
+                report.push(found.nearest(&name, others.iter().map(String::as_str)));
+            }
+            continue;
+        }
+        used.extend(chosen.iter().map(|file| file.path.to_string()));
+        // Files that are not strings under `connector:` are found by the shape check of the reader.
+        connectors.extend(Connector::read(&chosen, report));
+    }
+    for file in files.iter().filter(|file| name_of(file).is_none()) {
+        Connector::read(&[file], report);
+    }
+    (connectors, used)
+}
+
+/// The documents that `active:` and `test:` can name, also those with mistakes; no two may have one name.
+fn subjects(workflows: &[&File], syncs: &[&File], report: &mut Report) -> Vec<Subject> {
+    let mut subjects: Vec<Subject> = Vec::new();
+    let mut firsts: Vec<(&File, &str)> = Vec::new();
+    let all = workflows.iter().map(|file| (*file, "workflow")).chain(syncs.iter().map(|file| (*file, "sync")));
+    for (file, kind) in all {
+        let Some(name) = file.value.get(kind).and_then(Value::as_str) else { continue };
+        if let Some(place) = subjects.iter().position(|subject| subject.name == name) {
+            let (first, first_kind) = firsts[place];
+            let message = match kind == first_kind {
+                true => format!("two {kind}s are called `{name}`"),
+                false => format!("a {first_kind} and a {kind} are called `{name}`"),
+            };
+            report.push(
+                Diagnostic::error("duplicate-name", message)
+                    .at(file, &format!("/{kind}"), "")
+                    .also(first, &format!("/{first_kind}"), "the first")
+                    .help("give one of them another name"),
+            );
+            continue;
+        }
+        let aliases = file.value.get("uses").and_then(Value::as_object).into_iter().flatten();
+        subjects.push(Subject { name: name.into(), aliases: aliases.map(|(alias, _)| alias.clone()).collect() });
+        firsts.push((file, kind));
+    }
+    subjects
+}

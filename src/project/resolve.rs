@@ -1,0 +1,216 @@
+//! The project's document, resolved: environment, time zone, connections, and which workflows run.
+
+use chrono_tz::Tz;
+use serde_json::Value;
+
+use super::refused::Refused;
+use super::test_document::Subject;
+use super::{Connection, Document, Plan, Tenant, Text, check, plan};
+use crate::connector::Connector;
+use crate::expr::Locale;
+use crate::source::{Diagnostic, File, Report, check_shape};
+
+/// The one project, with an environment laid over it.
+pub(super) fn read_project<'f>(
+    files: &[&'f File],
+    environment: Option<&str>,
+    refused: &Refused,
+    report: &mut Report,
+) -> Option<(Document, &'f File)> {
+    let file = match files {
+        [] if refused.project => return None,
+        [] => {
+            report.push(
+                Diagnostic::error("missing-project", "there is no `project:` document")
+                    .help("add a `dovetail.yaml` that begins with `project: my-name`, or run `dovetail init`"),
+            );
+            return None;
+        }
+        [file] => *file,
+        [file, other, ..] => {
+            report.push(
+                Diagnostic::error("duplicate-name", "there are two `project:` documents")
+                    .at_key(other, "/project", "")
+                    .also_key(file, "/project", "the first")
+                    .help("keep one of the two; what differs by surroundings goes under `environments:`"),
+            );
+            *file
+        }
+    };
+    let mut found = Report::default();
+    check_shape(file, "", &super::schema(), &mut found);
+    let environments = file.value.get("environments").and_then(Value::as_object);
+    for name in environments.into_iter().flatten().map(|(name, _)| name) {
+        check_shape(file, &format!("/environments/{}", escaped(name)), &environment_schema(), &mut found);
+    }
+    let broken = found.has_errors();
+    report.extend(found);
+    if broken {
+        return None;
+    }
+    let mut value = file.value.clone();
+    if let Some(name) = environment {
+        match file.value.get("environments").and_then(|all| all.get(name)) {
+            Some(over) => merge(&mut value, over),
+            None => {
+                let found = Diagnostic::error("unknown-environment", format!("no environment is called `{name}`"));
+                let found = match environments {
+                    Some(_) => found.at_key(file, "/environments", ""),
+                    None => found.at_key(file, "/project", "").help(format!("add `environments: {{ {name}: … }}`")),
+                };
+                report.push(found.nearest(name, environments.into_iter().flatten().map(|(name, _)| name.as_str())));
+            }
+        }
+    }
+    match serde_json::from_value(value) {
+        Ok(document) => Some((document, file)),
+        Err(error) => {
+            report.push(Diagnostic::error("bad-value", error.to_string()).at(file, "", ""));
+            None
+        }
+    }
+}
+
+/// What an environment may say: the same as the project, each part of it or none.
+fn environment_schema() -> Value {
+    let mut schema = super::schema();
+    for (path, key) in [("", "required"), ("/properties", "project"), ("/properties", "environments")] {
+        schema.pointer_mut(path).and_then(Value::as_object_mut).map(|map| map.shift_remove(key));
+    }
+    schema["title"] = "an environment".into();
+    schema.pointer_mut("/$defs/Connection").and_then(Value::as_object_mut).map(|map| map.shift_remove("required"));
+    schema
+}
+
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// The project's file, in which an environment may lie over the rest.
+pub(super) struct Site<'f> {
+    pub file: &'f File,
+    environment: Option<String>,
+}
+
+impl<'f> Site<'f> {
+    pub fn new(file: &'f File, environment: Option<&str>) -> Self {
+        Self { file, environment: environment.map(|name| format!("/environments/{}", escaped(name))) }
+    }
+
+    /// Where what the project says under a pointer is written.
+    pub fn at(&self, pointer: &str) -> String {
+        let over = self.environment.as_ref().map(|environment| format!("{environment}{pointer}"));
+        over.filter(|over| self.file.value.pointer(over).is_some()).unwrap_or_else(|| pointer.to_owned())
+    }
+}
+
+/// Lays `over` over `value`, map by map.
+fn merge(value: &mut Value, over: &Value) {
+    match (value, over) {
+        (Value::Object(map), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(map.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (value, over) => value.clone_from(over),
+    }
+}
+
+pub(super) fn build(
+    document: &Document,
+    site: &Site<'_>,
+    connectors: Vec<Connector>,
+    environment: Option<&str>,
+    documents: Vec<Text>,
+    refused: &mut Refused,
+    report: &mut Report,
+) -> Plan {
+    let timezone = match document.timezone.as_deref().map(|name| (name, name.parse::<Tz>())) {
+        None => Tz::UTC,
+        Some((_, Ok(timezone))) => timezone,
+        Some((name, Err(_))) => {
+            let found = Diagnostic::error("unknown-timezone", format!("no time zone is called `{name}`"));
+            let names = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
+            let found =
+                found.at(site.file, &site.at("/timezone"), "").help("write an IANA name such as `Europe/London`");
+            report.push(found.nearest(name, names));
+            Tz::UTC
+        }
+    };
+    let mut connections: Vec<Connection> = Vec::new();
+    let mut add = |name: &str, tenant: Option<&str>, written: &super::document::Connection, pointer: String| {
+        let shared = document.apps.get(&written.connector);
+        let read = Connection::read((name, tenant), written, shared, &connectors, (site, &pointer), refused, report);
+        if let Some(first) = read.as_ref().and_then(|read| connections.iter().find(|other| other.name == read.name)) {
+            let message = format!("two connections are called `{name}`");
+            let of = first.tenant.as_ref().map_or(String::new(), |tenant| format!("/tenants/{tenant}"));
+            let found = Diagnostic::error("duplicate-name", message)
+                .at_key(site.file, &site.at(&pointer), "")
+                .also_key(site.file, &site.at(&format!("{of}/connections/{name}")), "the first");
+            report.push(found.help("give one of them another name"));
+        }
+        connections.extend(read);
+    };
+    for (name, written) in &document.connections {
+        add(name, None, written, format!("/connections/{name}"));
+    }
+    for (tenant, block) in &document.tenants {
+        for (name, written) in &block.connections {
+            add(name, Some(tenant), written, format!("/tenants/{tenant}/connections/{name}"));
+        }
+    }
+    let unknown = |name: &&String| {
+        !connectors.iter().any(|connector| connector.name == **name) && !refused.has("connector", name)
+    };
+    for name in document.apps.keys().filter(unknown) {
+        let names = connectors.iter().map(|connector| connector.name.as_str());
+        let found = Diagnostic::error("unknown-connector", format!("no connector is called `{name}`"));
+        report.push(found.at_key(site.file, &site.at(&format!("/apps/{name}")), "").nearest(name, names));
+    }
+    let tenants = document.tenants.iter().map(|(name, block)| Tenant { name: name.clone(), vars: block.vars.clone() });
+    Plan {
+        hash: plan::hash(&documents, environment),
+        documents,
+        name: document.project.clone(),
+        environment: environment.map(Into::into),
+        locale: Locale { timezone, country: document.country.clone() },
+        connections,
+        tenants: tenants.collect(),
+        connectors,
+        workflows: Vec::new(),
+        syncs: Vec::new(),
+    }
+}
+
+/// Every name under `active:` is that of a workflow or sync.
+pub(super) fn known_names(
+    document: &Document,
+    site: &Site<'_>,
+    named: &[Subject],
+    refused: &Refused,
+    report: &mut Report,
+) {
+    for (index, name) in document.active.iter().flatten().enumerate() {
+        let known = named.iter().any(|subject| subject.name == *name);
+        if known || refused.has("workflow", name) || refused.has("sync", name) {
+            continue;
+        }
+        let found = Diagnostic::error("unknown-document", format!("no workflow or sync is called `{name}`"));
+        let found = found.at(site.file, &site.at(&format!("/active/{index}")), "");
+        report.push(match named {
+            [] => found.help("there are no workflows and syncs yet"),
+            _ => found.nearest(name, named.iter().map(|subject| subject.name.as_str())),
+        });
+    }
+}
+
+/// The documents that run, with their files.
+pub(super) fn choose<T>(
+    document: &Document,
+    documents: Vec<(T, &File)>,
+    name: impl Fn(&T) -> &String,
+) -> check::Active<T> {
+    let is_active = |one: &T| document.active.as_ref().is_none_or(|active| active.contains(name(one)));
+    let active = documents.into_iter().filter(|(one, _)| is_active(one));
+    active.map(|(one, file)| (one, file.path.clone())).collect()
+}
