@@ -14,6 +14,7 @@ pub mod workflow;
 
 // Mind: what follows from them.
 pub mod project;
+pub mod run;
 
 // Hands: what is done about it.
 

@@ -1,0 +1,213 @@
+//! One decision: from a plan, a run's start and its state to what is recorded and what is done next.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::accounts::RunAccounts;
+use super::entry::{Address, Ending, Entry, Fact, Kept, Sent, Start};
+use super::state::{State, WORKFLOW};
+use super::walk::Flow;
+use crate::connector::{Failure, Page};
+use crate::project::Plan;
+use crate::workflow::{OnError, RecordRef, Workflow};
+
+/// What was decided. The entries must be durable before anything else happens.
+#[derive(Debug)]
+pub struct Decision {
+    pub entries: Vec<Entry>,
+    pub kept: Kept,
+    pub next: Next,
+}
+
+/// What the hands are asked to do, after the commit.
+#[derive(Debug, PartialEq)]
+pub enum Next {
+    /// Send one request; record `Answered`.
+    Send(Box<Send>),
+    /// Ask the store for a pair; record `Looked`.
+    Look {
+        address: Address,
+        of: RecordRef,
+        connection: String,
+        object: String,
+        turns: Vec<String>,
+    },
+    /// Decide again at this instant.
+    Wait {
+        until_ms: i64,
+    },
+    Over,
+}
+
+/// A request to send.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Send {
+    pub address: Address,
+    pub exchange: u32,
+    pub attempt: u32,
+    pub look: bool,
+    pub connection: String,
+    pub operation: String,
+    pub input: Value,
+    pub page: Page,
+    pub timeout: Option<Duration>,
+    /// To be held until the action at `address` is finished.
+    pub turns: Vec<String>,
+    /// The same for all attempts of one exchange of one run.
+    pub idempotency_key: String,
+}
+
+/// Decides. `state` is brought up to the new entries.
+pub fn decide(plan: &Plan, start: &Start, state: &mut State, now_ms: i64) -> Decision {
+    let mut run = Deciding { plan, start, state, now_ms, entries: Vec::new(), kept: Kept::default() };
+    let next = run.decide();
+    Decision { entries: run.entries, kept: run.kept, next }
+}
+
+/// A decision in the making.
+pub(super) struct Deciding<'a> {
+    pub plan: &'a Plan,
+    pub start: &'a Start,
+    pub state: &'a mut State,
+    pub now_ms: i64,
+    pub entries: Vec<Entry>,
+    pub kept: Kept,
+}
+
+impl Deciding<'_> {
+    fn decide(&mut self) -> Next {
+        if self.state.ending.is_some() {
+            return Next::Over;
+        }
+        if self.state.started_ms.is_none() {
+            self.record(Fact::Started {});
+        }
+        let Some(workflow) = self.plan.workflow(&self.start.workflow) else {
+            let failure = Failure::new("invalid", format!("no active workflow is called `{}`", self.start.workflow));
+            return self.end(Ending::Failed { address: WORKFLOW.into(), place: String::new(), failure });
+        };
+        let mut accounts = RunAccounts { plan: self.plan, start: self.start, names: Default::default() };
+        let record = match self.prepare(workflow, &mut accounts) {
+            Ok(record) => record,
+            Err(Flow::Blocked(next)) => return next,
+            Err(Flow::Skipped(why)) => return self.end(Ending::Skipped { why }),
+            Err(Flow::Failed { address, failure }) => {
+                let place = workflow.trigger.place.to_string();
+                return self.end(Ending::Failed { address, place, failure });
+            }
+            Err(Flow::Done(value) | Flow::Stopped(value)) => return self.end(Ending::Completed { value }),
+        };
+        let mut root = self.root(workflow, &accounts, record);
+        let rescued = self.state.progress.get(WORKFLOW).and_then(|progress| progress.rescued.clone());
+        let (address, failure) = match rescued {
+            Some(rescued) => rescued,
+            None => match self.list(&workflow.actions, "actions", &accounts, &mut root, &[]) {
+                Flow::Blocked(next) => return next,
+                Flow::Done(_) => return self.end(Ending::Completed { value: Value::Null }),
+                Flow::Stopped(value) => return self.end(Ending::Completed { value }),
+                Flow::Skipped(why) => return self.end(Ending::Skipped { why }),
+                Flow::Failed { address, failure } => {
+                    if workflow.on_error.actions().is_empty() {
+                        let place = place_of(workflow, &address);
+                        return self.end(Ending::Failed { address, place, failure });
+                    }
+                    let fact =
+                        Fact::Rescued { address: WORKFLOW.into(), action: address.clone(), failure: failure.clone() };
+                    self.record(fact);
+                    (address, failure)
+                }
+            },
+        };
+        // The run has failed; its own `on_error` tells people, and changes nothing about that.
+        let error = error_value(&address, &failure);
+        if let OnError::Actions(actions) = &workflow.on_error
+            && let Flow::Blocked(next) =
+                self.list(actions, "on_error", &accounts, &mut root, &[("error".into(), error)])
+        {
+            return next;
+        }
+        let place = place_of(workflow, &address);
+        self.end(Ending::Failed { address, place, failure })
+    }
+
+    pub(super) fn record(&mut self, fact: Fact) {
+        let entry = Entry { at_ms: self.now_ms, fact };
+        self.state.apply(&entry);
+        self.entries.push(entry);
+    }
+
+    fn end(&mut self, ending: Ending) -> Next {
+        self.record(Fact::Ended { ending });
+        Next::Over
+    }
+
+    /// The roots of the context.
+    pub(super) fn root(
+        &self,
+        workflow: &Workflow,
+        accounts: &RunAccounts<'_>,
+        record: Option<(String, Value)>,
+    ) -> Value {
+        let event = &self.start.event;
+        let mut root = Map::new();
+        if let Some((name, record)) = record {
+            root.insert(name, record);
+        }
+        root.insert(
+            "event".into(),
+            json!({
+                "id": event.id, "type": event.kind, "time": instant(event.time_ms), "source": event.source,
+                "connection": event.connection, "body": event.body,
+            }),
+        );
+        root.insert("inputs".into(), self.start.inputs.clone());
+        root.insert("outcome".into(), Value::Object(Map::new()));
+        root.insert("vars".into(), self.plan.vars(workflow, self.start.tenant.as_deref()));
+        let settings = workflow.uses.iter().map(|uses| {
+            let settings = crate::workflow::Accounts::settings(accounts, &uses.alias);
+            (uses.alias.clone(), settings.clone())
+        });
+        root.insert("connection".into(), Value::Object(settings.collect()));
+        let started = self.state.started_ms.unwrap_or(self.now_ms);
+        root.insert(
+            "run".into(),
+            json!({
+                "id": self.start.id, "tenant": self.start.tenant, "started_at": instant(started),
+                "now": instant(self.now_ms), "attempt": self.state.attempt,
+            }),
+        );
+        Value::Object(root)
+    }
+}
+
+/// `$.error` inside `on_error`.
+pub(super) fn error_value(address: &str, failure: &Failure) -> Value {
+    json!({ "name": failure.name, "action": address, "message": failure.message, "existing_id": failure.existing_id })
+}
+
+pub(super) fn instant(ms: i64) -> String {
+    let time = chrono::DateTime::from_timestamp_millis(ms).unwrap_or_default();
+    time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+/// The line of the action at an address.
+fn place_of(workflow: &Workflow, address: &str) -> String {
+    let found = workflow.action_at(address);
+    found.map_or_else(|| workflow.place.to_string(), |action| action.place.to_string())
+}
+
+/// The journal's line about a request.
+pub(super) fn sent(send: &Send, purpose: crate::workflow::Purpose) -> Fact {
+    Fact::Sent(Box::new(Sent {
+        address: send.address.clone(),
+        exchange: send.exchange,
+        attempt: send.attempt,
+        purpose,
+        connection: send.connection.clone(),
+        operation: send.operation.clone(),
+        input: send.input.clone(),
+        page: send.page.clone(),
+        turns: send.turns.clone(),
+    }))
+}

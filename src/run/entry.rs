@@ -1,0 +1,168 @@
+//! What can be recorded: the lines of a run's journal.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::connector::{Failure, Page};
+use crate::trigger::Event;
+use crate::workflow::{Answer, Outcome, Purpose, RecordRef};
+
+/// Where an action stands: `actions/2/then/0`, with `[3]` for an iteration: `actions/4[3]/actions/0`. What is read before
+/// the first action stands at `event`, `include/item`, `names/ghl/contact/custom`.
+pub type Address = String;
+
+/// What a run starts from; stored once, beside its journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// UUID version 7.
+    pub id: String,
+    pub workflow: String,
+    /// None: connections shared by all tenants, or a project without tenants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Runs with the same workflow, tenant and key happen one after the other, in the order of acceptance.
+    pub order_key: String,
+    /// Hash of the plan that this run finishes on.
+    pub plan: String,
+    /// Alias of `uses` → connection.
+    pub connections: BTreeMap<String, String>,
+    pub event: Event,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub inputs: Value,
+    pub created_ms: i64,
+}
+
+/// One line of a journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub at_ms: i64,
+    #[serde(flatten)]
+    pub fact: Fact,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// The run was taken up for the first time; the instant is `$.run.started_at`.
+    Started {},
+    /// An `if` went one way: `then` or `else`.
+    Chose {
+        address: Address,
+        branch: String,
+    },
+    /// The list of a `for_each`, fixed.
+    Listed {
+        address: Address,
+        items: Vec<Value>,
+    },
+    /// A request is about to be sent; committed before it is.
+    Sent(Box<Sent>),
+    /// What came of it. Without this line the attempt is unknown.
+    Answered {
+        address: Address,
+        exchange: u32,
+        attempt: u32,
+        /// The answer to the look-up of the exchange, not to the exchange itself.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        look: bool,
+        answer: Answer,
+    },
+    /// The pair of a record, as the store knew it (None: not linked).
+    Looked {
+        address: Address,
+        found: Option<String>,
+    },
+    /// Nothing before an instant, and why.
+    Paused {
+        address: Address,
+        until_ms: i64,
+        why: String,
+    },
+    /// An action has failed, and its `on_error` actions stand in for it; for the address `workflow`: the run has failed,
+    /// and the workflow's `on_error` deals with that.
+    Rescued {
+        address: Address,
+        action: Address,
+        failure: Failure,
+    },
+    /// An action is over.
+    Finished {
+        address: Address,
+        outcome: Outcome,
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        result: Value,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<String>,
+    },
+    /// A person wants the failed action tried again.
+    Retried {
+        by: String,
+    },
+    Ended {
+        ending: Ending,
+    },
+}
+
+/// See [`Fact::Sent`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sent {
+    pub address: Address,
+    /// Which of the action's exchanges, from 0.
+    pub exchange: u32,
+    /// From 1.
+    pub attempt: u32,
+    pub purpose: Purpose,
+    pub connection: String,
+    pub operation: String,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub input: Value,
+    #[serde(default)]
+    pub page: Page,
+    /// Identities that no other action may upsert meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turns: Vec<String>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// All actions are done. `value`: what `stop` gave.
+    Completed {
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        value: Value,
+    },
+    /// `only_if` of the trigger does not hold, or the record is gone: nothing to do.
+    Skipped {
+        why: String,
+    },
+    /// A dead letter: kept until a person retries or drops it. `place` is the action's line in its file.
+    Failed {
+        address: Address,
+        place: String,
+        failure: Failure,
+    },
+    Dropped {
+        by: String,
+    },
+}
+
+/// Two records known as one; at most one per record and other (connection, object).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    pub tenant: Option<String>,
+    pub left: RecordRef,
+    pub right: RecordRef,
+}
+
+/// What a commit keeps beside the entries.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kept {
+    pub link: Vec<Link>,
+    /// Pairs that turned out to be gone.
+    pub unlink: Vec<Link>,
+}

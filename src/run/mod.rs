@@ -1,0 +1,24 @@
+//! The life of one run: what the journal says, and what to do next.
+//!
+//! ```text
+//!            ┌────────── decide(plan, start, state, now) ──────────┐
+//!  journal ──fold──▶ State                                         ├─▶ entries to commit
+//!            ▲                                                     └─▶ Next: send · look up a pair · wait · over
+//!            └──────────── entries of what was learnt ◀── (engine performs, only after the commit)
+//! ```
+//! Pure: no clock, no network, no database. An entry once committed is never changed.
+
+mod accounts;
+mod decide;
+mod entry;
+mod exchange;
+mod prepare;
+mod settle;
+mod state;
+mod walk;
+
+pub use decide::{Decision, Next, Send, decide};
+pub use entry::{Address, Ending, Entry, Fact, Kept, Link, Start};
+pub use state::State;
+
+pub use crate::workflow::{Answer, Outcome, Purpose, RecordRef};

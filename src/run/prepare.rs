@@ -1,0 +1,327 @@
+//! Before the first action: the record that the event hints at, what `include` names, and the names of keyed lists.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::accounts::RunAccounts;
+use super::decide::Deciding;
+use super::walk::{Flow, fail};
+use crate::connector::{Connector, Failure, Names, Object, Operation, Page, Reference, join};
+use crate::expr::Scope;
+use crate::workflow::{Answer, Purpose, Retry, Sending, Starts, Workflow};
+
+/// Pages that are read to find one record, at most.
+const PAGES_MAX: usize = 50;
+
+impl Deciding<'_> {
+    /// Gives the trigger's record under its name; None for runs that are about no record.
+    pub(super) fn prepare(
+        &mut self,
+        workflow: &Workflow,
+        accounts: &mut RunAccounts<'_>,
+    ) -> Result<Option<(String, Value)>, Flow> {
+        self.names(workflow, accounts)?;
+        let record = self.event_record(workflow, accounts)?;
+        let Some(condition) = &workflow.trigger.only_if else { return Ok(record) };
+        if self.state.progress.contains_key("actions/0") || self.state.ending.is_some() {
+            return Ok(record);
+        }
+        let mut root = self.root(workflow, accounts, record.clone());
+        root["run"]["now"] = Value::String(super::decide::instant(self.state.started_ms.unwrap_or(self.now_ms)));
+        match condition.holds(&Scope::new(&root, &self.plan.locale)) {
+            Ok(true) => Ok(record),
+            Ok(false) => Err(Flow::Skipped("`only_if` of the trigger does not hold".into())),
+            Err(fault) => Err(fail("trigger", Failure::new("invalid", format!("`only_if`: {}", fault.message)))),
+        }
+    }
+
+    fn event_record(
+        &mut self,
+        workflow: &Workflow,
+        accounts: &RunAccounts<'_>,
+    ) -> Result<Option<(String, Value)>, Flow> {
+        let event = self.start.event.clone();
+        let (Some(connection), Some(object)) = (&event.connection, &event.object) else { return Ok(None) };
+        let Some(connector) = self.plan.connector_of(connection) else { return Ok(None) };
+        let Some(object) = connector.object(object) else { return Ok(None) };
+        let Some(alias) = alias_of(workflow, connection, accounts) else { return Ok(None) };
+        let name = workflow.trigger.name.clone().unwrap_or_else(|| object.name.clone());
+        let names = crate::workflow::Accounts::names(accounts, &alias, &object.name);
+        let mut record = match &event.read_with {
+            None => shaped(connector, object, event.from_operation.as_deref(), &event.record, &names),
+            Some(operation) => {
+                let operation = known(connector, operation)?;
+                let id = event.record_id.clone().unwrap_or_default();
+                let input = self.read_input(object, operation, &event.record, &id)?;
+                match self.read("event", &alias, operation, input, object, &id)? {
+                    Some(found) => shaped(connector, object, Some(&operation.name), &found, &names),
+                    None => return Err(Flow::Skipped(format!("the {} is gone", object.name))),
+                }
+            }
+        };
+        let wanted = includes(workflow, object);
+        for reference in wanted {
+            self.include(&alias, connector, reference, &mut record, &names, object)?;
+        }
+        Ok(Some((name, record)))
+    }
+
+    /// Reads the records that a reference names, and puts them in their place.
+    fn include(
+        &mut self,
+        alias: &str,
+        connector: &Connector,
+        reference: &Reference,
+        record: &mut Value,
+        names: &Names,
+        of: &Object,
+    ) -> Result<(), Flow> {
+        let Some(other) = connector.object(&reference.object) else { return Ok(()) };
+        let ids = ids_of(record, reference);
+        let get = connector.operation(&format!("{}.get", other.name));
+        let list = connector.operation(&format!("{}.list", other.name));
+        let mut found = Vec::new();
+        for (index, id) in ids.iter().enumerate() {
+            let address = format!("include/{}/{index}", reference.name);
+            let Some(operation) = get.or(list) else {
+                let message = format!("`{}` of `{}` can be neither got nor listed", other.name, connector.name);
+                return Err(fail("trigger", Failure::new("invalid", message)));
+            };
+            // One list answers for all ids.
+            let address = if operation.lists { format!("include/{}", reference.name) } else { address };
+            let mut input = Map::new();
+            for hole in operation.input_holes().map(String::from) {
+                let parent_id =
+                    of.parent.as_ref().filter(|parent| parent.id == hole).and(self.start.event.parent_id.clone());
+                let value = match hole.as_str() {
+                    "id" => Some(Value::String(id.clone())),
+                    _ => record.get(&hole).cloned().or(parent_id.map(Value::String)),
+                };
+                if let Some(value) = value {
+                    input.insert(hole, value);
+                }
+            }
+            if let Some(one) = self.read(&address, alias, operation, Value::Object(input), other, id)? {
+                found.push(shaped(connector, other, Some(&operation.name), &one, &Names::default()));
+            }
+        }
+        join(record, reference, &found);
+        // Keyed lists may read what was joined.
+        *record = of.shape(record, names);
+        Ok(())
+    }
+
+    /// Reads one record by an operation that gives it, or by a list that holds it. None: there is none.
+    fn read(
+        &mut self,
+        address: &str,
+        alias: &str,
+        operation: &Operation,
+        input: Value,
+        object: &Object,
+        id: &str,
+    ) -> Result<Option<Value>, Flow> {
+        self.settled(address, &Retry::default(), None)?;
+        let progress = self.state.progress.get(address).cloned().unwrap_or_default();
+        let mut page = Page::default();
+        if let Some(last) = progress.exchanges.last() {
+            match &last.answer {
+                Some(Answer::Failed(failure)) if failure.name == "not_found" => return Ok(None),
+                Some(Answer::Failed(failure)) => return Err(fail(address, failure.clone())),
+                Some(Answer::Done { value, next }) if !operation.lists => {
+                    return Ok(Some(value.clone()).filter(|value| next.is_none() && !value.is_null()));
+                }
+                Some(Answer::Done { next, .. }) => {
+                    let pages = progress.exchanges.iter().filter_map(|exchange| exchange.value()?.as_array());
+                    let hit = pages.flatten().find(|item| text(item.get(&object.id)).as_deref() == Some(id));
+                    match (hit, next) {
+                        (Some(hit), _) => return Ok(Some(hit.clone())),
+                        (None, Some(next)) if progress.exchanges.len() < PAGES_MAX => page = next.clone(),
+                        _ => return Ok(None),
+                    }
+                }
+                None => return Err(fail(address, Failure::new("unknown", "the last answer is missing"))),
+            }
+        }
+        let connection = self.start.connections.get(alias).cloned().unwrap_or_default();
+        let name = operation.name.clone();
+        let sending =
+            Sending { purpose: Purpose::Read, alias: alias.into(), operation: name, input, page, turns: Vec::new() };
+        Err(self.send(address, &progress, sending, None, &connection))
+    }
+
+    /// What reading the event's record needs: its id, and its parent's where the path asks for it.
+    fn read_input(&self, object: &Object, operation: &Operation, hint: &Value, id: &str) -> Result<Value, Flow> {
+        let mut input = Map::new();
+        for hole in operation.input_holes().map(String::from) {
+            let value = match hole.as_str() {
+                "id" => Some(Value::String(id.into())),
+                _ => {
+                    let parent = object.parent.as_ref().filter(|parent| parent.id == hole);
+                    let parent_id = parent.and(self.start.event.parent_id.clone());
+                    let value =
+                        hint.get(&hole).filter(|value| !value.is_null()).cloned().or(parent_id.map(Value::String));
+                    if value.is_none() {
+                        let message = format!("the event does not say `{hole}`, which `{}` needs", operation.name);
+                        return Err(fail("event", Failure::new("invalid", message)));
+                    }
+                    value
+                }
+            };
+            if let Some(value) = value {
+                input.insert(hole, value);
+            }
+        }
+        Ok(Value::Object(input))
+    }
+
+    /// Names of keyed lists that the workflow's values mention.
+    fn names(&mut self, workflow: &Workflow, accounts: &mut RunAccounts<'_>) -> Result<(), Flow> {
+        for (alias, object_name) in objects_of(workflow, &self.start.event.object) {
+            let Some(connection) = self.start.connections.get(&alias).cloned() else { continue };
+            let Some(connector) = self.plan.connector_of(&connection) else { continue };
+            let Some(object) = connector.object(&object_name) else { continue };
+            let mut names = Names::default();
+            for list in &object.keyed_lists {
+                if let Some(setting) = &list.names_setting {
+                    let settings =
+                        self.plan.connection(&connection).and_then(|known| known.settings.get(setting)?.as_object());
+                    let known = settings
+                        .into_iter()
+                        .flatten()
+                        .filter_map(|(key, name)| Some((key.clone(), name.as_str()?.into())));
+                    names.lists.insert(list.name.clone(), known.collect());
+                }
+                let Some(operation) = list.names_from.as_ref().filter(|_| mentions(workflow, &list.name)) else {
+                    continue;
+                };
+                let address = format!("names/{alias}/{object_name}/{}", list.name);
+                let records = self.names_records(&address, &alias, known(connector, operation)?, &list.name)?;
+                names.lists.insert(list.name.clone(), list.names_of(&records));
+            }
+            accounts.names.insert((alias, object_name), names);
+        }
+        Ok(())
+    }
+
+    fn names_records(
+        &mut self,
+        address: &str,
+        alias: &str,
+        operation: &Operation,
+        list: &str,
+    ) -> Result<Vec<Value>, Flow> {
+        self.settled(address, &Retry::default(), None)?;
+        let progress = self.state.progress.get(address).cloned().unwrap_or_default();
+        let mut page = Page::default();
+        if let Some(last) = progress.exchanges.last() {
+            match &last.answer {
+                Some(Answer::Failed(failure)) => return Err(fail(address, failure.clone())),
+                Some(Answer::Done { next: Some(next), .. }) if progress.exchanges.len() < PAGES_MAX => {
+                    page = next.clone()
+                }
+                _ => {
+                    let pages = progress.exchanges.iter().filter_map(|exchange| exchange.value()?.as_array());
+                    return Ok(pages.flatten().cloned().collect());
+                }
+            }
+        }
+        let connection = self.start.connections.get(alias).cloned().unwrap_or_default();
+        let purpose = Purpose::Names { list: list.into() };
+        let name = operation.name.clone();
+        let input = Value::Object(Map::new());
+        let sending = Sending { purpose, alias: alias.into(), operation: name, input, page, turns: Vec::new() };
+        Err(self.send(address, &progress, sending, None, &connection))
+    }
+}
+
+/// The alias that stands for the event's connection.
+fn alias_of(workflow: &Workflow, connection: &str, accounts: &RunAccounts<'_>) -> Option<String> {
+    let mut aliases: Vec<&str> = match &workflow.trigger.starts {
+        Starts::Event(heard) => heard.iter().map(|event| event.alias.as_str()).collect(),
+        Starts::Poll { alias, .. } => vec![alias],
+        _ => Vec::new(),
+    };
+    aliases.extend(workflow.uses.iter().map(|uses| uses.alias.as_str()));
+    let stands = |alias: &&&str| accounts.start.connections.get(**alias).is_some_and(|known| known == connection);
+    aliases.iter().find(stands).map(|alias| (*alias).to_string())
+}
+
+/// What `include` names, and what keyed lists need to be read at all.
+fn includes<'o>(workflow: &Workflow, object: &'o Object) -> Vec<&'o Reference> {
+    let all = object.parent.iter().chain(&object.references);
+    all.filter(|reference| {
+        workflow.trigger.include.contains(&reference.name)
+            || object.keyed_lists.iter().any(|list| list.needs(&reference.name) && mentions(workflow, &list.name))
+    })
+    .collect()
+}
+
+/// The ids that a reference names in a record, each once.
+fn ids_of(record: &Value, reference: &Reference) -> Vec<String> {
+    let one = match reference.name.rsplit_once('.') {
+        None => vec![text(record.get(&reference.id))],
+        Some((list, _)) => {
+            let items = record.get(list).and_then(Value::as_array).into_iter().flatten();
+            items.map(|item| text(item.get(&reference.id))).collect()
+        }
+    };
+    let mut seen = BTreeSet::new();
+    one.into_iter().flatten().filter(|id| seen.insert(id.clone())).collect()
+}
+
+/// (alias, object) of the trigger and of every action.
+fn objects_of(workflow: &Workflow, event_object: &Option<String>) -> BTreeSet<(String, String)> {
+    let mut objects = BTreeSet::new();
+    if let Starts::Event(heard) = &workflow.trigger.starts {
+        objects.extend(heard.iter().filter_map(|event| Some((event.alias.clone(), event.object.clone()?))));
+    }
+    if let (Starts::Poll { alias, .. }, Some(object)) = (&workflow.trigger.starts, event_object) {
+        objects.insert((alias.clone(), object.clone()));
+    }
+    for (alias, name) in workflow.all_actions().into_iter().filter_map(|action| action.uses()) {
+        let object = name.split('.').next().unwrap_or(name);
+        objects.insert((alias.into(), object.into()));
+    }
+    objects
+}
+
+/// Does any value of the workflow read or write below this name?
+fn mentions(workflow: &Workflow, list: &str) -> bool {
+    let reads = |reads: Vec<crate::expr::Read>| reads.iter().any(|read| read.names.iter().any(|name| name == list));
+    let trigger = &workflow.trigger;
+    let in_trigger = trigger.only_if.as_ref().is_some_and(|condition| reads(condition.reads()))
+        || trigger.in_order_by.as_ref().is_some_and(|expr| reads(expr.reads()));
+    let prefix = format!("{list}.");
+    in_trigger
+        || workflow.all_actions().into_iter().any(|action| {
+            let writes = action.with().and_then(crate::expr::Expr::fields).unwrap_or_default();
+            writes.iter().any(|(field, _)| *field == list || field.starts_with(&prefix))
+                || action.reads().iter().any(|read| read.names.iter().any(|name| name == list))
+        })
+}
+
+fn shaped(connector: &Connector, object: &Object, operation: Option<&str>, record: &Value, names: &Names) -> Value {
+    match operation.and_then(|name| connector.operation(name)) {
+        Some(operation) if operation.object.as_deref() == Some(&object.name) => {
+            operation.shape(connector, record, names)
+        }
+        _ => object.shape(record, names),
+    }
+}
+
+fn known<'c>(connector: &'c Connector, operation: &str) -> Result<&'c Operation, Flow> {
+    connector.operation(operation).ok_or_else(|| {
+        let message = format!("connector `{}` has no operation `{operation}`", connector.name);
+        fail("event", Failure::new("invalid", message))
+    })
+}
+
+fn text(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}

@@ -1,0 +1,124 @@
+//! Is an exchange settled? If not: try again, look whether it was carried out after all, wait, or give up.
+
+use std::time::Duration;
+
+use crate::connector::{Failure, IfUnsure, Operation, Unsure};
+use crate::workflow::{Answer, Exchange, Retry};
+
+/// What an exchange needs next.
+#[derive(Debug, PartialEq)]
+pub(super) enum Need {
+    /// Nothing: the action may look at its answer.
+    Nothing,
+    /// Send it again, now.
+    Again,
+    /// Ask the remote side whether it was carried out, with this operation.
+    Look { operation: String, same: Vec<String> },
+    /// Nothing before this instant.
+    Pause { until_ms: i64, why: String },
+    /// It failed for good in a way that the answer alone does not tell.
+    GiveUp(Failure),
+}
+
+/// Judges an exchange. `due`: a pause for it is over.
+pub(super) fn need(
+    exchange: &Exchange,
+    operation: &Operation,
+    retry: &Retry,
+    due: bool,
+    now_ms: i64,
+    spread: f64,
+) -> Need {
+    if exchange.again {
+        return again_by_hand(exchange, operation);
+    }
+    let failure = match &exchange.answer {
+        Some(Answer::Done { .. }) => return Need::Nothing,
+        Some(Answer::Failed(failure)) => failure.clone(),
+        // The program ended between the request and its answer.
+        None => Failure::new("timeout", "stopped before an answer came"),
+    };
+    if failure.name == "rate_limited" {
+        return match due {
+            true => Need::Again,
+            false => pause(limited_until(&failure, retry, now_ms, spread), &failure),
+        };
+    }
+    let unsure = is_unsure(&failure.name, operation);
+    if unsure && let Unsure::Ask = operation.if_unsure.then {
+        let message = format!(
+            "{}; it is not known whether `{}` was carried out: look, then retry or drop",
+            failure.message, operation.name
+        );
+        return Need::GiveUp(Failure { name: "unknown".into(), message, ..failure });
+    }
+    if due {
+        return repeat(unsure, operation);
+    }
+    if exchange.answer.is_none() && !unsure {
+        return Need::Again;
+    }
+    let tries = exchange.tries.max(1);
+    let next = retry.next(&failure.name, tries, exchange.first_sent_ms, now_ms, spread);
+    match next {
+        Some(at) => pause(not_before(at, unsure, &operation.if_unsure, &failure, now_ms), &failure),
+        // Out of tries, but the write may stand: look once more before giving up.
+        None if unsure && exchange.look.is_none() => {
+            pause(now_ms.saturating_add(millis(operation.if_unsure.wait)), &failure)
+        }
+        None => Need::Nothing,
+    }
+}
+
+/// A write was sent, and its failure does not say that it was not carried out.
+pub(super) fn is_unsure(failure: &str, operation: &Operation) -> bool {
+    !operation.reads
+        && !matches!(operation.if_unsure.then, Unsure::SendAgain)
+        && (failure == "timeout" || operation.if_unsure.after.iter().any(|name| name == failure))
+}
+
+/// May a write that was not carried out, as the look-up said, be sent once more?
+pub(super) fn worth_another(exchange: &Exchange, retry: &Retry, now_ms: i64) -> bool {
+    let failure = exchange.failure().map_or("timeout", |failure| failure.name.as_str());
+    exchange.again || retry.next(failure, exchange.tries.max(1), exchange.first_sent_ms, now_ms, 1.0).is_some()
+}
+
+fn repeat(unsure: bool, operation: &Operation) -> Need {
+    match &operation.if_unsure.then {
+        Unsure::LookWith { operation, same } if unsure => {
+            Need::Look { operation: operation.clone(), same: same.clone() }
+        }
+        _ => Need::Again,
+    }
+}
+
+fn again_by_hand(exchange: &Exchange, operation: &Operation) -> Need {
+    let may_stand = |failure: &Failure| {
+        is_unsure(&failure.name, operation) || matches!(failure.name.as_str(), "unknown" | "not_accepted")
+    };
+    let unsure = exchange.failure().is_none_or(may_stand);
+    // A person who has looked decides that it is sent again.
+    repeat(unsure && !operation.reads, operation)
+}
+
+fn pause(until_ms: i64, failure: &Failure) -> Need {
+    Need::Pause { until_ms, why: failure.to_string() }
+}
+
+fn limited_until(failure: &Failure, retry: &Retry, now_ms: i64, spread: f64) -> i64 {
+    let told = failure.retry_after_ms.and_then(|ms| i64::try_from(ms).ok());
+    let own = millis(retry.wait_min.max(Duration::from_secs(1)));
+    #[expect(clippy::cast_possible_truncation, reason = "at most half a second")]
+    let spread_ms = (spread * 500.0) as i64;
+    now_ms.saturating_add(told.unwrap_or(own)).saturating_add(spread_ms)
+}
+
+fn not_before(at_ms: i64, unsure: bool, if_unsure: &IfUnsure, failure: &Failure, now_ms: i64) -> i64 {
+    let told = failure.retry_after_ms.and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
+    let lag = if unsure { millis(if_unsure.wait) } else { 0 };
+    at_ms.max(now_ms.saturating_add(told)).max(now_ms.saturating_add(lag))
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,154 @@
+//! The fold: what a journal says, ready to decide on.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::entry::{Address, Ending, Entry, Fact, Sent};
+use crate::connector::Failure;
+use crate::workflow::{Answer, Exchange, Outcome};
+
+/// Where a run stands.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    pub started_ms: Option<i64>,
+    pub ending: Option<Ending>,
+    /// How often a person had it tried again, plus 1.
+    pub attempt: u32,
+    /// Number of entries folded.
+    pub length: usize,
+    pub(super) progress: HashMap<Address, Progress>,
+}
+
+/// How far one action has got.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress {
+    /// The instant of its first entry: what `$.run.now` says to it.
+    pub begun_ms: Option<i64>,
+    pub exchanges: Vec<Exchange>,
+    pub looked: Option<Option<String>>,
+    pub paused_until_ms: Option<i64>,
+    pub branch: Option<String>,
+    pub items: Option<Vec<Value>>,
+    /// The action that failed, and why; `on_error` is at work.
+    pub rescued: Option<(Address, Failure)>,
+    pub finished: Option<Finished>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Finished {
+    pub outcome: Outcome,
+    pub result: Value,
+    pub failure: Option<Failure>,
+}
+
+/// Where the workflow's own `on_error` is kept.
+pub(super) const WORKFLOW: &str = "workflow";
+
+impl State {
+    pub fn fold(entries: &[Entry]) -> State {
+        let mut state = State { attempt: 1, ..State::default() };
+        for entry in entries {
+            state.apply(entry);
+        }
+        state
+    }
+
+    /// Is the action at this address over?
+    pub fn is_finished(&self, address: &str) -> bool {
+        self.progress.get(address).is_some_and(|progress| progress.finished.is_some())
+    }
+
+    pub fn apply(&mut self, entry: &Entry) {
+        self.length += 1;
+        let at_ms = entry.at_ms;
+        match &entry.fact {
+            Fact::Started {} => self.started_ms = Some(at_ms),
+            Fact::Chose { address, branch } => self.at(address, at_ms).branch = Some(branch.clone()),
+            Fact::Listed { address, items } => self.at(address, at_ms).items = Some(items.clone()),
+            Fact::Sent(sent) => self.sent(sent, at_ms),
+            Fact::Answered { address, exchange, look, answer, .. } => {
+                let progress = self.at(address, at_ms);
+                if let Some(exchange) = progress.exchanges.get_mut(*exchange as usize) {
+                    let answered = if *look { exchange.look.as_deref_mut() } else { Some(exchange) };
+                    if let Some(answered) = answered {
+                        answered.answered(answer);
+                    }
+                }
+            }
+            Fact::Looked { address, found } => self.at(address, at_ms).looked = Some(found.clone()),
+            Fact::Paused { address, until_ms, .. } => self.at(address, at_ms).paused_until_ms = Some(*until_ms),
+            Fact::Rescued { address, action, failure } => {
+                self.at(address, at_ms).rescued = Some((action.clone(), failure.clone()));
+            }
+            Fact::Finished { address, outcome, result, failure, .. } => {
+                let finished = Finished { outcome: *outcome, result: result.clone(), failure: failure.clone() };
+                self.at(address, at_ms).finished = Some(finished);
+            }
+            Fact::Retried { .. } => self.retried(),
+            Fact::Ended { ending } => self.ending = Some(ending.clone()),
+        }
+    }
+
+    fn at(&mut self, address: &str, at_ms: i64) -> &mut Progress {
+        let progress = self.progress.entry(address.to_string()).or_default();
+        progress.begun_ms.get_or_insert(at_ms);
+        progress
+    }
+
+    fn sent(&mut self, sent: &Sent, at_ms: i64) {
+        let progress = self.at(&sent.address, at_ms);
+        progress.paused_until_ms = None;
+        let exchange = Exchange {
+            purpose: sent.purpose.clone(),
+            connection: sent.connection.clone(),
+            operation: sent.operation.clone(),
+            input: sent.input.clone(),
+            page: sent.page.clone(),
+            turns: sent.turns.clone(),
+            attempt: sent.attempt,
+            tries: 0,
+            first_sent_ms: at_ms,
+            answer: None,
+            look: None,
+            again: false,
+        };
+        let known = progress.exchanges.get_mut(sent.exchange as usize);
+        match (known, &sent.purpose) {
+            (Some(known), crate::workflow::Purpose::LookUp { .. }) => {
+                let tries = known.look.as_ref().map_or(0, |look| look.tries);
+                let first = known.look.as_ref().map_or(at_ms, |look| look.first_sent_ms);
+                known.look = Some(Box::new(Exchange { tries, first_sent_ms: first, ..exchange }));
+            }
+            (Some(known), _) => {
+                known.attempt = sent.attempt;
+                known.answer = None;
+                known.look = None;
+                known.again = false;
+            }
+            (None, _) => progress.exchanges.push(exchange),
+        }
+    }
+
+    /// Forgets why the run failed, so that the failed action is tried again; what is done stays done.
+    fn retried(&mut self) {
+        self.attempt += 1;
+        let Some(Ending::Failed { address, .. }) = self.ending.take() else { return };
+        self.progress.remove(WORKFLOW);
+        // Names may have been added since: they are read anew.
+        self.progress.retain(|at, _| !at.starts_with("names/"));
+        self.progress.retain(|at, _| !at.starts_with("on_error/") && !at.starts_with(&format!("{address}/on_error/")));
+        let Some(progress) = self.progress.get_mut(&address) else { return };
+        progress.finished = None;
+        progress.rescued = None;
+        progress.paused_until_ms = None;
+        if let Some(last) = progress.exchanges.last_mut()
+            && matches!(last.answer, Some(Answer::Failed(_)) | None)
+        {
+            last.tries = 0;
+            last.again = true;
+            // What was looked up then may be otherwise by now.
+            last.look = None;
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! The walk: actions in order, each from where its record ends.
+//!
+//! Every decision walks from the top. What is finished is passed by, so that the names it made are known; the first thing
+//! that is not finished decides what is next. Whatever is evaluated is recorded in the same commit, so that a later walk
+//! never evaluates it again.
+
+use serde_json::Value;
+
+use super::accounts::RunAccounts;
+use super::decide::{Deciding, Next, error_value, instant};
+use super::entry::{Fact, Link};
+use crate::connector::Failure;
+use crate::expr::{Fault, Scope};
+use crate::workflow::action::{Action, Call, ForEach, Kind, Over, call, for_each};
+use crate::workflow::{Accounts, Advance, Context, Finish, OnError, Outcome, RecordRef, Retry};
+
+/// How a list of actions, or one, came out.
+#[derive(Debug)]
+pub(super) enum Flow {
+    /// Done; the last result.
+    Done(Value),
+    Blocked(Next),
+    Failed {
+        address: String,
+        failure: Failure,
+    },
+    /// `stop`.
+    Stopped(Value),
+    /// Nothing to do at all.
+    Skipped(String),
+}
+
+/// Names laid over the context: items of loops, `error`.
+pub(super) type Overlay = [(String, Value)];
+
+impl Deciding<'_> {
+    pub(super) fn list(
+        &mut self,
+        actions: &[Action],
+        address: &str,
+        accounts: &RunAccounts<'_>,
+        root: &mut Value,
+        over: &Overlay,
+    ) -> Flow {
+        let mut last = Value::Null;
+        for (index, action) in actions.iter().enumerate() {
+            match self.action(action, &format!("{address}/{index}"), accounts, root, over) {
+                Flow::Done(value) => last = value,
+                other => return other,
+            }
+        }
+        Flow::Done(last)
+    }
+
+    fn action(
+        &mut self,
+        action: &Action,
+        address: &str,
+        accounts: &RunAccounts<'_>,
+        root: &mut Value,
+        over: &Overlay,
+    ) -> Flow {
+        if let Some(finished) = self.state.progress.get(address).and_then(|progress| progress.finished.clone()) {
+            name_result(action, root, finished.outcome, &finished.result);
+            return match finished.failure {
+                Some(failure)
+                    if finished.outcome == Outcome::Failed && !matches!(action.on_error, OnError::Continue) =>
+                {
+                    Flow::Failed { address: address.into(), failure }
+                }
+                _ => Flow::Done(finished.result),
+            };
+        }
+        let begun = self.state.progress.get(address).and_then(|progress| progress.begun_ms);
+        root["run"]["now"] = Value::String(instant(begun.unwrap_or(self.now_ms)));
+        if begun.is_none()
+            && let Some(condition) = &action.only_if
+        {
+            match condition.holds(&scope(root, over, self)) {
+                Ok(true) => {}
+                Ok(false) => return self.finish(action, address, root, Outcome::Skipped, Value::Null, None),
+                Err(fault) => {
+                    return self.failed(action, address, accounts, root, over, condition_fault("only_if", &fault));
+                }
+            }
+        }
+        let rescued = self.state.progress.get(address).and_then(|progress| progress.rescued.clone());
+        if let Some((at, failure)) = rescued {
+            return self.rescue(action, address, accounts, root, over, (&at, &failure));
+        }
+        match self.perform(action, address, accounts, root, over) {
+            Flow::Failed { address: at, failure } if at == address => {
+                self.failed(action, address, accounts, root, over, failure)
+            }
+            Flow::Failed { address: inner, failure } => match &action.on_error {
+                OnError::Fail => Flow::Failed { address: inner, failure },
+                _ => self.failed(action, address, accounts, root, over, failure),
+            },
+            flow => flow,
+        }
+    }
+
+    fn perform(
+        &mut self,
+        action: &Action,
+        address: &str,
+        accounts: &RunAccounts<'_>,
+        root: &mut Value,
+        over: &Overlay,
+    ) -> Flow {
+        match &action.kind {
+            Kind::If(choice) => {
+                let chosen = self.state.progress.get(address).and_then(|progress| progress.branch.clone());
+                let branch = match chosen {
+                    Some(branch) => branch,
+                    None => match choice.condition.holds(&scope(root, over, self)) {
+                        Ok(holds) => {
+                            let branch = if holds { "then" } else { "else" };
+                            self.record(Fact::Chose { address: address.into(), branch: branch.into() });
+                            branch.to_string()
+                        }
+                        Err(fault) => return fail(address, condition_fault("if", &fault)),
+                    },
+                };
+                let actions = if branch == "then" { &choice.then } else { &choice.otherwise };
+                match self.list(actions, &format!("{address}/{branch}"), accounts, root, over) {
+                    Flow::Done(value) => self.finish(action, address, root, Outcome::Done, value, None),
+                    other => other,
+                }
+            }
+            Kind::ForEach(each) => self.for_each(action, each, address, accounts, root, over),
+            Kind::Stop(stop) => match stop.value.eval(&scope(root, over, self)) {
+                Ok(value) => Flow::Stopped(value.unwrap_or(Value::Null)),
+                Err(fault) => fail(address, condition_fault("stop", &fault)),
+            },
+            Kind::Call(call) => self.advancing(action, address, accounts, root, over, |context| call.advance(context)),
+            Kind::Upsert(upsert) => {
+                self.advancing(action, address, accounts, root, over, |context| upsert.advance(context))
+            }
+            Kind::Set(set) => self.advancing(action, address, accounts, root, over, |context| set.advance(context)),
+            Kind::Fail(give_up) => {
+                self.advancing(action, address, accounts, root, over, |context| give_up.advance(context))
+            }
+        }
+    }
+
+    fn for_each(
+        &mut self,
+        action: &Action,
+        each: &ForEach,
+        address: &str,
+        accounts: &RunAccounts<'_>,
+        root: &mut Value,
+        over: &Overlay,
+    ) -> Flow {
+        if self.state.progress.get(address).and_then(|progress| progress.items.as_ref()).is_none() {
+            let items = match &each.over {
+                Over::List(list) => match list.eval(&scope(root, over, self)) {
+                    Ok(None) => Vec::new(),
+                    Ok(Some(Value::Array(items))) => items,
+                    Ok(Some(_)) => return fail(address, Failure::new("invalid", "`for_each`: the value is no list")),
+                    Err(fault) => return fail(address, condition_fault("for_each", &fault)),
+                },
+                Over::Operation { alias, operation, with } => {
+                    let list = Call { alias: alias.clone(), operation: operation.clone(), with: None };
+                    let step = |context: &Context<'_>| match call::advance(
+                        &list.alias,
+                        &list.operation,
+                        with.as_ref(),
+                        context,
+                    ) {
+                        Ok(call::Step::Send(sending)) => Advance::Send(sending),
+                        Ok(call::Step::Done(result)) => {
+                            Advance::Finish(Box::new(Finish { result, ..Finish::default() }))
+                        }
+                        Err(failure) => Advance::Fail(failure),
+                    };
+                    match self.exchanges(address, action, accounts, root, over, step) {
+                        Ok(finish) => finish.result.as_array().cloned().unwrap_or_default(),
+                        Err(flow) => return flow,
+                    }
+                }
+            };
+            if items.len() > for_each::ITEMS_MAX {
+                let message = format!("`for_each`: {} items are more than {}", items.len(), for_each::ITEMS_MAX);
+                return fail(address, Failure::new("invalid", message));
+            }
+            self.record(Fact::Listed { address: address.into(), items });
+        }
+        let items = self.state.progress.get(address).and_then(|progress| progress.items.clone()).unwrap_or_default();
+        let mut results = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            let at = format!("{address}[{index}]");
+            if let Some(done) = self.state.progress.get(&at).and_then(|progress| progress.finished.as_ref()) {
+                results.push(done.result.clone());
+                continue;
+            }
+            let mut over: Vec<(String, Value)> = over.to_vec();
+            over.push((each.name.clone(), item));
+            let mut inner = root.clone();
+            match self.list(&each.actions, &format!("{at}/actions"), accounts, &mut inner, &over) {
+                Flow::Done(result) => {
+                    let fact = Fact::Finished {
+                        address: at,
+                        outcome: Outcome::Done,
+                        result: result.clone(),
+                        failure: None,
+                        warnings: Vec::new(),
+                    };
+                    self.record(fact);
+                    results.push(result);
+                }
+                other => return other,
+            }
+        }
+        self.finish(action, address, root, Outcome::Done, Value::Array(results), None)
+    }
+
+    /// An action that works by exchanges, until it is finished, failed or must wait.
+    fn advancing(
+        &mut self,
+        action: &Action,
+        address: &str,
+        accounts: &RunAccounts<'_>,
+        root: &mut Value,
+        over: &Overlay,
+        advance: impl Fn(&Context<'_>) -> Advance,
+    ) -> Flow {
+        match self.exchanges(address, action, accounts, root, over, advance) {
+            Ok(finish) => {
+                let tenant = self.start.tenant.clone();
+                let pair = |(left, right)| Link { tenant: tenant.clone(), left, right };
+                self.kept.unlink.extend(finish.unlink.map(pair));
+                self.kept.link.extend(finish.link.map(pair));
+                let outcome = finish.outcome.unwrap_or(Outcome::Done);
+                self.finish_with(action, address, root, outcome, finish.result, None, finish.warnings)
+            }
+            Err(flow) => flow,
+        }
+    }
+
+    fn exchanges(
+        &mut self,
+        address: &str,
+        action: &Action,
+        accounts: &RunAccounts<'_>,
+        root: &Value,
+        over: &Overlay,
+        advance: impl Fn(&Context<'_>) -> Advance,
+    ) -> Result<Finish, Flow> {
+        let standard = Retry::default();
+        let retry = action.retry.as_ref().unwrap_or(&standard);
+        self.settled(address, retry, action.timeout)?;
+        let progress = self.state.progress.get(address).cloned().unwrap_or_default();
+        let records = self.linkable(root);
+        let context = Context {
+            scope: scope(root, over, self),
+            exchanges: &progress.exchanges,
+            looked: progress.looked.clone(),
+            records: &records,
+            accounts,
+            locale: &self.plan.locale,
+        };
+        match advance(&context) {
+            Advance::Finish(finish) => Ok(*finish),
+            Advance::Fail(failure) => Err(fail(address, failure)),
+            Advance::Look { of, alias, object, turns } => {
+                let connection = accounts.connection(&alias).unwrap_or_default().to_string();
+                Err(Flow::Blocked(Next::Look { address: address.into(), of, connection, object, turns }))
+            }
+            Advance::Send(sending) => match accounts.connection(&sending.alias) {
+                Some(connection) => Err(self.send(address, &progress, sending, action.timeout, connection)),
+                None => {
+                    let message = format!("no connection stands for `{}`", sending.alias);
+                    Err(fail(address, Failure::new("invalid", message)))
+                }
+            },
+        }
+    }
+
+    /// The records that `link` may name: the one that the run is about, and those that it includes.
+    fn linkable(&self, root: &Value) -> Vec<(String, RecordRef)> {
+        let event = &self.start.event;
+        let workflow = self.plan.workflow(&self.start.workflow);
+        let (Some(workflow), Some(connection), Some(object)) = (workflow, &event.connection, &event.object) else {
+            return Vec::new();
+        };
+        let Some(connector) = self.plan.connector_of(connection) else { return Vec::new() };
+        let Some(object) = connector.object(object) else { return Vec::new() };
+        let name = workflow.trigger.name.as_ref().unwrap_or(&object.name);
+        let mut records = Vec::new();
+        if let Some(id) = &event.record_id {
+            let record = RecordRef { connection: connection.clone(), object: object.name.clone(), id: id.clone() };
+            records.push((name.clone(), record));
+        }
+        for reference in object.parent.iter().chain(&object.references) {
+            let included = root.get(name).and_then(|record| record.get(&reference.name));
+            let id_field = connector.object(&reference.object).map_or("id", |other| other.id.as_str());
+            if let Some(id) = included.and_then(|other| other.get(id_field)).and_then(Value::as_str) {
+                let record =
+                    RecordRef { connection: connection.clone(), object: reference.object.clone(), id: id.to_string() };
+                records.push((format!("{name}.{}", reference.name), record));
+            }
+        }
+        records
+    }
+
+    /// An action failed: `continue`, stand-ins, or the end of the run.
+    fn failed(
+        &mut self,
+        action: &Action,
+        address: &str,
+        accounts: &RunAccounts<'_>,
+        root: &mut Value,
+        over: &Overlay,
+        failure: Failure,
+    ) -> Flow {
+        match &action.on_error {
+            OnError::Fail => Flow::Failed { address: address.into(), failure },
+            OnError::Continue => self.finish(action, address, root, Outcome::Failed, Value::Null, Some(failure)),
+            OnError::Actions(_) => {
+                let fact = Fact::Rescued { address: address.into(), action: address.into(), failure: failure.clone() };
+                self.record(fact);
+                self.rescue(action, address, accounts, root, over, (address, &failure))
+            }
+        }
+    }
+
+    fn rescue(
+        &mut self,
+        action: &Action,
+        address: &str,
+        accounts: &RunAccounts<'_>,
+        root: &mut Value,
+        over: &Overlay,
+        (at, failure): (&str, &Failure),
+    ) -> Flow {
+        let mut over: Vec<(String, Value)> = over.to_vec();
+        over.push(("error".into(), error_value(at, failure)));
+        match self.list(action.on_error.actions(), &format!("{address}/on_error"), accounts, root, &over) {
+            Flow::Done(value) => self.finish(action, address, root, Outcome::Done, value, None),
+            other => other,
+        }
+    }
+
+    fn finish(
+        &mut self,
+        action: &Action,
+        address: &str,
+        root: &mut Value,
+        outcome: Outcome,
+        result: Value,
+        failure: Option<Failure>,
+    ) -> Flow {
+        self.finish_with(action, address, root, outcome, result, failure, Vec::new())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one line of the journal has so many parts")]
+    fn finish_with(
+        &mut self,
+        action: &Action,
+        address: &str,
+        root: &mut Value,
+        outcome: Outcome,
+        result: Value,
+        failure: Option<Failure>,
+        warnings: Vec<String>,
+    ) -> Flow {
+        name_result(action, root, outcome, &result);
+        let fact = Fact::Finished { address: address.into(), outcome, result: result.clone(), failure, warnings };
+        self.record(fact);
+        Flow::Done(result)
+    }
+}
+
+fn name_result(action: &Action, root: &mut Value, outcome: Outcome, result: &Value) {
+    let Some(id) = &action.id else { return };
+    root["outcome"][id] = Value::String(outcome.word().into());
+    if !matches!(outcome, Outcome::Skipped | Outcome::Failed) {
+        root[id] = result.clone();
+    }
+}
+
+fn scope<'s>(root: &'s Value, over: &'s Overlay, deciding: &'s Deciding<'_>) -> Scope<'s> {
+    let scope = Scope::new(root, &deciding.plan.locale);
+    over.iter().fold(scope, |scope, (name, value)| scope.with(name, value))
+}
+
+pub(super) fn fail(address: &str, failure: Failure) -> Flow {
+    Flow::Failed { address: address.into(), failure }
+}
+
+fn condition_fault(key: &str, fault: &Fault) -> Failure {
+    Failure::new("invalid", format!("`{key}`: {}", fault.message))
+}
