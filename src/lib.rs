@@ -17,5 +17,6 @@ pub mod project;
 pub mod run;
 
 // Hands: what is done about it.
+pub mod store;
 
 // Doors: how people and programs get in.

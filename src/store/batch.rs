@@ -1,0 +1,185 @@
+//! The writer's thread: batches of writes, each batch one transaction.
+//!
+//! ```text
+//!  BEGIN ─▶ (SAVEPOINT ─▶ apply ─▶ RELEASE, or ROLLBACK TO) for each ─▶ COMMIT: fsync ─▶ answer each
+//!  full disk ─▶ all are told; tried again, at least each second     failed sync, damage, panic ─▶ all are told; the end
+//! ```
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
+use super::{Error, shelf};
+
+/// Writes in one transaction.
+const BATCH: usize = 1_024;
+/// Nothing to do for so long is idle. Also the pace of asking whether a full disk has room again.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Shared by the thread and the handles.
+#[derive(Default)]
+pub(super) struct Health {
+    /// The disk is full; writing is still tried.
+    pub(super) full: AtomicBool,
+    /// Why no write is taken any more.
+    pub(super) stopped: OnceLock<Error>,
+}
+
+impl Health {
+    pub(super) fn why_stopped(&self) -> Error {
+        self.stopped.get().cloned().unwrap_or_else(|| Error::Failed("the writer has ended".to_owned()))
+    }
+}
+
+/// A write on its way through the thread, whatever it returns.
+pub(super) trait Job: Send {
+    fn apply(&mut self, connection: &Connection) -> Result<(), Error>;
+    /// `fate` is the transaction's.
+    fn answer(self: Box<Self>, fate: &Result<(), Error>);
+}
+
+/// What the thread holds.
+pub(super) struct Hand {
+    connection: Connection,
+    receiver: Receiver<Box<dyn Job>>,
+    health: Arc<Health>,
+    /// Something in the log has not been moved to the database file since the last idle moment.
+    unmoved: bool,
+}
+
+impl Hand {
+    pub(super) fn new(connection: Connection, receiver: Receiver<Box<dyn Job>>, health: Arc<Health>) -> Self {
+        Self { connection, receiver, health, unmoved: false }
+    }
+
+    /// Works until every sender is gone, or writing has come to an end.
+    pub(super) fn run(mut self) {
+        if catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
+            let _ = self.health.stopped.set(Error::Failed("the writer panicked; restart to recover".to_owned()));
+        }
+        self.end();
+    }
+
+    fn work(&mut self) {
+        while self.health.stopped.get().is_none() {
+            match self.receiver.recv_timeout(IDLE) {
+                Ok(first) => {
+                    let mut batch = vec![first];
+                    batch.extend(self.receiver.try_iter().take(BATCH - 1));
+                    self.carry_out(batch);
+                }
+                Err(RecvTimeoutError::Timeout) => self.rest(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn carry_out(&mut self, mut batch: Vec<Box<dyn Job>>) {
+        let fate = self.transact(&mut batch);
+        if let Err(error @ Error::Lost(_)) = &fate {
+            let _ = self.health.stopped.set(error.clone());
+        }
+        for job in batch {
+            job.answer(&fate);
+        }
+    }
+
+    /// A crash before COMMIT returns leaves all of the batch or nothing, and nobody was told. After: it is there.
+    fn transact(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Error> {
+        let mut full = false;
+        let outcome = self.try_batch(batch, &mut full);
+        if outcome.is_err() && !self.connection.is_autocommit() {
+            // It fails only where SQLite has rolled back by itself.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+        match &outcome {
+            Ok(()) => self.health.full.store(full, Ordering::Relaxed),
+            Err(Error::Full) => self.health.full.store(true, Ordering::Relaxed),
+            Err(_) => {}
+        }
+        self.unmoved = true;
+        outcome
+    }
+
+    fn try_batch(&mut self, batch: &mut [Box<dyn Job>], full: &mut bool) -> Result<(), Error> {
+        self.execute("BEGIN IMMEDIATE")?;
+        for job in batch {
+            self.execute("SAVEPOINT write")?;
+            let connection = &self.connection;
+            let Ok(result) = catch_unwind(AssertUnwindSafe(|| job.apply(connection))) else {
+                let error = Error::Failed("the writer panicked; restart to recover".to_owned());
+                let _ = self.health.stopped.set(error.clone());
+                return Err(error);
+            };
+            if let Err(error) = result {
+                // Some errors (a full disk, no memory) make SQLite roll back everything.
+                if matches!(error, Error::Lost(_)) || self.connection.is_autocommit() {
+                    return Err(error);
+                }
+                *full |= error == Error::Full;
+                self.execute("ROLLBACK TO write")?;
+            }
+            self.execute("RELEASE write")?;
+        }
+        self.execute("COMMIT")
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), Error> {
+        self.connection.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    /// Nothing waits: moves the log into the database file, so that the next start and the next commits are quick.
+    fn rest(&mut self) {
+        let full = self.health.full.load(Ordering::Relaxed);
+        if !self.unmoved && !full {
+            return;
+        }
+        match self.move_log("PASSIVE") {
+            Ok(()) => self.unmoved = false,
+            Err(error @ Error::Lost(_)) => {
+                let _ = self.health.stopped.set(error);
+                return;
+            }
+            Err(_) => {}
+        }
+        if full {
+            self.carry_out(vec![Box::new(Probe)]);
+        }
+    }
+
+    fn move_log(&self, mode: &str) -> Result<(), Error> {
+        self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))?;
+        Ok(())
+    }
+
+    /// After `Lost` the log is left as it is, for the recovery of the next start.
+    fn end(self) {
+        let refused = Err(self.health.why_stopped());
+        let lost = self.health.stopped.get().is_some();
+        for job in self.receiver.try_iter() {
+            job.answer(&refused);
+        }
+        if lost {
+            let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        } else {
+            let _ = self.move_log("TRUNCATE");
+        }
+    }
+}
+
+/// Is there room again? A small write that changes nothing anyone reads.
+struct Probe;
+
+impl Job for Probe {
+    fn apply(&mut self, connection: &Connection) -> Result<(), Error> {
+        shelf::count(connection, "probes")
+    }
+
+    fn answer(self: Box<Self>, _: &Result<(), Error>) {}
+}

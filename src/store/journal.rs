@@ -1,0 +1,142 @@
+//! A run's journal: grown by whole decisions, never changed.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Commit, Error, Status, links};
+use crate::run::{Ending, Entry, Fact, Kept};
+
+/// A decision as it will be written: all JSON is made before the writer's turn.
+pub(super) struct Written {
+    run: String,
+    length: i64,
+    entries: Vec<(i64, String)>,
+    due_ms: i64,
+    ending: Option<Ended>,
+    kept: Kept,
+}
+
+impl Written {
+    pub(super) fn bytes(&self) -> usize {
+        self.entries.iter().map(|(_, json)| json.len()).sum()
+    }
+}
+
+struct Ended {
+    status: Status,
+    at_ms: i64,
+    json: String,
+}
+
+/// `now_ms` is when it ended, if no entry says.
+pub(super) fn write_down(commit: Commit, now_ms: i64) -> Result<Written, Error> {
+    let last_ms = commit.entries.last().map_or(now_ms, |entry| entry.at_ms);
+    Ok(Written {
+        entries: commit.entries.iter().map(line).collect::<Result<_, _>>()?,
+        ending: commit.ending.map(|ending| ended(&ending, last_ms)).transpose()?,
+        run: commit.run,
+        // A length that no journal can have is a conflict like any other.
+        length: i64::try_from(commit.length).unwrap_or(i64::MAX),
+        due_ms: commit.due_ms,
+        kept: commit.kept,
+    })
+}
+
+/// The instant has its own column, the fact is JSON.
+fn line(entry: &Entry) -> Result<(i64, String), Error> {
+    Ok((entry.at_ms, serde_json::to_string(&entry.fact)?))
+}
+
+fn ended(ending: &Ending, at_ms: i64) -> Result<Ended, Error> {
+    let status = match ending {
+        Ending::Completed { .. } => Status::Completed,
+        Ending::Skipped { .. } => Status::Skipped,
+        Ending::Failed { .. } => Status::Failed,
+        Ending::Dropped { .. } => Status::Dropped,
+    };
+    Ok(Ended { status, at_ms, json: serde_json::to_string(ending)? })
+}
+
+pub(super) fn commit(connection: &Connection, decision: &Written) -> Result<(), Error> {
+    let head = Head::of(connection, &decision.run)?
+        .ok_or_else(|| Error::Failed(format!("there is no run {}", decision.run)))?;
+    if head.status != Status::Pending || head.length != decision.length {
+        return Err(Error::Conflict { run: decision.run.clone() });
+    }
+    links::keep(connection, &decision.kept)?;
+    head.append(connection, &decision.entries, decision.due_ms, decision.ending.as_ref())
+}
+
+/// False if it is no dead letter.
+pub(super) fn retry(connection: &Connection, run: &str, by: String, now_ms: i64) -> Result<bool, Error> {
+    let Some(head) = Head::of(connection, run)?.filter(|head| head.status == Status::Failed) else {
+        return Ok(false);
+    };
+    let retried = line(&Entry { at_ms: now_ms, fact: Fact::Retried { by } })?;
+    head.append(connection, &[retried], 0, None)?;
+    Ok(true)
+}
+
+/// False if it is no dead letter.
+pub(super) fn drop_dead(connection: &Connection, run: &str, by: String, now_ms: i64) -> Result<bool, Error> {
+    let Some(head) = Head::of(connection, run)?.filter(|head| head.status == Status::Failed) else {
+        return Ok(false);
+    };
+    let ending = Ending::Dropped { by };
+    let end = ended(&ending, now_ms)?;
+    head.append(connection, &[line(&Entry { at_ms: now_ms, fact: Fact::Ended { ending } })?], 0, Some(&end))?;
+    Ok(true)
+}
+
+pub(super) fn read(connection: &Connection, run: &str) -> Result<Vec<Entry>, Error> {
+    let sql = "SELECT at_ms, entry FROM journal WHERE run = (SELECT seq FROM runs WHERE id = ?) ORDER BY n";
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query([run])?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        let fact = serde_json::from_str(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?;
+        entries.push(Entry { at_ms: row.get(0)?, fact });
+    }
+    Ok(entries)
+}
+
+/// Where a journal stands.
+struct Head {
+    seq: i64,
+    length: i64,
+    status: Status,
+}
+
+impl Head {
+    fn of(connection: &Connection, run: &str) -> Result<Option<Head>, Error> {
+        let sql = "SELECT seq, journal_length, status FROM runs WHERE id = ?";
+        let mut select = connection.prepare_cached(sql)?;
+        let head = |row: &rusqlite::Row| Ok(Head { seq: row.get(0)?, length: row.get(1)?, status: row.get(2)? });
+        Ok(select.query_row([run], head).optional()?)
+    }
+
+    /// Adds lines and says where the run is now: pending, due at an instant, unless it ended.
+    fn append(
+        self,
+        connection: &Connection,
+        lines: &[(i64, String)],
+        due_ms: i64,
+        ending: Option<&Ended>,
+    ) -> Result<(), Error> {
+        let mut insert = connection.prepare_cached("INSERT INTO journal (run, n, at_ms, entry) VALUES (?, ?, ?, ?)")?;
+        let mut length = self.length;
+        for (at_ms, json) in lines {
+            insert.execute(params![self.seq, length, at_ms, json])?;
+            length += 1;
+        }
+        let sql = "UPDATE runs SET journal_length = ?, due_ms = ?, status = ?, ended_ms = ?, ending = ? WHERE seq = ?";
+        connection.prepare_cached(sql)?.execute(params![
+            length,
+            due_ms,
+            ending.map_or(Status::Pending, |ending| ending.status),
+            ending.map(|ending| ending.at_ms),
+            ending.map(|ending| &ending.json),
+            self.seq
+        ])?;
+        Ok(())
+    }
+}

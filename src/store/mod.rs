@@ -1,0 +1,109 @@
+//! Remembers: journal, timers, cursors, links, dead letters.
+//!
+//! One SQLite file, one writer thread that gathers what waits into one transaction (group commit, `synchronous=FULL`):
+//! when a method here returns `Ok`, what it wrote survives a power cut. Only this room speaks SQL.
+//!
+//! ```text
+//!  accept · commit · retry … ──▶ writer ──▶ one transaction, a savepoint each ──▶ COMMIT, fsync ──▶ answers
+//!  pending · run · journal … ──▶ reader ──▶ a few query-only connections
+//! ```
+//! - `store.rs` the handle; `open.rs` folder, lock, modes, checks; `schema.rs` tables and their versions
+//! - `writer.rs` (its thread in `batch.rs`), `reader.rs` the two ways to the file; `error.rs` what may go wrong
+//! - `intake.rs`, `journal.rs`, `runs.rs`, `links.rs`, `shelf.rs`, `prune.rs` the SQL, one kind of thing each
+
+mod batch;
+mod error;
+mod intake;
+mod journal;
+mod links;
+mod open;
+mod prune;
+mod reader;
+mod runs;
+mod schema;
+mod shelf;
+#[expect(clippy::module_inception, reason = "the handle is named after the room")]
+mod store;
+mod writer;
+
+use crate::run::{Ending, Entry, Kept, Start};
+use crate::trigger::Event;
+
+pub use error::Error;
+pub use prune::Pruned;
+pub use store::Store;
+
+/// An event with the runs that it starts. Accepted once per (source, id).
+#[derive(Clone, Debug)]
+pub struct Intake {
+    pub event: Event,
+    pub runs: Vec<Start>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    New,
+    Duplicate,
+}
+
+/// Where a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Not ended; taken up when its turn comes.
+    Pending,
+    Completed,
+    Skipped,
+    /// A dead letter.
+    Failed,
+    Dropped,
+}
+
+/// A run without its journal.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The order of acceptance.
+    pub seq: i64,
+    pub start: Start,
+    pub status: Status,
+    /// Not before this instant (milliseconds), while it waits.
+    pub due_ms: i64,
+    pub ended_ms: Option<i64>,
+    pub ending: Option<Ending>,
+}
+
+/// What `runs list` asks for. Newest first.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub status: Option<Status>,
+    pub workflow: Option<String>,
+    /// At most so many; 0 means 100.
+    pub limit: usize,
+    /// Only runs accepted before this seq: the next page.
+    pub before: Option<i64>,
+}
+
+/// One decision about one run, made durable as a whole.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    pub run: String,
+    /// The journal's length that the decision was made on; another length is a `Conflict`.
+    pub length: usize,
+    pub entries: Vec<Entry>,
+    pub due_ms: i64,
+    /// Set when the run ends.
+    pub ending: Option<Ending>,
+    pub kept: Kept,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    pub events: u64,
+    pub duplicates: u64,
+    pub pending: u64,
+    pub completed: u64,
+    pub skipped: u64,
+    pub failed: u64,
+    pub dropped: u64,
+    pub links: u64,
+}

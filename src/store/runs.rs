@@ -1,0 +1,119 @@
+//! Reading runs: those that wait, one, a page of them, how many.
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Row, named_params};
+
+use super::{Counts, Error, Filter, Run, Status, shelf};
+
+const COLUMNS: &str = "seq, start, status, due_ms, ended_ms, ending";
+/// What a limit of 0 means.
+const LIMIT: usize = 100;
+/// Shorter prefixes of an id find nothing.
+const PREFIX_MIN: usize = 4;
+
+pub(super) fn pending(connection: &Connection) -> Result<Vec<Run>, Error> {
+    select(connection, "WHERE status = 'pending' ORDER BY seq", &[])
+}
+
+pub(super) fn one(connection: &Connection, id: &str) -> Result<Option<Run>, Error> {
+    if let Some(run) = select(connection, "WHERE id = :id", named_params! { ":id": id })?.pop() {
+        return Ok(Some(run));
+    }
+    if id.chars().count() < PREFIX_MIN {
+        return Ok(None);
+    }
+    let beyond = format!("{id}{}", char::MAX);
+    let rest = "WHERE id > :id AND id < :beyond LIMIT 2";
+    let mut found = select(connection, rest, named_params! { ":id": id, ":beyond": beyond })?;
+    if found.len() > 1 {
+        return Err(Error::Ambiguous { prefix: id.to_owned() });
+    }
+    Ok(found.pop())
+}
+
+pub(super) fn page(connection: &Connection, filter: &Filter) -> Result<Vec<Run>, Error> {
+    let limit = i64::try_from(if filter.limit == 0 { LIMIT } else { filter.limit }).unwrap_or(i64::MAX);
+    let before = filter.before.unwrap_or(i64::MAX);
+    let mut rest = "WHERE seq < :before".to_owned();
+    let mut values: Vec<(&str, &dyn ToSql)> = vec![(":before", &before), (":limit", &limit)];
+    if let Some(status) = &filter.status {
+        rest.push_str(" AND status = :status");
+        values.push((":status", status));
+    }
+    if let Some(workflow) = &filter.workflow {
+        rest.push_str(" AND workflow = :workflow");
+        values.push((":workflow", workflow));
+    }
+    rest.push_str(" ORDER BY seq DESC LIMIT :limit");
+    select(connection, &rest, &values)
+}
+
+pub(super) fn counts(connection: &Connection) -> Result<Counts, Error> {
+    let count =
+        |sql: &str| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned);
+    let mut counts = Counts {
+        events: count("SELECT count(*) FROM events")?,
+        duplicates: shelf::counted(connection, "duplicates")?,
+        links: count("SELECT count(*) FROM links WHERE side = 'left'")?,
+        ..Counts::default()
+    };
+    let mut select = connection.prepare_cached("SELECT status, count(*) FROM runs GROUP BY status")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        *match row.get(0)? {
+            Status::Pending => &mut counts.pending,
+            Status::Completed => &mut counts.completed,
+            Status::Skipped => &mut counts.skipped,
+            Status::Failed => &mut counts.failed,
+            Status::Dropped => &mut counts.dropped,
+        } = row.get::<_, i64>(1)?.cast_unsigned();
+    }
+    Ok(counts)
+}
+
+fn select(connection: &Connection, rest: &str, values: &[(&str, &dyn ToSql)]) -> Result<Vec<Run>, Error> {
+    let mut select = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM runs {rest}"))?;
+    let mut rows = select.query(values)?;
+    let mut runs = Vec::new();
+    while let Some(row) = rows.next()? {
+        runs.push(run(row)?);
+    }
+    Ok(runs)
+}
+
+fn run(row: &Row) -> Result<Run, Error> {
+    let ending: Option<String> = row.get(5)?;
+    Ok(Run {
+        seq: row.get(0)?,
+        start: serde_json::from_str(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?,
+        status: row.get(2)?,
+        due_ms: row.get(3)?,
+        ended_ms: row.get(4)?,
+        ending: ending.map(|json| serde_json::from_str(&json)).transpose()?,
+    })
+}
+
+impl ToSql for Status {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(match self {
+            Status::Pending => "pending",
+            Status::Completed => "completed",
+            Status::Skipped => "skipped",
+            Status::Failed => "failed",
+            Status::Dropped => "dropped",
+        }))
+    }
+}
+
+impl FromSql for Status {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_str()? {
+            "pending" => Ok(Status::Pending),
+            "completed" => Ok(Status::Completed),
+            "skipped" => Ok(Status::Skipped),
+            "failed" => Ok(Status::Failed),
+            "dropped" => Ok(Status::Dropped),
+            other => Err(FromSqlError::Other(format!("unknown status `{other}`").into())),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Tables and their versions: `PRAGMA user_version` says how many of the migrations a file has been through.
+//!
+//! Migrations only go forward and are never edited once released; a file from a newer Dovetail is refused.
+
+use rusqlite::Connection;
+
+use super::Error;
+
+/// "Dove" in the file's header: this SQLite file is a store of ours.
+const APPLICATION_ID: i64 = 0x446f_7665;
+
+/// From version n to n + 1, each in one transaction.
+const MIGRATIONS: &[&str] = &[FIRST];
+
+/// The version that this program reads and writes.
+pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
+
+const FIRST: &str = "
+-- Accepted once per (source, id). The body goes first (null once pruned), the id stays as a tombstone for longer.
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    source TEXT NOT NULL,
+    id TEXT NOT NULL,
+    received_ms INTEGER NOT NULL,
+    body TEXT,
+    UNIQUE (source, id)
+) STRICT;
+-- By age, those with a body first: what `prune` looks for.
+CREATE INDEX events_by_age ON events ((body IS NULL), received_ms);
+
+CREATE TABLE runs (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    workflow TEXT NOT NULL,
+    tenant TEXT,
+    order_key TEXT NOT NULL,
+    plan TEXT NOT NULL,
+    start TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('pending', 'completed', 'skipped', 'failed', 'dropped')),
+    due_ms INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    ended_ms INTEGER,
+    ending TEXT,
+    journal_length INTEGER NOT NULL CHECK (journal_length >= 0),
+    CHECK ((status = 'pending') = (ending IS NULL)),
+    CHECK ((status = 'pending') = (ended_ms IS NULL))
+) STRICT;
+-- Both end in seq, as every index does: pending in the order of acceptance, the others newest first.
+CREATE INDEX runs_by_status ON runs (status);
+CREATE INDEX runs_by_workflow ON runs (workflow, status);
+-- A dead letter is kept until a person retries or drops it.
+CREATE INDEX runs_prunable ON runs (ended_ms) WHERE ended_ms IS NOT NULL AND status <> 'failed';
+
+CREATE TABLE journal (
+    run INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
+    n INTEGER NOT NULL CHECK (n >= 0),
+    at_ms INTEGER NOT NULL,
+    entry TEXT NOT NULL,
+    PRIMARY KEY (run, n)
+) STRICT, WITHOUT ROWID;
+
+-- A link is two rows, one in each direction, so the one key keeps both directions one-to-one.
+CREATE TABLE links (
+    connection TEXT NOT NULL,
+    object TEXT NOT NULL,
+    id TEXT NOT NULL,
+    other_connection TEXT NOT NULL,
+    other_object TEXT NOT NULL,
+    tenant TEXT NOT NULL, -- '' for none: nulls would be unequal to each other.
+    other_id TEXT NOT NULL,
+    side TEXT NOT NULL CHECK (side IN ('left', 'right')),
+    PRIMARY KEY (connection, object, id, other_connection, other_object, tenant)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE cursors (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE plans (hash TEXT PRIMARY KEY, documents TEXT NOT NULL) STRICT;
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+";
+
+/// The version of an opened file; 0 for one that holds nothing yet.
+///
+/// # Errors
+/// `Open` when the file is of a newer version, or is not a store.
+pub(super) fn version(connection: &Connection) -> Result<i64, Error> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 && version == 0 && application == 0 {
+        return Ok(0);
+    }
+    if application != APPLICATION_ID {
+        return Err(Error::Open("the file is an SQLite database, but not a store of Dovetail".to_owned()));
+    }
+    if version > VERSION {
+        return Err(Error::Open(format!(
+            "its schema has version {version}, this program knows up to {VERSION}; use the newer program that made it"
+        )));
+    }
+    Ok(version)
+}
+
+/// Brings the tables to the present version. A crash in between leaves the version before, whole.
+pub(super) fn migrate(connection: &Connection, from: i64) -> Result<(), Error> {
+    for (next, migration) in (1..).zip(MIGRATIONS).filter(|(next, _)| *next > from) {
+        let stamp = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {next};");
+        connection.execute_batch(&format!("BEGIN IMMEDIATE; {migration} {stamp} COMMIT;"))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrating_twice_changes_nothing() {
+        let connection = Connection::open_in_memory().unwrap();
+        assert_eq!(version(&connection), Ok(0));
+        migrate(&connection, 0).unwrap();
+        assert_eq!(version(&connection), Ok(VERSION));
+        migrate(&connection, VERSION).unwrap();
+        assert_eq!(version(&connection), Ok(VERSION));
+    }
+
+    #[test]
+    fn another_programs_database_is_refused() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE theirs (x)").unwrap();
+        assert!(version(&connection).unwrap_err().to_string().contains("not a store of Dovetail"));
+    }
+}

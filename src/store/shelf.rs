@@ -1,0 +1,41 @@
+//! Small things kept by name: cursors, plans, counters.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::Error;
+
+pub(super) fn set_cursor(connection: &Connection, key: &str, value: &str) -> Result<(), Error> {
+    let sql = "INSERT INTO cursors (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value";
+    connection.prepare_cached(sql)?.execute([key, value])?;
+    Ok(())
+}
+
+pub(super) fn cursor(connection: &Connection, key: &str) -> Result<Option<serde_json::Value>, Error> {
+    let mut select = connection.prepare_cached("SELECT value FROM cursors WHERE name = ?")?;
+    let json: Option<String> = select.query_row([key], |row| row.get(0)).optional()?;
+    Ok(json.map(|json| serde_json::from_str(&json)).transpose()?)
+}
+
+/// The hash names the content, so what is kept is never replaced.
+pub(super) fn keep_plan(connection: &Connection, hash: &str, documents: &str) -> Result<(), Error> {
+    let sql = "INSERT INTO plans (hash, documents) VALUES (?, ?) ON CONFLICT DO NOTHING";
+    connection.prepare_cached(sql)?.execute([hash, documents])?;
+    Ok(())
+}
+
+pub(super) fn plan(connection: &Connection, hash: &str) -> Result<Option<Vec<(String, String)>>, Error> {
+    let mut select = connection.prepare_cached("SELECT documents FROM plans WHERE hash = ?")?;
+    let json: Option<String> = select.query_row([hash], |row| row.get(0)).optional()?;
+    Ok(json.map(|json| serde_json::from_str(&json)).transpose()?)
+}
+
+pub(super) fn count(connection: &Connection, name: &str) -> Result<(), Error> {
+    let sql = "INSERT INTO counters (name, value) VALUES (?, 1) ON CONFLICT DO UPDATE SET value = value + 1";
+    connection.prepare_cached(sql)?.execute([name])?;
+    Ok(())
+}
+
+pub(super) fn counted(connection: &Connection, name: &str) -> Result<u64, Error> {
+    let mut select = connection.prepare_cached("SELECT value FROM counters WHERE name = ?")?;
+    Ok(select.query_row([name], |row| row.get::<_, i64>(0)).optional()?.map_or(0, i64::cast_unsigned))
+}

@@ -1,0 +1,263 @@
+//! The open store: what the other rooms hold.
+
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use serde_json::Value;
+
+use super::reader::Reader;
+use super::writer::{Admission, Writer};
+use super::{Accepted, Commit, Counts, Error, Filter, Intake, Pruned, Run};
+use super::{intake, journal, links, open, prune, runs, shelf};
+use crate::run::{Entry, Link, RecordRef};
+
+/// The open store. Cheap to clone; the writer ends with the last clone.
+///
+/// A write whose future is dropped before it returns may still be carried out.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    reader: Reader,
+    /// None: opened for reading only.
+    writer: Option<Writer>,
+    /// Given back after the writer has ended.
+    lock: Mutex<Option<File>>,
+}
+
+impl Store {
+    /// Opens (or makes) the store in a folder, made with mode 0700. Checks SQLite's version and the file's integrity.
+    ///
+    /// A crash while a new store is made: the next start makes it.
+    ///
+    /// # Errors
+    /// `InUse` when another process has it; `Open`.
+    pub fn open(folder: &Path) -> Result<Store, Error> {
+        let (connection, lock) = open::for_writing(folder)?;
+        let reader = Reader::open(folder)?;
+        let writer = Writer::start(connection)?;
+        Ok(Store { inner: Arc::new(Inner { reader, writer: Some(writer), lock: Mutex::new(Some(lock)) }) })
+    }
+
+    /// Opens the store for looking, also while another process writes. Every write is refused.
+    ///
+    /// # Errors
+    /// `Open`, also when there is no store.
+    pub fn open_read_only(folder: &Path) -> Result<Store, Error> {
+        let reader = Reader::open(folder)?;
+        Ok(Store { inner: Arc::new(Inner { reader, writer: None, lock: Mutex::new(None) }) })
+    }
+
+    /// Accepts events: all of them, with their runs and these cursors, or nothing. Durable when it returns.
+    ///
+    /// A crash before it returns: nothing was acknowledged, the source sends again. After: the runs will happen.
+    ///
+    /// # Errors
+    /// `Busy` when too much waits already, `Full`: ask the source to send again later.
+    pub async fn accept(&self, intakes: Vec<Intake>, cursors: Vec<(String, Value)>) -> Result<Vec<Accepted>, Error> {
+        let now_ms = now_ms();
+        let intakes =
+            intakes.into_iter().map(|intake| intake::write_down(intake, now_ms)).collect::<Result<Vec<_>, _>>()?;
+        let cursors = cursors.into_iter().map(|(key, value)| (key, value.to_string())).collect::<Vec<_>>();
+        let bytes = intakes.iter().map(intake::Written::bytes).sum();
+        let work = move |connection: &Connection| intake::accept(connection, &intakes, &cursors);
+        self.writer()?.write(Admission::Refuse, bytes, work).await
+    }
+
+    /// A crash before it returns: the run is decided again from the shorter journal. After: from the longer.
+    ///
+    /// # Errors
+    /// `Conflict` when the journal has another length or the run has ended; `Linked` when a record to link has another
+    /// partner there. Either way nothing of the commit was kept.
+    pub async fn commit(&self, commit: Commit) -> Result<(), Error> {
+        let decision = journal::write_down(commit, now_ms())?;
+        let bytes = decision.bytes();
+        let work = move |connection: &Connection| journal::commit(connection, &decision);
+        self.writer()?.write(Admission::Wait, bytes, work).await
+    }
+
+    /// Empty also for a run that is not known.
+    pub async fn journal(&self, run: &str) -> Result<Vec<Entry>, Error> {
+        let run = run.to_owned();
+        self.read(move |connection| journal::read(connection, &run)).await
+    }
+
+    /// Every run that has not ended, in the order of acceptance.
+    pub async fn pending(&self) -> Result<Vec<Run>, Error> {
+        self.read(runs::pending).await
+    }
+
+    /// By id, or by a prefix of it (4 characters or more) that is unique.
+    ///
+    /// # Errors
+    /// `Ambiguous` when several ids start so.
+    pub async fn run(&self, id: &str) -> Result<Option<Run>, Error> {
+        let id = id.to_owned();
+        self.read(move |connection| runs::one(connection, &id)).await
+    }
+
+    pub async fn runs(&self, filter: Filter) -> Result<Vec<Run>, Error> {
+        self.read(move |connection| runs::page(connection, &filter)).await
+    }
+
+    /// Runs by status, events, links: for `/readyz`, the demo's report and `doctor`.
+    pub async fn counts(&self) -> Result<Counts, Error> {
+        self.read(runs::counts).await
+    }
+
+    /// Puts a dead letter back among the pending runs with a `Retried` entry. False if it is no dead letter.
+    ///
+    /// A crash before it returns: it may still be a dead letter. After: it is pending.
+    pub async fn retry(&self, run: &str, by: &str, now_ms: i64) -> Result<bool, Error> {
+        let (run, by) = (run.to_owned(), by.to_owned());
+        self.write(move |connection| journal::retry(connection, &run, by, now_ms)).await
+    }
+
+    /// Ends a dead letter for good, with an `Ended` entry; it stays readable. False if it is no dead letter.
+    ///
+    /// A crash before it returns: it may still be a dead letter. After: it is dropped.
+    pub async fn drop_dead(&self, run: &str, by: &str, now_ms: i64) -> Result<bool, Error> {
+        let (run, by) = (run.to_owned(), by.to_owned());
+        self.write(move |connection| journal::drop_dead(connection, &run, by, now_ms)).await
+    }
+
+    /// The record linked with `of` at another connection's object, whichever tenant's link it is.
+    ///
+    /// # Errors
+    /// `Failed` when tenants sharing these connections disagree; `linked_for` asks for one of them.
+    pub async fn linked(&self, of: &RecordRef, connection: &str, object: &str) -> Result<Option<RecordRef>, Error> {
+        let (of, other, object) = (of.clone(), connection.to_owned(), object.to_owned());
+        self.read(move |connection| links::anywhere(connection, &of, &other, &object)).await
+    }
+
+    /// The record linked with `of` at another connection's object, as one tenant knows it.
+    pub async fn linked_for(
+        &self,
+        tenant: Option<&str>,
+        of: &RecordRef,
+        connection: &str,
+        object: &str,
+    ) -> Result<Option<RecordRef>, Error> {
+        let tenant = tenant.map(str::to_owned);
+        let (of, other, object) = (of.clone(), connection.to_owned(), object.to_owned());
+        self.read(move |connection| links::within(connection, tenant.as_deref(), &of, &other, &object)).await
+    }
+
+    pub async fn links(&self, limit: usize) -> Result<Vec<Link>, Error> {
+        self.read(move |connection| links::list(connection, limit)).await
+    }
+
+    pub async fn cursor(&self, key: &str) -> Result<Option<Value>, Error> {
+        let key = key.to_owned();
+        self.read(move |connection| shelf::cursor(connection, &key)).await
+    }
+
+    /// A crash before it returns: read again from the old cursor. After: from the new.
+    pub async fn set_cursor(&self, key: &str, value: Value) -> Result<(), Error> {
+        let (key, value) = (key.to_owned(), value.to_string());
+        self.write(move |connection| shelf::set_cursor(connection, &key, &value)).await
+    }
+
+    /// Keeps a plan's documents (path, text) under their hash.
+    ///
+    /// A crash before it returns: the plan may be missing, so keep it before accepting runs of it.
+    pub async fn keep_plan(&self, hash: &str, documents: &[(String, String)]) -> Result<(), Error> {
+        let (hash, documents) = (hash.to_owned(), serde_json::to_string(documents)?);
+        self.write(move |connection| shelf::keep_plan(connection, &hash, &documents)).await
+    }
+
+    pub async fn plan(&self, hash: &str) -> Result<Option<Vec<(String, String)>>, Error> {
+        let hash = hash.to_owned();
+        self.read(move |connection| shelf::plan(connection, &hash)).await
+    }
+
+    /// Removes runs that ended before an instant, with their journals, and the bodies of events received before it.
+    /// Dead letters stay; ids of events stay for 30 days.
+    ///
+    /// A crash before it returns: some of it is removed, the next call goes on.
+    pub async fn prune(&self, before_ms: i64) -> Result<Pruned, Error> {
+        let forgotten_ms = now_ms() - prune::REMEMBERED_MS;
+        let mut pruned = Pruned::default();
+        loop {
+            let stride = self.write(move |connection| prune::stride(connection, before_ms, forgotten_ms)).await?;
+            pruned.add(stride);
+            if stride.is_last() {
+                return Ok(pruned);
+            }
+        }
+    }
+
+    /// Can it write now? For `/readyz`.
+    pub fn is_ready(&self) -> bool {
+        self.inner.writer.as_ref().is_some_and(Writer::is_ready)
+    }
+
+    /// How full the queue of writes is, from 0 to 1: a gauge. At 1, `accept` answers `Busy`.
+    pub fn load(&self) -> f64 {
+        self.inner.writer.as_ref().map_or(0.0, Writer::load)
+    }
+
+    /// Waits until everything handed in is durable, then closes the file.
+    ///
+    /// Other clones are refused from now on.
+    pub async fn close(self) {
+        let inner = self.inner;
+        // Only a panic in there could be an error, and then there is nothing left to close.
+        let _ = tokio::task::spawn_blocking(move || inner.close()).await;
+    }
+
+    async fn read<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    {
+        self.inner.reader.read(work).await
+    }
+
+    /// What comes from inside, and is small, waits for room instead of being refused.
+    async fn write<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    {
+        self.writer()?.write(Admission::Wait, 0, work).await
+    }
+
+    fn writer(&self) -> Result<&Writer, Error> {
+        self.inner.writer.as_ref().ok_or_else(|| Error::Failed("the store is open for reading only".to_owned()))
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("folder", &self.inner.reader.folder()).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn close(&self) {
+        self.reader.close();
+        if let Some(writer) = &self.writer {
+            writer.close();
+        }
+        drop(self.lock.lock().take());
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
