@@ -1,0 +1,198 @@
+//! Limits: several windows per connection, corrected by the answers' headers.
+//!
+//! A window is opened by its first request and ends `per` later; unlike a smoothed rate this is how vendors count, so their
+//! headers can correct it. A request goes only if every window that counts it has room.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use chrono::DateTime;
+use parking_lot::Mutex;
+use serde_json::Value;
+
+use super::window::{LONGEST, Window};
+use crate::connector::{Limit, Response};
+use crate::expr::{Locale, Scope};
+
+/// Whether a request may go now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    Go,
+    /// Ask again after this long; nothing was taken.
+    Wait(Duration),
+}
+
+/// The windows of all connections. One per process.
+#[derive(Debug, Default)]
+pub struct Budgets {
+    pub(super) windows: Mutex<HashMap<Key, Window>>,
+}
+
+/// Which window: a limit of a connection, and the value of its `each`. A limit that was edited is another one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    connection: String,
+    limit: Option<(usize, u64, Duration)>,
+    each: String,
+}
+
+/// Above this, windows that have ended are dropped, and new values of `each` share one window.
+pub(super) const WINDOWS_MAX: usize = 10_000;
+/// An `each` longer than this is cut: it comes from data.
+const EACH_MAX: usize = 200;
+/// Stands for all values of `each` that have no window of their own.
+const OTHERS: &str = "\0others";
+/// The least that a 429 closes: an answer `Retry-After: 0` must not make a loop.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+impl Budgets {
+    /// Takes one request from every window that counts it, or none. `live`: not a poll or backfill.
+    pub fn take(
+        &self,
+        connection: &str,
+        limits: &[Limit],
+        operation: &str,
+        input: &Value,
+        live: bool,
+        now: Instant,
+    ) -> Take {
+        let mut windows = self.windows.lock();
+        if windows.len() >= WINDOWS_MAX {
+            windows.retain(|_, window| !window.is_forgotten(now));
+        }
+        let mut wait = windows.get(&Key::of_connection(connection)).map_or(Duration::ZERO, |window| window.closed(now));
+        let mut keys = Vec::new();
+        for (index, limit) in counted(limits, operation) {
+            let key = Key::of_limit(connection, index, limit, input).within(&windows);
+            wait = wait.max(match windows.get(&key) {
+                Some(window) => window.wait(limit, live, now),
+                None => Window::unopened(now).wait(limit, live, now),
+            });
+            keys.push((key, limit));
+        }
+        if !wait.is_zero() {
+            return Take::Wait(wait.min(LONGEST));
+        }
+        for (key, limit) in keys {
+            windows.entry(key).or_insert_with(|| Window::unopened(now)).count(limit, now);
+        }
+        Take::Go
+    }
+
+    /// Corrects the windows by what an answer says; a 429 closes them until `Retry-After` or their own end.
+    ///
+    /// Windows of an `each` limit are not touched: an answer does not say for which value it speaks. Call
+    /// [`Budgets::learn_for`] where the input is known.
+    pub fn learn(&self, connection: &str, limits: &[Limit], operation: &str, response: &Response, now: Instant) {
+        self.learn_from(connection, limits, operation, None, response, now);
+    }
+
+    /// The same, for the windows of this input's `each` values too.
+    pub fn learn_for(
+        &self,
+        connection: &str,
+        limits: &[Limit],
+        operation: &str,
+        input: &Value,
+        response: &Response,
+        now: Instant,
+    ) {
+        self.learn_from(connection, limits, operation, Some(input), response, now);
+    }
+
+    fn learn_from(
+        &self,
+        connection: &str,
+        limits: &[Limit],
+        operation: &str,
+        input: Option<&Value>,
+        response: &Response,
+        now: Instant,
+    ) {
+        let mut windows = self.windows.lock();
+        let mut touched = Vec::new();
+        let mut shortest = None;
+        for (index, limit) in counted(limits, operation) {
+            if limit.each.is_some() && input.is_none() {
+                continue;
+            }
+            let key = Key::of_limit(connection, index, limit, input.unwrap_or(&Value::Null)).within(&windows);
+            let remaining = limit.remaining_header.as_deref().and_then(|name| read_count(response.header(name)?));
+            let reset = limit.reset_header.as_ref().and_then(|(name, unit)| read_time(response.header(name)?, *unit));
+            if remaining.is_some() || reset.is_some() {
+                windows
+                    .entry(key.clone())
+                    .or_insert_with(|| Window::unopened(now))
+                    .correct(limit, remaining, reset, now);
+            }
+            let rest = windows.get(&key).map_or(limit.per, |window| window.rest(limit, now));
+            shortest = Some(shortest.map_or(rest, |shortest: Duration| shortest.min(rest)));
+            touched.push(key);
+        }
+        if response.status == 429 {
+            let length = retry_after(response).or(shortest).unwrap_or(SHORTEST).max(SHORTEST);
+            if touched.is_empty() {
+                touched.push(Key::of_connection(connection));
+            }
+            for key in touched {
+                windows.entry(key).or_insert_with(|| Window::unopened(now)).close(length, now);
+            }
+        }
+    }
+}
+
+fn counted<'limits>(
+    limits: &'limits [Limit],
+    operation: &'limits str,
+) -> impl Iterator<Item = (usize, &'limits Limit)> {
+    limits
+        .iter()
+        .enumerate()
+        .filter(move |(_, limit)| limit.only_for.is_empty() || limit.only_for.iter().any(|name| name == operation))
+}
+
+impl Key {
+    fn of_connection(connection: &str) -> Key {
+        Key { connection: connection.to_owned(), limit: None, each: String::new() }
+    }
+
+    fn of_limit(connection: &str, index: usize, limit: &Limit, input: &Value) -> Key {
+        let locale = Locale::default();
+        // A value that cannot be made shares the window of the empty one: it is counted, not let through.
+        let each = limit
+            .each
+            .as_ref()
+            .and_then(|each| each.render(&Scope::new(&Value::Null, &locale).with("input", input)).ok());
+        let each = each.unwrap_or_default().chars().take(EACH_MAX).collect();
+        Key { connection: connection.to_owned(), limit: Some((index, limit.requests, limit.per)), each }
+    }
+
+    /// The shared window instead, if there is no room for a new one.
+    fn within(self, windows: &HashMap<Key, Window>) -> Key {
+        if windows.len() < WINDOWS_MAX || self.each.is_empty() || windows.contains_key(&self) {
+            return self;
+        }
+        Key { each: OTHERS.to_owned(), ..self }
+    }
+}
+
+/// A whole number; anything else says nothing.
+fn read_count(text: &str) -> Option<u64> {
+    text.trim().parse().ok()
+}
+
+fn read_time(text: &str, unit: Duration) -> Option<Duration> {
+    let count: f64 = text.trim().parse().ok()?;
+    Duration::try_from_secs_f64(count * unit.as_secs_f64()).ok()
+}
+
+/// `Retry-After` in seconds, or as a date beside the answer's own `Date` (RFC 9110, 10.2.3).
+fn retry_after(response: &Response) -> Option<Duration> {
+    let text = response.header("retry-after")?.trim();
+    if let Some(length) = read_time(text, Duration::from_secs(1)) {
+        return Some(length);
+    }
+    let until = DateTime::parse_from_rfc2822(text).ok()?;
+    let sent = DateTime::parse_from_rfc2822(response.header("date")?).ok()?;
+    (until - sent).to_std().ok()
+}

@@ -1,0 +1,19 @@
+//! The only way out to the network: sends requests, keeps limits, hides secrets.
+//!
+//! ```text
+//!  Request ─ prepare (origin, headers, credential) ─▶ resolve (Guard) ─▶ the API ─▶ answer (bounds) ─▶ Response
+//! ```
+
+mod answer;
+mod budget;
+mod client;
+mod guard;
+mod prepare;
+mod resolve;
+#[cfg(test)]
+mod tests;
+mod window;
+
+pub use budget::{Budgets, Take};
+pub use client::{Client, Credential, Error};
+pub use guard::Guard;

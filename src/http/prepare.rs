@@ -1,0 +1,123 @@
+//! From a request as data to one that can be sent: every check that needs no network, and the credential.
+
+use reqwest::Method;
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use secrecy::ExposeSecret;
+use url::Url;
+
+use super::{Credential, Error};
+use crate::connector::{Body, Request};
+
+/// A request that is ready, and its URL as it may be shown: without query, user and fragment.
+///
+/// Not `Debug`: the URL may hold a credential.
+pub(super) struct Prepared {
+    pub request: reqwest::Request,
+    pub shown: String,
+}
+
+const METHODS: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+
+/// Headers that say how a message is framed or whom it is for: the transport writes them.
+const OURS: [&str; 9] = [
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// # Errors
+/// [`Error::Refused`]: it must never be sent as it is.
+pub(super) fn prepare(request: &Request, credential: Option<&Credential>) -> Result<Prepared, Error> {
+    let mut url = Url::parse(&request.url).map_err(|error| refused(format!("the URL cannot be read: {error}")))?;
+    if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
+        return Err(refused("only https URLs are called"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refused("a URL must not hold a user or password"));
+    }
+    url.set_fragment(None);
+    let shown = shown(&url);
+
+    let method = METHODS
+        .into_iter()
+        .find(|method| method.as_str() == request.method)
+        .ok_or_else(|| refused("the method is none of GET HEAD POST PUT PATCH DELETE OPTIONS"))?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in &request.headers {
+        headers.append(header_name(name)?, header_value(name, value)?);
+    }
+    if let Some(credential) = credential {
+        attach(credential, &mut url, &mut headers)?;
+    }
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+
+    let body = match &request.body {
+        None => None,
+        Some(Body::Json(value)) => Some(("application/json", value.to_string())),
+        Some(Body::Form(fields)) => {
+            let text = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+            Some(("application/x-www-form-urlencoded", text))
+        }
+    };
+    if let Some((kind, _)) = &body {
+        headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
+    }
+    let mut ready = reqwest::Request::new(method, url);
+    *ready.headers_mut() = headers;
+    *ready.body_mut() = body.map(|(_, text)| text.into());
+    Ok(Prepared { request: ready, shown })
+}
+
+fn attach(credential: &Credential, url: &mut Url, headers: &mut HeaderMap) -> Result<(), Error> {
+    let origin =
+        Url::parse(&credential.origin).map_err(|_| refused("the credential's origin cannot be read"))?.origin();
+    if !origin.is_tuple() || origin != url.origin() {
+        return Err(refused(format!(
+            "the credential is for {}, not for {}",
+            origin.ascii_serialization(),
+            url.origin().ascii_serialization()
+        )));
+    }
+    for (name, value) in &credential.headers {
+        let mut value = header_value(name, value.expose_secret())?;
+        value.set_sensitive(true);
+        // Takes the place of whatever the request brought along under this name.
+        headers.insert(header_name(name)?, value);
+    }
+    for (name, value) in &credential.query {
+        url.query_pairs_mut().append_pair(name, value.expose_secret());
+    }
+    Ok(())
+}
+
+fn header_name(name: &str) -> Result<HeaderName, Error> {
+    let read = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused("a header's name cannot be read"))?;
+    if OURS.contains(&read.as_str()) || read.as_str().starts_with("proxy-") {
+        return Err(refused(format!("the header {read} is not to be given")));
+    }
+    Ok(read)
+}
+
+/// The value itself is never told: it may be a secret.
+fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
+    let bad = || refused(format!("the value of header {name} holds a control character"));
+    if value.chars().any(char::is_control) {
+        return Err(bad());
+    }
+    HeaderValue::from_bytes(value.as_bytes()).map_err(|_| bad())
+}
+
+fn shown(url: &Url) -> String {
+    format!("{}{}", url.origin().ascii_serialization(), url.path())
+}
+
+fn refused(what: impl Into<String>) -> Error {
+    Error::Refused(what.into())
+}

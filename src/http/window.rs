@@ -1,0 +1,94 @@
+//! One window of a budget: how much of it is used, when it ends, and until when it is closed.
+
+use std::time::{Duration, Instant};
+
+use crate::connector::Limit;
+
+/// Nothing is believed to last longer than this.
+pub(super) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A fixed span of time, opened by its first request.
+#[derive(Debug)]
+pub(super) struct Window {
+    ends: Instant,
+    used: u64,
+    /// After a 429.
+    closed_until: Option<Instant>,
+}
+
+impl Window {
+    /// A window that has not been used; it opens with its first request.
+    pub fn unopened(now: Instant) -> Window {
+        Window { ends: now, used: 0, closed_until: None }
+    }
+
+    /// How long a request must wait; zero if it may go.
+    pub fn wait(&self, limit: &Limit, live: bool, now: Instant) -> Duration {
+        let closed = self.closed(now);
+        if self.is_over(now) {
+            return if left(limit, 0, live) { closed } else { closed.max(limit.per) };
+        }
+        if left(limit, self.used, live) { closed } else { closed.max(self.ends - now) }
+    }
+
+    /// Counts one request; the first one after the end opens the window anew.
+    pub fn count(&mut self, limit: &Limit, now: Instant) {
+        if self.is_over(now) {
+            *self = Window { ends: now + limit.per, used: 0, closed_until: None };
+        }
+        self.used = self.used.saturating_add(1);
+    }
+
+    /// Corrects the window by the vendor's words: how many requests are left, how long until its end.
+    ///
+    /// What is left never rises above our own count, which knows the requests under way; unless the vendor's window
+    /// is a younger one than ours.
+    pub fn correct(&mut self, limit: &Limit, remaining: Option<u64>, reset: Option<Duration>, now: Instant) {
+        // A time that is longer than the window itself is none (an epoch, another unit); a little may be rounding.
+        let reset = reset.filter(|reset| *reset <= limit.per + limit.per / 10 + Duration::from_secs(1));
+        let told_used = remaining.map(|remaining| limit.requests.saturating_sub(remaining));
+        let restarted = reset.is_some_and(|reset| self.is_over(now) || now + reset > self.ends + limit.per / 2);
+        if let Some(reset) = reset {
+            if restarted {
+                self.used = told_used.unwrap_or(1);
+            }
+            self.ends = now + reset;
+        }
+        // What is said about a window that has ended here is about the past: the next request opens it anew all the same.
+        if !restarted {
+            self.used = self.used.max(told_used.unwrap_or(0));
+        }
+    }
+
+    /// How long it is closed from now on.
+    pub fn closed(&self, now: Instant) -> Duration {
+        self.closed_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    }
+
+    /// Nothing may go for so long.
+    pub fn close(&mut self, length: Duration, now: Instant) {
+        let until = now + length.min(LONGEST);
+        self.closed_until = Some(self.closed_until.map_or(until, |earlier| earlier.max(until)));
+    }
+
+    /// How long until a request has its turn again by the window's own end.
+    pub fn rest(&self, limit: &Limit, now: Instant) -> Duration {
+        if self.is_over(now) { limit.per } else { self.ends - now }
+    }
+
+    pub fn is_over(&self, now: Instant) -> bool {
+        self.ends <= now
+    }
+
+    /// It says nothing any more.
+    pub fn is_forgotten(&self, now: Instant) -> bool {
+        self.is_over(now) && self.closed_until.is_none_or(|until| until <= now)
+    }
+}
+
+/// Whether one more request fits beside those used, and beside the reserve if it is not a live one.
+fn left(limit: &Limit, used: u64, live: bool) -> bool {
+    let share = limit.keep_for_live_events.clamp(0.0, 1.0);
+    let reserve = if live { 0 } else { (limit.requests as f64 * share).ceil() as u64 };
+    used.saturating_add(reserve) < limit.requests
+}
