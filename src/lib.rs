@@ -17,7 +17,9 @@ pub mod project;
 pub mod run;
 
 // Hands: what is done about it.
+pub mod engine;
 pub mod http;
 pub mod store;
 
 // Doors: how people and programs get in.
+pub mod server;

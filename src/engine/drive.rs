@@ -1,0 +1,232 @@
+//! Drives one run from where its journal ends until it is over.
+
+use std::time::Duration;
+
+use super::turns::Held;
+use super::{Engine, now_ms};
+use crate::connector::Failure;
+use crate::http::Take;
+use crate::run::{Answer, Decision, Ending, Entry, Fact, Kept, Next, RecordRef, Send, Start, State, decide};
+use crate::store::{self, Commit};
+
+/// Why a run is let go before it is over.
+enum Parked {
+    /// The program stops, or the store takes no more writes: a restart takes it up again.
+    Stopping,
+}
+
+impl Engine {
+    /// True when the run is over, so that the next of its key may begin.
+    pub(super) async fn drive(&self, start: &Start) -> bool {
+        match self.live_through(start).await {
+            Ok(()) => true,
+            Err(Parked::Stopping) => false,
+        }
+    }
+
+    async fn live_through(&self, start: &Start) -> Result<(), Parked> {
+        let mut permit = Some(self.permit().await?);
+        let mut state = self.state(start).await?;
+        let plan = self.retrying(|| self.plan_of(&start.plan)).await?;
+        let Some(plan) = plan else {
+            tracing::error!(run = start.id, plan = start.plan, "its plan cannot be read any more");
+            return Err(Parked::Stopping);
+        };
+        let mut learnt: Vec<Entry> = Vec::new();
+        let mut held: Option<Held> = None;
+        loop {
+            let mut length = state.length - learnt.len();
+            let Decision { entries, kept, next } = decide(&plan, start, &mut state, now_ms());
+            if held.as_ref().is_some_and(|held| state.is_finished(&held.address)) {
+                held = None;
+            }
+            let turns: &[String] = match &next {
+                Next::Send(send) => &send.turns,
+                Next::Look { turns, .. } => turns,
+                _ => &[],
+            };
+            if held.is_none() && !turns.is_empty() {
+                held = self.inner.turns.try_take(address_of(&next), turns);
+                if held.is_none() {
+                    length = self.keep(start, length, &mut learnt).await?;
+                    drop(permit.take());
+                    held = Some(self.turn(address_of(&next), turns).await?);
+                    permit = Some(self.permit().await?);
+                }
+            }
+            let ready = match &next {
+                Next::Send(send) => Some(self.ready(&plan, send)),
+                _ => None,
+            };
+            if let (Next::Send(send), Some(Ok(_))) = (&next, &ready) {
+                // The budget is taken before the entry is made durable: what is recorded as sent is sent at once.
+                while let Take::Wait(pause) = self.take(&plan, send, true) {
+                    length = self.keep(start, length, &mut learnt).await?;
+                    drop(permit.take());
+                    let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX).min(60_000);
+                    self.sleep_until(now_ms().saturating_add(pause.max(1))).await?;
+                    permit = Some(self.permit().await?);
+                }
+            }
+            if *self.inner.stopping.borrow() && ready.is_some() {
+                self.keep(start, length, &mut learnt).await?;
+                return Err(Parked::Stopping);
+            }
+            let entries: Vec<Entry> = learnt.drain(..).chain(entries).collect();
+            let due_ms = if let Next::Wait { until_ms } = next { until_ms } else { 0 };
+            let ending = state.ending.clone();
+            let commit = Commit { run: start.id.clone(), length, entries, due_ms, ending, kept };
+            if !commit.entries.is_empty() && !self.commit(commit).await? {
+                state = self.state(start).await?;
+                continue;
+            }
+            match next {
+                Next::Over => {
+                    tracing::info!(run = start.id, workflow = start.workflow, ending = ?state.ending, "over");
+                    return Ok(());
+                }
+                Next::Wait { until_ms } => {
+                    drop(permit.take());
+                    self.sleep_until(until_ms).await?;
+                    permit = Some(self.permit().await?);
+                }
+                Next::Look { address, of, connection, object, .. } => {
+                    let found = self
+                        .retrying(|| self.inner.store.linked_for(start.tenant.as_deref(), &of, &connection, &object))
+                        .await?;
+                    let fact = Fact::Looked { address, found: found.map(|found: RecordRef| found.id) };
+                    learn(&mut state, &mut learnt, fact);
+                }
+                Next::Send(send) => {
+                    let answer = match ready {
+                        Some(Ok(ready)) => self.perform(&plan, &send, ready).await,
+                        Some(Err(failure)) => Answer::Failed(failure),
+                        None => Answer::Failed(Failure::new("unknown", "the request was not made")),
+                    };
+                    learn(&mut state, &mut learnt, answered(&send, answer));
+                }
+            }
+        }
+    }
+
+    /// Makes what was learnt durable before a wait; gives the journal's length.
+    async fn keep(&self, start: &Start, length: usize, learnt: &mut Vec<Entry>) -> Result<usize, Parked> {
+        if learnt.is_empty() {
+            return Ok(length);
+        }
+        let entries: Vec<Entry> = std::mem::take(learnt);
+        let added = entries.len();
+        let run = start.id.clone();
+        let commit = Commit { run, length, entries, due_ms: 0, ending: None, kept: Kept::default() };
+        // Only one process and one task writes to a run's journal: a conflict means that this task is not it.
+        if self.commit(commit).await? { Ok(length + added) } else { Err(Parked::Stopping) }
+    }
+
+    async fn state(&self, start: &Start) -> Result<State, Parked> {
+        let journal = self.retrying(|| self.inner.store.journal(&start.id)).await?;
+        Ok(State::fold(&journal))
+    }
+
+    /// Makes a decision durable. False: the journal has moved on, decide again from what it says now.
+    async fn commit(&self, commit: Commit) -> Result<bool, Parked> {
+        loop {
+            match self.inner.store.commit(commit.clone()).await {
+                Ok(()) => return Ok(true),
+                Err(store::Error::Conflict { .. }) => return Ok(false),
+                // A person must decide; what the answers taught is kept.
+                Err(error @ store::Error::Linked { .. }) => return self.give_up(commit, &error).await,
+                Err(error) => self.bear(&error).await?,
+            }
+        }
+    }
+
+    /// Ends a run whose decision the store refuses for good.
+    async fn give_up(&self, refused: Commit, error: &store::Error) -> Result<bool, Parked> {
+        let address = refused.entries.iter().rev().find_map(|entry| match &entry.fact {
+            Fact::Finished { address, .. } => Some(address.clone()),
+            _ => None,
+        });
+        let mut entries: Vec<Entry> = refused.entries;
+        entries.retain(|entry| matches!(entry.fact, Fact::Answered { .. } | Fact::Looked { .. }));
+        let failure = Failure::new("conflict", error.to_string());
+        let ending = Ending::Failed { address: address.unwrap_or_default(), place: String::new(), failure };
+        entries.push(Entry { at_ms: now_ms(), fact: Fact::Ended { ending: ending.clone() } });
+        let commit = Commit { entries, kept: Kept::default(), due_ms: 0, ending: Some(ending), ..refused };
+        Box::pin(self.commit(commit)).await?;
+        Ok(false)
+    }
+
+    /// Reads from the store until it answers.
+    async fn retrying<T, F>(&self, ask: impl Fn() -> F) -> Result<T, Parked>
+    where
+        F: Future<Output = Result<T, store::Error>>,
+    {
+        loop {
+            match ask().await {
+                Ok(value) => return Ok(value),
+                Err(error) => self.bear(&error).await?,
+            }
+        }
+    }
+
+    /// A store that is full or busy may recover; one that has lost a write does not.
+    async fn bear(&self, error: &store::Error) -> Result<(), Parked> {
+        tracing::warn!(%error, "the store does not answer");
+        if matches!(error, store::Error::Lost(_)) {
+            return Err(Parked::Stopping);
+        }
+        self.sleep_until(now_ms() + 1_000).await
+    }
+
+    async fn permit(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Parked> {
+        tokio::select! {
+            permit = self.inner.working.acquire() => permit.map_err(|_| Parked::Stopping),
+            () = self.stopped() => Err(Parked::Stopping),
+        }
+    }
+
+    async fn turn(&self, address: &str, turns: &[String]) -> Result<Held, Parked> {
+        tokio::select! {
+            held = self.inner.turns.take(address, turns) => Ok(held),
+            () = self.stopped() => Err(Parked::Stopping),
+        }
+    }
+
+    async fn sleep_until(&self, until_ms: i64) -> Result<(), Parked> {
+        loop {
+            let Ok(pause) = u64::try_from(until_ms - now_ms()) else { return Ok(()) };
+            if pause == 0 {
+                return Ok(());
+            }
+            // In pieces, since the wall clock may be set while we sleep.
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(pause.min(30_000))) => {}
+                () = self.stopped() => return Err(Parked::Stopping),
+            }
+        }
+    }
+}
+
+fn learn(state: &mut State, learnt: &mut Vec<Entry>, fact: Fact) {
+    let entry = Entry { at_ms: now_ms(), fact };
+    state.apply(&entry);
+    learnt.push(entry);
+}
+
+fn answered(send: &Send, answer: Answer) -> Fact {
+    Fact::Answered {
+        address: send.address.clone(),
+        exchange: send.exchange,
+        attempt: send.attempt,
+        look: send.look,
+        answer,
+    }
+}
+
+fn address_of(next: &Next) -> &str {
+    match next {
+        Next::Send(send) => &send.address,
+        Next::Look { address, .. } => address,
+        _ => "",
+    }
+}

@@ -1,0 +1,69 @@
+//! The URLs of webhooks: signed ones are public, those without a signature are secrets themselves.
+
+use serde_json::Value;
+use subtle::ConstantTimeEq;
+
+use super::Engine;
+use crate::connector::VerifyRule;
+use crate::workflow::Starts;
+
+/// A URL to give to a sender.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Hook {
+    /// `/hooks/crm`
+    pub path: String,
+    /// What sends there.
+    pub source: String,
+    /// How a delivery proves itself, in words.
+    pub proof: String,
+}
+
+impl Engine {
+    /// The URLs to give to senders.
+    pub async fn hooks(&self) -> Vec<Hook> {
+        let plan = self.plan();
+        let mut sources: Vec<(String, String, &[VerifyRule])> = Vec::new();
+        for connector in &plan.connectors {
+            let used = plan.connections.iter().any(|connection| connection.connector == connector.name);
+            if let Some(webhooks) = connector.webhooks.as_ref().filter(|_| used) {
+                sources.push((format!("/{}", connector.name), connector.name.clone(), &webhooks.verify));
+            }
+        }
+        for workflow in &plan.workflows {
+            if let Starts::Webhook { path, verify, .. } = &workflow.trigger.starts {
+                sources.push((path.clone(), format!("workflow {}", workflow.name), verify));
+            }
+        }
+        let mut hooks = Vec::new();
+        for (path, source, rules) in sources {
+            let (path, proof) = if rules.is_empty() {
+                let Some(token) = self.hook_token(&path).await else { continue };
+                (format!("/hooks{path}/{token}"), "the secret URL itself".to_string())
+            } else {
+                let headers: Vec<&str> = rules.iter().map(|rule| rule.header.as_str()).collect();
+                (format!("/hooks{path}"), format!("signature in {}", headers.join(" or ")))
+            };
+            hooks.push(Hook { path, source, proof });
+        }
+        hooks
+    }
+
+    /// Is this the random part of a path's URL? Compared in constant time.
+    pub(super) async fn is_token(&self, path: &str, token: Option<&str>) -> bool {
+        let known = self.hook_token(path).await;
+        known.zip(token).is_some_and(|(known, token)| known.as_bytes().ct_eq(token.as_bytes()).into())
+    }
+
+    /// The random part of the URL of a webhook without signature; made once, kept for good.
+    async fn hook_token(&self, path: &str) -> Option<String> {
+        let key = format!("hook:{path}");
+        if let Ok(Some(Value::String(token))) = self.inner.store.cursor(&key).await {
+            return Some(token);
+        }
+        let mut random = [0u8; 24];
+        getrandom::fill(&mut random).ok()?;
+        let token = hex::encode(random);
+        self.inner.store.set_cursor(&key, Value::String(token.clone())).await.ok()?;
+        Some(token)
+    }
+}

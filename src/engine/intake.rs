@@ -1,0 +1,430 @@
+//! From the outside to runs: verified, named, bound to accounts, stored; only then acknowledged.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::secrets::{Plain, Secrets};
+use super::{Engine, count, now_ms};
+use crate::connector::Connector;
+use crate::expr::{Locale, Path, Scope, convert};
+use crate::project::{Connection, Plan};
+use crate::run::Start;
+use crate::store::{self, Accepted, Intake};
+use crate::trigger::{Event, read_delivery, read_json, verify};
+use crate::workflow::{Starts, Workflow};
+
+/// How a delivery was taken: the HTTP status and one fixed word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    pub status: u16,
+    pub word: &'static str,
+    /// Runs that it started.
+    pub runs: usize,
+}
+
+impl Taken {
+    fn new(status: u16, word: &'static str) -> Self {
+        Self { status, word, runs: 0 }
+    }
+}
+
+impl Engine {
+    /// Takes a delivery at `/hooks/<connector>`: signature first, over the raw bytes.
+    ///
+    /// A connector that says `verify: none` is reached at `/hooks/<connector>/<token>` only.
+    pub async fn webhook(
+        &self,
+        name: &str,
+        token: Option<&str>,
+        header: &(dyn Fn(&str) -> Option<String> + Sync),
+        body: &[u8],
+    ) -> Taken {
+        let plan = self.plan();
+        let Some(connector) = plan.connector(name).filter(|connector| connector.webhooks.is_some()) else {
+            return Taken::new(404, "not_found");
+        };
+        let Some(webhooks) = &connector.webhooks else { return Taken::new(404, "not_found") };
+        let all: Vec<&Connection> =
+            plan.connections.iter().filter(|connection| connection.connector == connector.name).collect();
+        let today = chrono::Utc::now().date_naive();
+        let key = self.inner.webhook_keys.get(name).map(String::as_str);
+        let genuine = |names: &BTreeMap<String, String>| {
+            let secrets = Secrets { source: &*self.inner.secrets, names };
+            verify(&webhooks.verify, header, body, &secrets, key, today)
+        };
+        let unsigned = webhooks.verify.is_empty();
+        if unsigned != token.is_some() || (unsigned && !self.is_token(&format!("/{name}"), token).await) {
+            return Taken::new(404, "not_found");
+        }
+        // Where accounts have secrets of their own, the one that fits says whose delivery it may be.
+        let verified: Vec<&Connection> = match connector.webhook_secrets().as_slice() {
+            _ if unsigned => all,
+            [] if genuine(&BTreeMap::new()) => all,
+            [] => Vec::new(),
+            _ => all.into_iter().filter(|connection| genuine(&connection.webhook_secrets)).collect(),
+        };
+        if verified.is_empty() && !unsigned && !genuine(&BTreeMap::new()) {
+            count(&self.inner.counters.refused);
+            return Taken::new(401, "unauthorized");
+        }
+        if !is_json(header) {
+            return Taken::new(415, "unsupported_media_type");
+        }
+        let delivery = match read_json(body).and_then(|body| read_delivery(connector, &body, now_ms())) {
+            Ok(delivery) => delivery,
+            Err(refusal) => return Taken::new(refusal.status, refusal.word),
+        };
+        if delivery.events.is_empty() {
+            count(&self.inner.counters.unknown_event);
+            return Taken::new(200, "ignored");
+        }
+        let meant = |connection: &&&Connection| {
+            let has =
+                |(key, value): &(String, String)| connection.settings.get(key).and_then(Value::as_str) == Some(value);
+            delivery.settings.iter().all(has)
+        };
+        let Some(connection) = verified.iter().find(meant) else {
+            count(&self.inner.counters.unknown_connection);
+            return Taken::new(200, "unknown_account");
+        };
+        let busy = webhooks.when_busy;
+        let intakes = delivery.events.into_iter().map(|event| self.intake(&plan, connection, event)).collect();
+        self.accept(intakes, busy).await
+    }
+
+    /// The biggest body that the source of a path may send, in bytes.
+    pub fn body_max(&self, name: &str) -> usize {
+        let plan = self.plan();
+        let webhooks = plan.connector(name).and_then(|connector| connector.webhooks.as_ref());
+        webhooks.map_or(1024 * 1024, |webhooks| webhooks.body_max)
+    }
+
+    /// Takes a delivery at a workflow's own path. `token` is what follows the path.
+    pub async fn own_webhook(
+        &self,
+        path: &str,
+        token: Option<&str>,
+        header: &(dyn Fn(&str) -> Option<String> + Sync),
+        body: &[u8],
+    ) -> Taken {
+        let plan = self.plan();
+        let found = plan.workflows.iter().find_map(|workflow| match &workflow.trigger.starts {
+            Starts::Webhook { path: own, verify, schema, id } if own == path => Some((workflow, verify, schema, id)),
+            _ => None,
+        });
+        let Some((workflow, rules, schema, id)) = found else { return Taken::new(404, "not_found") };
+        if rules.is_empty() {
+            if !self.is_token(path, token).await {
+                return Taken::new(404, "not_found");
+            }
+        } else {
+            let today = chrono::Utc::now().date_naive();
+            if token.is_some() || !verify(rules, header, body, &Plain(&*self.inner.secrets), None, today) {
+                count(&self.inner.counters.refused);
+                return Taken::new(401, "unauthorized");
+            }
+        }
+        if !is_json(header) {
+            return Taken::new(415, "unsupported_media_type");
+        }
+        let body = match read_json(body) {
+            Ok(body) => body,
+            Err(refusal) => return Taken::new(refusal.status, refusal.word),
+        };
+        let fields = crate::expr::FieldType::of_schema(schema);
+        let Ok(body) = convert(&body, &fields, &plan.locale) else { return Taken::new(400, "bad_body") };
+        let id = match delivery_id(id.as_ref(), &body) {
+            Ok(id) => id,
+            Err(taken) => return taken,
+        };
+        let event =
+            Event { id, source: path.into(), kind: "webhook".into(), time_ms: now_ms(), body, ..Event::default() };
+        let runs = self.runs_without_record(&plan, workflow, &event, Value::Null);
+        self.accept(vec![Intake { event, runs }], 503).await
+    }
+
+    /// Starts a workflow by hand. Gives the run's id.
+    ///
+    /// # Errors
+    /// What is wrong with the inputs, in words; or the store's.
+    pub async fn by_hand(&self, workflow: &str, inputs: Value, tenant: Option<&str>) -> Result<String, ByHandError> {
+        let plan = self.plan();
+        let known: Vec<&str> = plan.workflows.iter().map(|workflow| workflow.name.as_str()).collect();
+        let Some(found) = plan.workflow(workflow) else {
+            let near = crate::source::nearest(workflow, known.iter().copied());
+            let near = near
+                .map_or_else(|| format!("there are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+            return Err(ByHandError::Input(format!("no active workflow is called `{workflow}`; {near}")));
+        };
+        let now = now_ms();
+        let mut event = Event {
+            id: uuid::Uuid::now_v7().to_string(),
+            source: "manual".into(),
+            kind: "manual".into(),
+            time_ms: now,
+            ..Event::default()
+        };
+        let runs = match &found.trigger.starts {
+            Starts::Manual { inputs: wanted } => {
+                let inputs = check_inputs(wanted, inputs, &plan.locale).map_err(ByHandError::Input)?;
+                self.runs_without_record(&plan, found, &event, inputs)
+            }
+            Starts::Event(heard) => {
+                let first = heard.first();
+                let object = first.and_then(|heard| heard.object.clone());
+                event.kind = first.and_then(|heard| heard.kinds.first().cloned()).unwrap_or_default();
+                event.object.clone_from(&object);
+                self.runs_about(&plan, found, event.clone(), first.map(|heard| heard.alias.as_str()), inputs, tenant)
+                    .map_err(ByHandError::Input)?
+            }
+            Starts::Webhook { .. } => {
+                event.body = inputs;
+                self.runs_without_record(&plan, found, &event, Value::Null)
+            }
+            Starts::Schedule { .. } | Starts::Poll { .. } => self.runs_without_record(&plan, found, &event, inputs),
+        };
+        let runs: Vec<Start> =
+            runs.into_iter().filter(|run| tenant.is_none() || run.tenant.as_deref() == tenant).collect();
+        let Some(id) = runs.first().map(|run| run.id.clone()) else {
+            return Err(ByHandError::Input("no tenant has all connections that the workflow uses".into()));
+        };
+        self.take_in(vec![Intake { event, runs }], Vec::new()).await?;
+        Ok(id)
+    }
+
+    /// A run about a record that is given by hand: `{ "id": … }`, and its parent's id where one is needed.
+    fn runs_about(
+        &self,
+        plan: &Plan,
+        workflow: &Workflow,
+        event: Event,
+        alias: Option<&str>,
+        record: Value,
+        tenant: Option<&str>,
+    ) -> Result<Vec<Start>, String> {
+        let name = alias.and_then(|alias| workflow.connector_of(alias)).unwrap_or_default();
+        let tenants = plan.tenants_of(workflow);
+        let tenant = tenant.or_else(|| tenants.first().copied().flatten());
+        let connection =
+            plan.bind(workflow, tenant, None).and_then(|bindings| bindings.get(alias.unwrap_or_default()).cloned());
+        let connection = connection
+            .and_then(|name| plan.connection(&name))
+            .ok_or_else(|| format!("no single connection stands for `{name}`"))?;
+        let connector = plan.connector(&connection.connector).ok_or("its connector is missing")?;
+        let object = event.object.as_deref().and_then(|object| connector.object(object));
+        let Some(object) = object else {
+            return Err("the workflow's event has no object that could be given by hand".into());
+        };
+        let Some(id) = record.get(&object.id).and_then(text) else {
+            return Err(format!("the input must hold the {}'s id: {{ \"{}\": \"…\" }}", object.name, object.id));
+        };
+        let parent_id = object.parent.as_ref().and_then(|parent| record.get(&parent.id)).and_then(text);
+        let whole = record.as_object().is_some_and(|map| map.len() > 1 + usize::from(parent_id.is_some()));
+        let read_with =
+            connector.operation(&format!("{}.get", object.name)).filter(|_| !whole).map(|get| get.name.clone());
+        let event = Event { record_id: Some(id), parent_id, record, read_with, ..event };
+        Ok(self.intake(plan, connection, event).runs.into_iter().filter(|run| run.workflow == workflow.name).collect())
+    }
+
+    /// The runs that an event of a connection starts.
+    pub(super) fn intake(&self, plan: &Plan, connection: &Connection, mut event: Event) -> Intake {
+        event.connection = Some(connection.name.clone());
+        event.tenant.clone_from(&connection.tenant);
+        let mut runs = Vec::new();
+        for workflow in &plan.workflows {
+            let alias = match &workflow.trigger.starts {
+                Starts::Event(heard) => heard.iter().find_map(|heard| {
+                    let name = workflow.connector_of(&heard.alias)?;
+                    let from = name == connection.name || name == connection.connector;
+                    let same = heard.object == event.object && heard.kinds.contains(&event.kind);
+                    (from && same).then_some(heard.alias.as_str())
+                }),
+                _ => None,
+            };
+            let Some(alias) = alias else { continue };
+            runs.extend(self.runs_of(plan, workflow, alias, connection, &event));
+        }
+        Intake { event, runs }
+    }
+
+    /// The run of one workflow about an event of a connection; none if an alias stands for no single account.
+    pub(super) fn runs_of(
+        &self,
+        plan: &Plan,
+        workflow: &Workflow,
+        alias: &str,
+        connection: &Connection,
+        event: &Event,
+    ) -> Option<Start> {
+        let tenant = connection.tenant.clone();
+        let connections = plan.bind(workflow, tenant.as_deref(), Some((alias, connection.name.as_str())))?;
+        let order_key = order_key(workflow, plan.connector(&connection.connector), event, &plan.locale);
+        Some(start(plan, workflow, event, tenant, connections, order_key, Value::Null))
+    }
+
+    /// The runs of a workflow that is about no record: one per tenant that has all it uses.
+    pub(super) fn runs_without_record(
+        &self,
+        plan: &Plan,
+        workflow: &Workflow,
+        event: &Event,
+        inputs: Value,
+    ) -> Vec<Start> {
+        let tenants = plan.tenants_of(workflow);
+        let runs = tenants.into_iter().filter_map(|tenant| {
+            let connections = plan.bind(workflow, tenant, None)?;
+            let mut event = event.clone();
+            event.tenant = tenant.map(Into::into);
+            let order_key = order_key(workflow, None, &event, &plan.locale);
+            Some(start(plan, workflow, &event, tenant.map(Into::into), connections, order_key, inputs.clone()))
+        });
+        runs.collect()
+    }
+
+    /// Stores events and takes up their runs. `busy` is the status that the source retries.
+    async fn accept(&self, intakes: Vec<Intake>, busy: u16) -> Taken {
+        if *self.inner.stopping.borrow() {
+            return Taken::new(busy, "stopping");
+        }
+        match self.take_in(intakes, Vec::new()).await {
+            Ok((0, 0)) => Taken::new(200, "duplicate"),
+            Ok((_, runs)) => Taken { status: 200, word: "accepted", runs },
+            Err(error) => {
+                tracing::warn!(%error, "a delivery is not taken");
+                Taken::new(busy, "busy")
+            }
+        }
+    }
+
+    /// Stores events with cursors, then takes up the runs of those that are new. Gives (new events, runs).
+    ///
+    /// Goes on when the caller is dropped: a sender that hangs up early must not leave runs behind that are stored and
+    /// that nobody takes up.
+    pub(super) async fn take_in(
+        &self,
+        intakes: Vec<Intake>,
+        cursors: Vec<(String, Value)>,
+    ) -> Result<(usize, usize), store::Error> {
+        let engine = self.clone();
+        let taking = tokio::spawn(async move {
+            let accepted = engine.inner.store.accept(intakes.clone(), cursors).await?;
+            let (mut events, mut runs) = (0, 0);
+            for (intake, accepted) in intakes.into_iter().zip(accepted) {
+                if accepted == Accepted::New {
+                    events += 1;
+                    runs += intake.runs.len();
+                    for run in intake.runs {
+                        engine.enqueue(run);
+                    }
+                }
+            }
+            Ok((events, runs))
+        });
+        taking.await.unwrap_or_else(|error| Err(store::Error::Failed(error.to_string())))
+    }
+}
+
+/// What a person gave is wrong, or the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ByHandError {
+    #[error("{0}")]
+    Input(String),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+fn start(
+    plan: &Plan,
+    workflow: &Workflow,
+    event: &Event,
+    tenant: Option<String>,
+    connections: BTreeMap<String, String>,
+    order_key: String,
+    inputs: Value,
+) -> Start {
+    Start {
+        id: uuid::Uuid::now_v7().to_string(),
+        workflow: workflow.name.clone(),
+        tenant,
+        order_key,
+        plan: plan.hash.clone(),
+        connections,
+        event: event.clone(),
+        inputs,
+        created_ms: now_ms(),
+    }
+}
+
+/// The key by which runs are kept in order: `in_order_by` if it can be told from what the event holds, else the parent's
+/// id, else the record's, else the event's own.
+fn order_key(workflow: &Workflow, connector: Option<&Connector>, event: &Event, locale: &Locale) -> String {
+    let standard = || event.parent_id.clone().or_else(|| event.record_id.clone()).unwrap_or_else(|| event.id.clone());
+    let Some(expr) = &workflow.trigger.in_order_by else { return standard() };
+    let mut root = Map::new();
+    let object = event.object.as_deref().and_then(|object| connector?.object(object));
+    if let Some(object) = object {
+        let name = workflow.trigger.name.clone().unwrap_or_else(|| object.name.clone());
+        root.insert(name, object.shape(&event.record, &Default::default()));
+    }
+    root.insert("event".into(), json!({ "id": event.id, "type": event.kind, "body": event.body }));
+    let root = Value::Object(root);
+    match expr.eval(&Scope::new(&root, locale)) {
+        Ok(Some(Value::String(text))) => text,
+        Ok(Some(value)) => value.to_string(),
+        Ok(None) | Err(_) => standard(),
+    }
+}
+
+/// The id of a delivery to a workflow's own path; a new one where the recipe names none.
+fn delivery_id(path: Option<&Path>, body: &Value) -> Result<String, Taken> {
+    match path {
+        None => Ok(uuid::Uuid::now_v7().to_string()),
+        Some(path) => {
+            let id = path.get_in(body).as_ref().and_then(text).filter(|id| id.len() <= 200);
+            id.ok_or(Taken::new(400, "no_delivery_id"))
+        }
+    }
+}
+
+fn is_json(header: &(dyn Fn(&str) -> Option<String> + Sync)) -> bool {
+    let kind = header("content-type").unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Inputs by hand: each in its type, defaults filled in, nothing unknown.
+fn check_inputs(
+    wanted: &BTreeMap<String, crate::workflow::InputDocument>,
+    given: Value,
+    locale: &Locale,
+) -> Result<Value, String> {
+    let given = match given {
+        Value::Null => Map::new(),
+        Value::Object(map) => map,
+        _ => return Err("the inputs must be a JSON object".into()),
+    };
+    if let Some(unknown) = given.keys().find(|name| !wanted.contains_key(*name)) {
+        let near = crate::source::nearest(unknown, wanted.keys().map(String::as_str));
+        let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        return Err(format!("the workflow has no input `{unknown}`{near}"));
+    }
+    let mut inputs = Map::new();
+    for (name, input) in wanted {
+        let value = given.get(name).filter(|value| !value.is_null()).or(input.default.as_ref());
+        let Some(value) = value else { return Err(format!("the input `{name}` is missing")) };
+        let schema = serde_json::to_value(input).unwrap_or(Value::Null);
+        let fields = crate::expr::FieldType::of_schema(&schema);
+        let value = convert(value, &fields, locale).map_err(|message| format!("the input `{name}`: {message}"))?;
+        inputs.insert(name.clone(), value);
+    }
+    Ok(Value::Object(inputs))
+}

@@ -1,0 +1,222 @@
+//! Keeps runs moving: claims what is due, asks `run`, commits, performs.
+//!
+//! ```text
+//!  webhook · poll · schedule · by hand ─▶ intake ─ one commit ─▶ queues (by order key) ─▶ drive ─┐
+//!        decide ─▶ commit ─▶ perform (http) ─▶ what was learnt ─▶ decide …  ◀───────────────────┘
+//! ```
+//! Nothing is sent before the entry that says so is durable; nothing is acknowledged before it is stored. What is in
+//! memory here can be rebuilt from the store at any moment.
+
+mod drive;
+mod hooks;
+mod intake;
+mod perform;
+mod poll;
+mod queue;
+mod schedule;
+mod secrets;
+mod turns;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::http::{Budgets, Client, Guard};
+use crate::project::{Plan, Text, read};
+use crate::store::{self, Store};
+
+pub use hooks::Hook;
+pub use intake::{ByHandError, Taken};
+pub use secrets::{SecretSource, Secrets};
+
+/// What an engine is made with.
+pub struct Settings {
+    pub plan: Arc<Plan>,
+    pub store: Store,
+    pub guard: Guard,
+    pub secrets: Arc<dyn SecretSource>,
+    /// Public keys that replace those of a connector's webhook rules, by connector.
+    pub webhook_keys: HashMap<String, String>,
+    /// Runs at work at the same time.
+    pub at_once: usize,
+    /// Take up what is pending, listen to polls and schedules; not only what is handed in.
+    pub listens: bool,
+}
+
+/// A running engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+pub(in crate::engine) struct Inner {
+    plan: RwLock<Arc<Plan>>,
+    /// Plans of runs that are not over, by hash.
+    plans: Mutex<HashMap<String, Arc<Plan>>>,
+    store: Store,
+    client: Client,
+    budgets: Budgets,
+    secrets: Arc<dyn SecretSource>,
+    webhook_keys: HashMap<String, String>,
+    queues: queue::Queues,
+    turns: turns::Turns,
+    working: Semaphore,
+    tasks: Mutex<JoinSet<()>>,
+    stopping: watch::Sender<bool>,
+    ended: Notify,
+    counters: Counters,
+}
+
+/// Counted since the start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub refused: AtomicU64,
+    pub unknown_connection: AtomicU64,
+    pub unknown_event: AtomicU64,
+    pub requests: AtomicU64,
+}
+
+impl Engine {
+    /// Starts: takes up every run that is not over, then listens.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn start(settings: Settings) -> Result<Engine, store::Error> {
+        let pending = if settings.listens { settings.store.pending().await? } else { Vec::new() };
+        let plan = settings.plan;
+        let documents: Vec<(String, String)> =
+            plan.documents.iter().map(|text| (text.path.clone(), text.text.clone())).collect();
+        let environment = plan.environment.clone().unwrap_or_default();
+        let kept = documents.iter().cloned().chain([(ENVIRONMENT.to_string(), environment)]).collect::<Vec<_>>();
+        settings.store.keep_plan(&plan.hash, &kept).await?;
+        let inner = Arc::new(Inner {
+            plans: Mutex::new(HashMap::from([(plan.hash.clone(), plan.clone())])),
+            plan: RwLock::new(plan),
+            store: settings.store,
+            client: Client::new(settings.guard),
+            budgets: Budgets::default(),
+            secrets: settings.secrets,
+            webhook_keys: settings.webhook_keys,
+            queues: queue::Queues::default(),
+            turns: turns::Turns::default(),
+            working: Semaphore::new(settings.at_once),
+            tasks: Mutex::new(JoinSet::new()),
+            stopping: watch::channel(false).0,
+            ended: Notify::new(),
+            counters: Counters::default(),
+        });
+        let engine = Engine { inner };
+        if settings.listens {
+            for run in pending {
+                engine.enqueue(run.start);
+            }
+            poll::listen(&engine).await?;
+            schedule::listen(&engine).await?;
+        }
+        Ok(engine)
+    }
+
+    pub fn plan(&self) -> Arc<Plan> {
+        self.inner.plan.read().clone()
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.inner.counters
+    }
+
+    /// Ready: can a webhook be acknowledged now?
+    pub fn is_ready(&self) -> bool {
+        self.inner.store.is_ready() && !*self.inner.stopping.borrow()
+    }
+
+    /// Ends when some run has ended, or after a moment.
+    pub async fn progress(&self) {
+        let ended = self.inner.ended.notified();
+        let moment = std::time::Duration::from_millis(100);
+        // Looking again too early does no harm.
+        let _ = tokio::time::timeout(moment, ended).await;
+    }
+
+    /// Waits until no run is at work or waiting.
+    pub async fn idle(&self) {
+        loop {
+            let ended = self.inner.ended.notified();
+            if self.inner.queues.is_empty() {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    /// Stops listening, lets requests that are under way end, and closes nothing: the caller closes the store.
+    pub async fn stop(&self) {
+        self.inner.stopping.send_replace(true);
+        loop {
+            // Tasks that end may have started others.
+            let mut tasks = std::mem::take(&mut *self.inner.tasks.lock());
+            if tasks.is_empty() {
+                return;
+            }
+            while tasks.join_next().await.is_some() {}
+        }
+    }
+
+    /// A plan by hash: in memory, or rebuilt from the documents that the store keeps.
+    async fn plan_of(&self, hash: &str) -> Result<Option<Arc<Plan>>, store::Error> {
+        if let Some(plan) = self.inner.plans.lock().get(hash) {
+            return Ok(Some(plan.clone()));
+        }
+        let plan = kept_plan(&self.inner.store, hash).await?.map(Arc::new);
+        if let Some(plan) = &plan {
+            self.inner.plans.lock().insert(hash.to_string(), plan.clone());
+        }
+        Ok(plan)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.inner.tasks.lock();
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    /// Ends when the engine is told to stop.
+    async fn stopped(&self) {
+        let mut stopping = self.inner.stopping.subscribe();
+        // An error means that the engine is gone, which is a stop as well.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+}
+
+/// A plan by hash, rebuilt from the documents that the store keeps; None if there are none, or if this program can no
+/// longer read them.
+///
+/// # Errors
+/// The store's.
+pub async fn kept_plan(store: &Store, hash: &str) -> Result<Option<Plan>, store::Error> {
+    let Some(documents) = store.plan(hash).await? else { return Ok(None) };
+    let environment = documents.iter().find(|(path, _)| path == ENVIRONMENT).map(|(_, text)| text.clone());
+    let environment = environment.filter(|name| !name.is_empty());
+    let own: Vec<Text> =
+        documents.into_iter().filter(|(path, _)| path != ENVIRONMENT).map(|(path, text)| Text { path, text }).collect();
+    Ok(read(&own, &[], environment.as_deref()).plan)
+}
+
+/// The name under which a kept plan remembers its environment.
+const ENVIRONMENT: &str = "\u{0}environment";
+
+/// Now, in milliseconds since 1970.
+pub(in crate::engine) fn now_ms() -> i64 {
+    chrono::Utc::now().timestamp_millis()
+}
+
+pub(in crate::engine) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

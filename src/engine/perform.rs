@@ -1,0 +1,125 @@
+//! Performs one request: credential, budget, the network, and what the answer means.
+
+use std::time::{Duration, Instant};
+
+use super::{Engine, count, secrets};
+use crate::connector::{Connector, Failure, Operation, Outcome, Page, Request};
+use crate::http;
+use crate::project::{Connection, Plan};
+use crate::run::{Answer, Send};
+
+/// A request that is ready to go.
+pub(super) struct Ready {
+    request: Request,
+    credential: Option<http::Credential>,
+}
+
+impl Engine {
+    /// Builds the request. Nothing is sent.
+    pub(super) fn ready(&self, plan: &Plan, send: &Send) -> Result<Ready, Failure> {
+        let (connector, connection, operation) = find(plan, send)?;
+        let mut request = operation.request(connector, &connection.settings, &send.input, &send.page)?;
+        if let Some(header) = operation.idempotency_header() {
+            request.headers.push((header.to_string(), send.idempotency_key.clone()));
+        }
+        let credential = match origin(&request.url) {
+            Some(origin) => secrets::credential(connector, connection, &origin, &*self.inner.secrets)?,
+            None => return Err(Failure::new("invalid", "the base URL of the connection is no URL")),
+        };
+        Ok(Ready { request, credential })
+    }
+
+    /// Takes one request from the connection's limits, or says how long to wait before asking again.
+    pub(super) fn take(&self, plan: &Plan, send: &Send, live: bool) -> http::Take {
+        let Ok((connector, connection, operation)) = find(plan, send) else { return http::Take::Go };
+        let budgets = &self.inner.budgets;
+        budgets.take(&connection.name, &connector.limits, &operation.name, &send.input, live, Instant::now())
+    }
+
+    /// Sends, and says what came of it.
+    pub(super) async fn perform(&self, plan: &Plan, send: &Send, ready: Ready) -> Answer {
+        let (connector, connection, operation) = match find(plan, send) {
+            Ok(found) => found,
+            Err(failure) => return Answer::Failed(failure),
+        };
+        count(&self.inner.counters.requests);
+        let sending = self.inner.client.send(&ready.request, ready.credential.as_ref());
+        let answered = match send.timeout {
+            Some(timeout) => match tokio::time::timeout(timeout, sending).await {
+                Ok(answered) => answered,
+                Err(_) => Err(http::Error::NoAnswer(format!("nothing within {timeout:?}"))),
+            },
+            None => sending.await,
+        };
+        let response = match answered {
+            Ok(response) => response,
+            Err(error) => return Answer::Failed(failure(&error)),
+        };
+        let now = Instant::now();
+        let (limits, budgets) = (&connector.limits, &self.inner.budgets);
+        budgets.learn_for(&connection.name, limits, &operation.name, &send.input, &response, now);
+        match connector.outcome(operation, &send.input, &connection.settings, &send.page, &response) {
+            Outcome::Done { value, next } => Answer::Done { value, next },
+            Outcome::Failed(failure) => Answer::Failed(failure),
+        }
+    }
+
+    /// One page of a list for a poll: no run, no journal; it leaves live events their share of the limits.
+    pub(super) async fn page(
+        &self,
+        plan: &Plan,
+        connection: &str,
+        operation: &str,
+        input: serde_json::Value,
+        page: Page,
+    ) -> Answer {
+        let send = Send {
+            address: String::new(),
+            exchange: 0,
+            attempt: 1,
+            look: false,
+            connection: connection.into(),
+            operation: operation.into(),
+            input,
+            page,
+            timeout: None,
+            turns: Vec::new(),
+            idempotency_key: String::new(),
+        };
+        let ready = match self.ready(plan, &send) {
+            Ok(ready) => ready,
+            Err(failure) => return Answer::Failed(failure),
+        };
+        while let http::Take::Wait(pause) = self.take(plan, &send, false) {
+            tokio::select! {
+                () = tokio::time::sleep(pause.min(Duration::from_secs(60))) => {}
+                () = self.stopped() => return Answer::Failed(Failure::new("unreachable", "the program is stopping")),
+            }
+        }
+        self.perform(plan, &send, ready).await
+    }
+}
+
+fn find<'p>(plan: &'p Plan, send: &Send) -> Result<(&'p Connector, &'p Connection, &'p Operation), Failure> {
+    let missing = |what: &str, name: &str| Failure::new("invalid", format!("no {what} is called `{name}`"));
+    let connection = plan.connection(&send.connection).ok_or_else(|| missing("connection", &send.connection))?;
+    let connector = plan.connector(&connection.connector).ok_or_else(|| missing("connector", &connection.connector))?;
+    let operation = connector.operation(&send.operation).ok_or_else(|| missing("operation", &send.operation))?;
+    Ok((connector, connection, operation))
+}
+
+fn origin(url: &str) -> Option<String> {
+    let url = url::Url::parse(url).ok()?;
+    url.host()?;
+    Some(url.origin().ascii_serialization())
+}
+
+fn failure(error: &http::Error) -> Failure {
+    let name = match error {
+        http::Error::Refused(_) => "invalid",
+        http::Error::Unreachable(_) => "unreachable",
+        http::Error::NoAnswer(_) => "timeout",
+        http::Error::TooBig(_) => "transient",
+    };
+    Failure::new(name, error.to_string())
+}

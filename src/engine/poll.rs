@@ -1,0 +1,244 @@
+//! Polls: asks lists at their pace, and accepts what is new together with how far it has read.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Engine, now_ms};
+use crate::connector::{Connector, Failure, Feed, Object, Operation, Page};
+use crate::project::{Connection, Plan};
+use crate::run::Answer;
+use crate::store;
+use crate::trigger::{Seen, changes};
+use crate::workflow::Starts;
+
+/// Records that one pass reads at most.
+const RECORDS_MAX: usize = 100_000;
+
+/// One list of one connection that somebody listens to.
+#[derive(Clone, Debug, PartialEq)]
+struct Polling {
+    connection: String,
+    object: String,
+    feed: Feed,
+}
+
+/// Starts a task for each list that an active workflow listens to.
+pub(super) async fn listen(engine: &Engine) -> Result<(), store::Error> {
+    let plan = engine.plan();
+    for polling in pollings(&plan) {
+        let key = key(&polling);
+        if engine.inner.store.cursor(&key).await?.is_none() {
+            let seen = Seen { since_ms: Some(now_ms()), ..Seen::default() };
+            engine.inner.store.set_cursor(&key, json!(seen)).await?;
+        }
+        let engine_of_task = engine.clone();
+        engine.spawn(async move { engine_of_task.poll_for_ever(polling).await });
+    }
+    Ok(())
+}
+
+fn pollings(plan: &Plan) -> Vec<Polling> {
+    let mut all: Vec<Polling> = Vec::new();
+    for workflow in &plan.workflows {
+        let wanted: Vec<(&str, String, Option<Feed>)> = match &workflow.trigger.starts {
+            Starts::Event(heard) => {
+                heard.iter().filter_map(|heard| Some((heard.alias.as_str(), heard.object.clone()?, None))).collect()
+            }
+            Starts::Poll { alias, operation, every, .. } => {
+                let object = operation.split('.').next().unwrap_or_default().to_string();
+                let feed = Feed {
+                    operation: operation.clone(),
+                    by: None,
+                    newest_first: false,
+                    every: *every,
+                    overlap: Duration::ZERO,
+                };
+                vec![(alias, object, Some(feed))]
+            }
+            _ => Vec::new(),
+        };
+        for (alias, object, feed) in wanted {
+            let Some(name) = workflow.connector_of(alias) else { continue };
+            for connection in &plan.connections {
+                if connection.name != name && connection.connector != name {
+                    continue;
+                }
+                let known = plan.connector(&connection.connector).and_then(|connector| connector.object(&object));
+                let Some(feed) = feed.clone().or_else(|| known?.changes.poll.clone()) else { continue };
+                let polling = Polling { connection: connection.name.clone(), object: object.clone(), feed };
+                let same = |other: &&mut Polling| {
+                    (&other.connection, &other.object, &other.feed.operation)
+                        == (&polling.connection, &polling.object, &polling.feed.operation)
+                };
+                match all.iter_mut().find(same) {
+                    Some(other) => other.feed.every = other.feed.every.min(polling.feed.every),
+                    None => all.push(polling),
+                }
+            }
+        }
+    }
+    all
+}
+
+fn key(polling: &Polling) -> String {
+    format!("poll:{}:{}", polling.connection, polling.feed.operation)
+}
+
+impl Engine {
+    /// Has every list been read once, so that only what is new makes events from here on?
+    pub async fn watches(&self) -> Result<bool, store::Error> {
+        for polling in pollings(&self.plan()) {
+            let seen = self.inner.store.cursor(&key(&polling)).await?;
+            let seen: Option<Seen> = seen.and_then(|value| serde_json::from_value(value).ok());
+            if !seen.is_some_and(|seen| seen.started) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn poll_for_ever(&self, polling: Polling) {
+        let mut failures = 0u32;
+        loop {
+            let pause = match self.poll_once(&polling).await {
+                Ok(()) => {
+                    failures = 0;
+                    polling.feed.every
+                }
+                Err(failure) => {
+                    failures = failures.saturating_add(1);
+                    tracing::warn!(connection = polling.connection, list = polling.feed.operation, %failure, "a poll failed");
+                    let longer = polling.feed.every.saturating_mul(2u32.saturating_pow(failures.min(6)));
+                    let told = Duration::from_millis(failure.retry_after_ms.unwrap_or(0));
+                    longer.min(Duration::from_secs(3600).max(polling.feed.every)).max(told)
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.stopped() => return,
+            }
+        }
+    }
+
+    /// One pass: reads the list, and commits what is new with the cursor.
+    async fn poll_once(&self, polling: &Polling) -> Result<(), Failure> {
+        let plan = self.plan();
+        let (connector, connection, object) = find(&plan, polling)?;
+        let key = key(polling);
+        let unavailable = |error: store::Error| Failure::new("transient", error.to_string());
+        let seen = self.inner.store.cursor(&key).await.map_err(unavailable)?;
+        let seen: Seen = seen.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
+        let records = self.records(&plan, connector, connection, object, &polling.feed, &seen).await?;
+        let polled = changes(connector, object, &polling.feed, &seen, &records, now_ms());
+        if polled.events.is_empty() && polled.seen == seen {
+            return Ok(());
+        }
+        let from_operation = Some(polling.feed.operation.clone());
+        let intakes = polled.events.into_iter().map(|event| {
+            let event = crate::trigger::Event { from_operation: from_operation.clone(), ..event };
+            self.intake_of_poll(&plan, connection, event)
+        });
+        let cursor = (key, serde_json::to_value(&polled.seen).unwrap_or(Value::Null));
+        self.take_in(intakes.collect(), vec![cursor]).await.map_err(unavailable)?;
+        Ok(())
+    }
+
+    /// Event triggers and `poll:` triggers that this event starts.
+    fn intake_of_poll(&self, plan: &Plan, connection: &Connection, event: crate::trigger::Event) -> store::Intake {
+        let mut intake = self.intake(plan, connection, event);
+        for workflow in &plan.workflows {
+            let Starts::Poll { alias, operation, .. } = &workflow.trigger.starts else { continue };
+            let name = workflow.connector_of(alias).unwrap_or_default();
+            let from = name == connection.name || name == connection.connector;
+            if from && intake.event.from_operation.as_ref() == Some(operation) {
+                intake.runs.extend(self.runs_of(plan, workflow, alias, connection, &intake.event));
+            }
+        }
+        intake
+    }
+
+    /// All records of the list; of a child's list, one pass per parent.
+    async fn records(
+        &self,
+        plan: &Plan,
+        connector: &Connector,
+        connection: &Connection,
+        object: &Object,
+        feed: &Feed,
+        seen: &Seen,
+    ) -> Result<Vec<Value>, Failure> {
+        let operation = known(connector, &feed.operation)?;
+        let needed = operation.input_holes().next();
+        let parent = object.parent.as_ref().filter(|parent| Some(parent.id.as_str()) == needed);
+        let Some(parent) = parent else {
+            return self.pages(plan, connection, operation, json!({}), object, feed, seen).await;
+        };
+        let parents = known(connector, &format!("{}.list", parent.object))?;
+        let parent_object =
+            connector.object(&parent.object).ok_or_else(|| Failure::new("invalid", "its parent is unknown"))?;
+        let all = Feed { by: None, newest_first: false, ..feed.clone() };
+        let nothing = Seen::default();
+        let parents = self.pages(plan, connection, parents, json!({}), parent_object, &all, &nothing).await?;
+        let mut records = Vec::new();
+        for found in parents {
+            let Some(id) = found.get(&parent_object.id).cloned() else { continue };
+            let input = json!({ parent.id.clone(): id.clone() });
+            for mut record in self.pages(plan, connection, operation, input, object, feed, seen).await? {
+                object.put_parent(&mut record, id.as_str().unwrap_or_default());
+                records.push(record);
+            }
+        }
+        Ok(records)
+    }
+
+    /// The pages of one list. A list that is newest first ends where all of a page was seen and lies before the overlap.
+    #[expect(clippy::too_many_arguments, reason = "one list and what is known of it")]
+    async fn pages(
+        &self,
+        plan: &Plan,
+        connection: &Connection,
+        operation: &Operation,
+        input: Value,
+        object: &Object,
+        feed: &Feed,
+        seen: &Seen,
+    ) -> Result<Vec<Value>, Failure> {
+        let mut records: Vec<Value> = Vec::new();
+        let mut page = Page::default();
+        loop {
+            let answer = self.page(plan, &connection.name, &operation.name, input.clone(), page).await;
+            let (items, next) = match answer {
+                Answer::Done { value: Value::Array(items), next } => (items, next),
+                Answer::Done { value, .. } => (vec![value], None),
+                Answer::Failed(failure) => return Err(failure),
+            };
+            let known = |item: &Value| {
+                item.get(&object.id).and_then(Value::as_str).is_some_and(|id| seen.records.contains_key(id))
+            };
+            let past = |item: &Value| known(item) && !seen.reaches(object, feed, item);
+            let all_past = feed.newest_first && seen.started && !items.is_empty() && items.iter().all(past);
+            records.extend(items);
+            match next {
+                Some(next) if !all_past && records.len() < RECORDS_MAX => page = next,
+                _ => return Ok(records),
+            }
+        }
+    }
+}
+
+fn find<'p>(plan: &'p Plan, polling: &Polling) -> Result<(&'p Connector, &'p Connection, &'p Object), Failure> {
+    let connection = plan.connection(&polling.connection);
+    let connector = connection.and_then(|connection| plan.connector(&connection.connector));
+    let object = connector.and_then(|connector| connector.object(&polling.object));
+    match (connector, connection, object) {
+        (Some(connector), Some(connection), Some(object)) => Ok((connector, connection, object)),
+        _ => Err(Failure::new("invalid", format!("the list of `{}` is not known any more", polling.object))),
+    }
+}
+
+fn known<'c>(connector: &'c Connector, name: &str) -> Result<&'c Operation, Failure> {
+    let operation = connector.operation(name);
+    operation
+        .ok_or_else(|| Failure::new("invalid", format!("connector `{}` has no operation `{name}`", connector.name)))
+}

@@ -1,0 +1,94 @@
+//! Schedules: starts runs at their instants; what was missed is made up as the recipe says.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::{Engine, now_ms};
+use crate::project::Plan;
+use crate::store::{self, Intake};
+use crate::trigger::{Event, Missed, Schedule};
+use crate::workflow::Starts;
+
+/// Starts a task for each workflow with a schedule. A schedule that is new begins now.
+pub(super) async fn listen(engine: &Engine) -> Result<(), store::Error> {
+    let plan = engine.plan();
+    for name in scheduled(&plan) {
+        let key = key(&name);
+        if engine.inner.store.cursor(&key).await?.is_none() {
+            engine.inner.store.set_cursor(&key, json!(now_ms())).await?;
+        }
+        let engine_of_task = engine.clone();
+        engine.spawn(async move { engine_of_task.fire_for_ever(&name).await });
+    }
+    Ok(())
+}
+
+fn scheduled(plan: &Plan) -> Vec<String> {
+    let has = |workflow: &&crate::workflow::Workflow| matches!(workflow.trigger.starts, Starts::Schedule { .. });
+    plan.workflows.iter().filter(has).map(|workflow| workflow.name.clone()).collect()
+}
+
+fn key(workflow: &str) -> String {
+    format!("schedule:{workflow}")
+}
+
+impl Engine {
+    async fn fire_for_ever(&self, name: &str) {
+        loop {
+            let pause = match self.fire_due(name).await {
+                Ok(Some(next)) => u64::try_from(next.timestamp_millis() - now_ms()).unwrap_or(0),
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(workflow = name, %error, "a schedule could not be kept");
+                    1_000
+                }
+            };
+            // In pieces, since the wall clock may be set while we sleep.
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(pause.clamp(1, 30_000))) => {}
+                () = self.stopped() => return,
+            }
+        }
+    }
+
+    /// Starts what is due; gives the next instant, or None if there is none.
+    async fn fire_due(&self, name: &str) -> Result<Option<DateTime<Utc>>, store::Error> {
+        let plan = self.plan();
+        let Some(workflow) = plan.workflow(name) else { return Ok(None) };
+        let Starts::Schedule { text, timezone, missed } = &workflow.trigger.starts else { return Ok(None) };
+        let Ok(schedule) = Schedule::compile(text, timezone.unwrap_or(plan.locale.timezone)) else { return Ok(None) };
+        let now = Utc::now();
+        let last = self.inner.store.cursor(&key(name)).await?.and_then(|value| value.as_i64());
+        let last = last.and_then(DateTime::from_timestamp_millis).unwrap_or(now);
+        let due = due(&schedule, last, now, *missed);
+        let intakes: Vec<Intake> = due
+            .iter()
+            .map(|instant| {
+                let event = Event {
+                    id: format!("schedule:{name}:{}", instant.timestamp()),
+                    source: "schedule".into(),
+                    kind: "schedule".into(),
+                    time_ms: instant.timestamp_millis(),
+                    ..Event::default()
+                };
+                let runs = self.runs_without_record(&plan, workflow, &event, Value::Null);
+                Intake { event, runs }
+            })
+            .collect();
+        if schedule.after(last).is_some_and(|next| next <= now) {
+            let read_to = json!(now.timestamp_millis());
+            self.take_in(intakes, vec![(key(name), read_to)]).await?;
+        }
+        Ok(schedule.after(now.max(last)))
+    }
+}
+
+/// A firing that is not older than a minute is not missed, only a little late.
+fn due(schedule: &Schedule, last: DateTime<Utc>, now: DateTime<Utc>, missed: Missed) -> Vec<DateTime<Utc>> {
+    let late = now - chrono::Duration::minutes(1);
+    let mut due = if last < late { schedule.due(last, late, missed) } else { Vec::new() };
+    due.extend(schedule.due(last.max(late), now, Missed::RunAll));
+    due
+}

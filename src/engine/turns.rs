@@ -1,0 +1,45 @@
+//! Actions that upsert one identity take turns.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+
+/// One lock per identity that somebody is at or waits for.
+#[derive(Default)]
+pub(super) struct Turns {
+    by_identity: Mutex<HashMap<String, Arc<Turn<()>>>>,
+}
+
+/// Held until dropped.
+pub(super) struct Held {
+    pub address: String,
+    _guards: Vec<OwnedMutexGuard<()>>,
+}
+
+impl Turns {
+    /// All turns at once if they are free.
+    pub fn try_take(&self, address: &str, identities: &[String]) -> Option<Held> {
+        let locks = self.locks(identities);
+        let guards: Result<Vec<_>, _> = locks.into_iter().map(Turn::try_lock_owned).collect();
+        Some(Held { address: address.into(), _guards: guards.ok()? })
+    }
+
+    /// Waits for all turns. Identities come sorted, so that two that wait for each other cannot be.
+    pub async fn take(&self, address: &str, identities: &[String]) -> Held {
+        let mut guards = Vec::with_capacity(identities.len());
+        for lock in self.locks(identities) {
+            guards.push(lock.lock_owned().await);
+        }
+        Held { address: address.into(), _guards: guards }
+    }
+
+    fn locks(&self, identities: &[String]) -> Vec<Arc<Turn<()>>> {
+        let mut known = self.by_identity.lock();
+        if known.len() > 10_000 {
+            known.retain(|_, lock| Arc::strong_count(lock) > 1);
+        }
+        identities.iter().map(|identity| known.entry(identity.clone()).or_default().clone()).collect()
+    }
+}
