@@ -22,4 +22,5 @@ pub mod http;
 pub mod store;
 
 // Doors: how people and programs get in.
+pub mod sandbox;
 pub mod server;

@@ -1,0 +1,210 @@
+//! `list` and `search`: which records, in which order, and which page of them.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::DateTime;
+use serde_json::{Value, json};
+
+use super::search::Key;
+use crate::sandbox::document::{Filter, Pages, Route};
+use crate::sandbox::field::same;
+use crate::sandbox::refusal::No;
+use crate::sandbox::turn::{Turn, plain};
+use crate::sandbox::view::at;
+
+/// Sort keys of one record: its cursor, once its id is behind them.
+type Keys = Vec<Key>;
+
+impl Turn<'_> {
+    pub fn list(&mut self, object: &str, route: &Route) -> Result<Option<Value>, No> {
+        self.input(None, route)?;
+        self.check(&route.checks)?;
+        let filter = route.filter.as_ref();
+        let found = self.candidates(object, route)?;
+        let found = match filter {
+            Some(filter) => self.matching(object, filter, found)?,
+            None => found,
+        };
+        let order = self.order(filter)?;
+        let mut keyed: Vec<(Keys, Arc<Value>)> =
+            found.into_iter().map(|record| (self.keys(object, &order, &record), record)).collect();
+        let resumes = route.pages.as_ref().is_some_and(|pages| pages.after.is_some());
+        if resumes || !order.is_empty() {
+            keyed.sort_by(|(one, _), (two, _)| compare(one, two, &order));
+        }
+        let total = keyed.len();
+        let none = Pages::default();
+        let page = self.cut(keyed, route.pages.as_ref().unwrap_or(&none), &order)?;
+        self.set("total", Value::from(total));
+        self.set("records", Value::from(page.clone()));
+        Ok(Some(Value::from(page)))
+    }
+
+    /// As shown, with the route's `where`, oldest first.
+    fn candidates(&mut self, object: &str, route: &Route) -> Result<Vec<Arc<Value>>, No> {
+        let wheres = self.wheres(route)?;
+        let until = self.state.indexed_until();
+        let indexed = route.filter.as_ref().is_some_and(|filter| filter.indexed);
+        let fits = |record: &&Value| wheres.iter().all(|(field, value)| same(record.get(field), value));
+        let show = route.show.as_deref();
+        // Taken out while it works, since it reads the state that it is a part of.
+        let mut memory = std::mem::take(&mut self.state.shown);
+        let found = if indexed {
+            self.state.records.catch_up(object, until);
+            memory.all(self.rules, self.state, object, self.state.records.indexed(object).filter(fits), show)
+        } else {
+            memory.all(self.rules, self.state, object, self.state.records.all(object).filter(fits), show)
+        };
+        self.state.shown = memory;
+        Ok(found?)
+    }
+
+    /// (field, descending) by weight.
+    fn order(&mut self, filter: Option<&Filter>) -> Result<Vec<(String, bool)>, No> {
+        let Some(filter) = filter else { return Ok(Vec::new()) };
+        let asked = filter.sort.as_ref().map(|made| self.made(made)).transpose()?.flatten();
+        let asked: Vec<Value> = asked.as_ref().and_then(Value::as_array).cloned().unwrap_or_default();
+        if filter.sort_most.is_some_and(|most| asked.len() > most) {
+            return Err(No::Named("invalid_sort".to_owned()));
+        }
+        let mut order = Vec::new();
+        for sort in &asked {
+            let field = sort["field"].as_str().unwrap_or_default();
+            self.set("field", Value::from(field));
+            if !filter.sort_fields.iter().any(|known| known == field) {
+                return Err(No::Named("invalid_sort".to_owned()));
+            }
+            order.push((field.to_owned(), sort["direction"].as_str() == Some("desc")));
+        }
+        if let (true, Some((field, direction))) = (order.is_empty(), &filter.order) {
+            order.push((field.clone(), direction == "desc"));
+        }
+        Ok(order)
+    }
+
+    fn keys(&self, object: &str, order: &[(String, bool)], record: &Value) -> Keys {
+        let described = self.rules.object(object);
+        let mut keys: Keys = order.iter().map(|(field, _)| key(at(record, field, described))).collect();
+        keys.push(Key::Text(self.rules.id_of(object, record)));
+        keys
+    }
+
+    fn cut(
+        &mut self,
+        found: Vec<(Keys, Arc<Value>)>,
+        pages: &Pages,
+        order: &[(String, bool)],
+    ) -> Result<Vec<Value>, No> {
+        let total = found.len();
+        let asked = self.number(pages.size.as_ref())?;
+        let size = asked.or(pages.size_default).unwrap_or(total.max(1));
+        if pages.size_max.is_some_and(|most| size > most) || size == 0 {
+            self.set("size_max", json!(pages.size_max));
+            return Err(No::Named("page_too_big".to_owned()));
+        }
+        let number = self.number(pages.number.as_ref())?.unwrap_or(1).max(1);
+        let offset = match &pages.offset {
+            Some(made) => self.number(Some(made))?.unwrap_or(0),
+            None => (number - 1).saturating_mul(size),
+        };
+        if pages.reach.is_some_and(|reach| offset.saturating_add(size) > reach.max(size)) {
+            return Err(No::Named("out_of_reach".to_owned()));
+        }
+        let after = match &pages.after {
+            Some(made) => cursor(self.made(made)?, pages.opaque),
+            None => None,
+        };
+        let begin = match &after {
+            Some(after) => {
+                found.iter().position(|(keys, _)| compare(keys, after, order) == Ordering::Greater).unwrap_or(total)
+            }
+            None => offset.min(total),
+        };
+        let end = begin.saturating_add(size).min(total);
+        let more = end < total;
+        let next = found.get(end.saturating_sub(1)).filter(|_| end > begin).map(|(keys, _)| written(keys));
+        let next = next.map(|next| if pages.opaque { opaque(&next) } else { next });
+        self.set("page", json!({
+            "number": number, "size": size, "last": total.div_ceil(size).max(1), "offset": begin, "count": end - begin,
+            "next_number": more.then_some(number.saturating_add(1)),
+                "previous_number": (number > 1).then(|| number - 1),
+            "next_offset": more.then_some(end), "next": next.clone().filter(|_| more), "cursor": next,
+        }));
+        let page = found.into_iter().skip(begin).take(end - begin);
+        let page = page.map(|(keys, record)| {
+            let mut record = Value::clone(&record);
+            if let Some(field) = &pages.cursor_field {
+                record[field] = written(&keys);
+            }
+            record
+        });
+        Ok(page.collect())
+    }
+
+    fn number(&mut self, made: Option<&crate::sandbox::made::Made>) -> Result<Option<usize>, No> {
+        let Some(made) = made else { return Ok(None) };
+        let Some(value) = self.made(made)? else { return Ok(None) };
+        Ok(plain(&value).parse().ok())
+    }
+}
+
+/// Times weigh as instants, so that a cursor is a number.
+fn key(value: Option<&Value>) -> Key {
+    match value {
+        Some(Value::Number(number)) => Key::Number(number.as_f64().unwrap_or_default()),
+        Some(Value::String(text)) => match DateTime::parse_from_rfc3339(text) {
+            Ok(time) => Key::Number(time.timestamp_millis() as f64),
+            Err(_) => Key::Text(text.to_lowercase()),
+        },
+        Some(Value::Bool(truth)) => Key::Number(f64::from(u8::from(*truth))),
+        _ => Key::None,
+    }
+}
+
+/// By the order's fields, each in its direction; the id decides between equals, ascending.
+fn compare(one: &[Key], two: &[Key], order: &[(String, bool)]) -> Ordering {
+    for (place, (one, two)) in one.iter().zip(two).enumerate() {
+        let descending = order.get(place).is_some_and(|(_, descending)| *descending);
+        let ordering = one.compare(two);
+        let ordering = if descending { ordering.reverse() } else { ordering };
+        if ordering.is_ne() {
+            return ordering;
+        }
+    }
+    Ordering::Equal
+}
+
+fn written(keys: &[Key]) -> Value {
+    let keys = keys.iter().map(|key| match key {
+        Key::Number(number) if number.fract() == 0.0 => Value::from(*number as i64),
+        Key::Number(number) => Value::from(*number),
+        Key::Text(text) => Value::from(text.clone()),
+        Key::None => Value::Null,
+    });
+    Value::from(keys.collect::<Vec<Value>>())
+}
+
+fn opaque(next: &Value) -> Value {
+    Value::from(URL_SAFE_NO_PAD.encode(next.to_string()))
+}
+
+/// A cursor as it came back: texts of a query string may be numbers.
+fn cursor(given: Option<Value>, is_opaque: bool) -> Option<Keys> {
+    let given = match given? {
+        Value::String(text) if is_opaque => {
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).unwrap_or_default()).unwrap_or_default()
+        }
+        other => other,
+    };
+    let keys = given.as_array().filter(|keys| !keys.is_empty())?;
+    let last = keys.len() - 1;
+    let keys = keys.iter().enumerate().map(|(place, value)| match value {
+        Value::String(text) if place == last => Key::Text(text.clone()),
+        Value::String(text) => text.parse().map_or_else(|_| Key::Text(text.to_lowercase()), Key::Number),
+        other => key(Some(other)),
+    });
+    Some(keys.collect())
+}

@@ -1,0 +1,104 @@
+//! Routes of operations: what a client asks for says what the vendor must do.
+
+use serde_json::{Map, Value, json};
+
+use super::pages::{self, wrapped};
+use super::{objects, operations};
+use crate::sandbox::path::Line;
+
+/// # Errors
+/// A request line that cannot be read.
+pub fn derived(connector: &Value) -> Result<Value, String> {
+    let mut routes: Vec<(String, Line, Value)> = Vec::new();
+    for (object, name, operation) in operations(connector) {
+        let text = operation["request"].as_str().unwrap_or_default().to_owned();
+        let line = Line::read(&text)?;
+        let route = match object {
+            Some(object) => of_object(connector, object, name, operation, &line),
+            None => json!({ "action": true }),
+        };
+        match routes.iter_mut().find(|(_, known, _)| known.same_as(&line)) {
+            // `find` is often a list with a filter: both are asked for by one line.
+            Some((_, _, known)) => {
+                let (mut kept, mut other) = (std::mem::take(known), route);
+                if name == "list" {
+                    std::mem::swap(&mut kept, &mut other);
+                }
+                if let (Some(Value::Object(wheres)), Some(Value::Object(more))) =
+                    (kept.get_mut("where"), other.get("where"))
+                {
+                    wheres.extend(more.clone());
+                }
+                *known = kept;
+            }
+            None => routes.push((text, line, route)),
+        }
+    }
+    let routes: Map<String, Value> = routes.into_iter().map(|(text, _, route)| (text, route)).collect();
+    Ok(Value::Object(routes))
+}
+
+fn of_object(connector: &Value, object: &str, name: &str, operation: &Value, line: &Line) -> Value {
+    let described = &connector["objects"][object];
+    let answers = operation["returns"].as_str().unwrap_or("$");
+    let record = json!({ "body": wrapped(answers, json!("$.record")) });
+    let behaviour = match (name, line.method.as_str()) {
+        ("list" | "get" | "find" | "create" | "update" | "delete", _) => name,
+        (_, _) if operation.get("items").is_some() => "list",
+        (_, "GET") => "get",
+        ("archive", "DELETE") => "delete",
+        (_, "PUT" | "PATCH") => "update",
+        _ => "action",
+    };
+    let mut route = match behaviour {
+        "action" => json!({ "action": true, "answer": { "body": {} }, "takes": { "anything": true } }),
+        "delete" => json!({ "delete": object, "answer": { "status": 204 } }),
+        "create" => json!({ "create": object, "answer": { "status": 201, "body": record["body"] } }),
+        "list" => pages::list(object, described, operation),
+        "find" if answers.ends_with(']') => pages::list(object, described, operation),
+        "find" => json!({ "find": object, "by": asked(operation), "answer": record }),
+        other => json!({ other: object, "answer": record }),
+    };
+    if route.get("list").is_some() {
+        route["where"] = Value::Object(asked(operation));
+    }
+    if let Some(scope) = operation.get("scope") {
+        route["scope"] = scope.clone();
+    }
+    if let Some(header) = operation["idempotency"].get("header") {
+        route["idempotency"] = header.clone();
+    }
+    if let Some((parent, field)) = objects::parent(described) {
+        let text = operation["request"].as_str().unwrap_or_default();
+        if text.contains(&format!("{{{field}}}")) {
+            let hole = format!("$.path['{field}']");
+            route["within"] = json!({ parent: hole });
+            if behaviour == "create" {
+                route["set"] = json!({ field.clone(): hole });
+                route["takes"] = json!({ "without": [field] });
+            } else if behaviour != "action" {
+                let mut wanted = route["where"].as_object().cloned().unwrap_or_default();
+                wanted.insert(field.clone(), Value::from(hole));
+                route["where"] = Value::Object(wanted);
+            }
+        }
+    }
+    if behaviour == "create" {
+        let required = operation["input"]["required"].as_array().cloned().unwrap_or_default();
+        let text = operation["request"].as_str().unwrap_or_default();
+        let in_body = |name: &&Value| !text.contains(&format!("{{{}}}", name.as_str().unwrap_or_default()));
+        route["requires"] = required.iter().filter(in_body).cloned().collect();
+    }
+    route
+}
+
+/// Query parameters that carry an input: field → where the vendor finds it.
+fn asked(operation: &Value) -> Map<String, Value> {
+    let mut asked = Map::new();
+    for (parameter, value) in operation["query"].as_object().into_iter().flatten() {
+        if let Some(field) = value.as_str().and_then(|path| path.strip_prefix("$.input.")) {
+            asked.insert(field.to_owned(), Value::from(format!("$.query['{parameter}']")));
+        }
+    }
+    asked
+}

@@ -1,0 +1,69 @@
+//! `webhooks:` of a sandbox file: what is sent, when, and how it is signed.
+
+use serde::Deserialize;
+
+use crate::sandbox::made::{Made, Table, Test};
+
+/// `webhooks:`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hooks {
+    #[serde(default)]
+    pub sign: Vec<Sign>,
+    /// Laid over every body, made anew per event; `$.event` is its name.
+    #[serde(default)]
+    pub envelope: Table<Made>,
+    #[serde(default)]
+    pub retry: Retry,
+    #[serde(default)]
+    pub events: Vec<HookEvent>,
+}
+
+/// A signature header. Exactly one of `ed25519`, `hmac_sha256`, `token`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sign {
+    pub header: String,
+    #[serde(default)]
+    pub ed25519: bool,
+    #[serde(default)]
+    pub hmac_sha256: bool,
+    #[serde(default)]
+    pub token: bool,
+    #[serde(default)]
+    pub prefix: String,
+    #[serde(default)]
+    pub base64: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retry {
+    /// Tries after the first.
+    pub times: u32,
+    pub longest: String,
+    /// Share of a wait that is random.
+    pub jitter: f64,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Retry { times: 12, longest: "10m".to_owned(), jitter: 0.5 }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HookEvent {
+    pub name: String,
+    pub object: String,
+    /// `created`, `updated` or `deleted`.
+    pub change: String,
+    /// Over `$.record` as kept, `$.shown`, `$.previous` and `$.changed`.
+    #[serde(default)]
+    pub only_if: Option<Test>,
+    #[serde(default)]
+    pub show: Option<String>,
+    #[serde(default)]
+    pub body: Option<Made>,
+}

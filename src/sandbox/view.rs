@@ -1,0 +1,116 @@
+//! From the record as kept to the record as shown.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::document::{ObjectRules, View};
+use super::record::RECORDS_MAX;
+use super::rules::Rules;
+use super::state::State;
+
+/// Records as they were shown last, so that a list need not make each of them anew. Settings may show in them: a change
+/// of settings empties it.
+#[derive(Debug, Default)]
+pub struct Shown(HashMap<String, HashMap<String, (Value, Arc<Value>)>>);
+
+impl Shown {
+    /// Each record as shown, from memory if it has not changed since.
+    ///
+    /// # Errors
+    /// As [`shown`].
+    pub fn all<'a>(
+        &mut self,
+        rules: &Rules,
+        state: &State,
+        object: &str,
+        records: impl Iterator<Item = &'a Value>,
+        view: Option<&str>,
+    ) -> Result<Vec<Arc<Value>>, String> {
+        let known = self.0.entry(format!("{object} {}", view.unwrap_or_default())).or_default();
+        if known.len() > 2 * RECORDS_MAX {
+            known.clear();
+        }
+        let mut all = Vec::new();
+        for record in records {
+            let id = rules.id_of(object, record);
+            match known.get(&id) {
+                Some((kept, shown)) if kept == record => all.push(Arc::clone(shown)),
+                _ => {
+                    let shown = Arc::new(shown(rules, state, object, record, view)?);
+                    known.insert(id, (record.clone(), Arc::clone(&shown)));
+                    all.push(shown);
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// # Errors
+/// The sandbox file's expressions are wrong.
+pub fn shown(rules: &Rules, state: &State, object: &str, record: &Value, view: Option<&str>) -> Result<Value, String> {
+    let described = rules.object(object);
+    let view = match view {
+        Some(name) => {
+            let found = described.views.get(name);
+            Some(found.ok_or_else(|| format!("object `{object}` has no view `{name}`"))?)
+        }
+        None => described.views.get("default"),
+    };
+    let mut fields = record.as_object().cloned().unwrap_or_default();
+    if described.computed.0.is_empty() && view.is_none() {
+        return Ok(Value::Object(fields));
+    }
+    let mut roots = json!({ "record": record, "vars": rules.document.vars, "settings": state.settings });
+    for (name, made) in described.computed.iter() {
+        if let Some(value) = made.eval(&roots)? {
+            fields.insert(name.to_owned(), value.clone());
+            roots["record"][name] = value;
+        }
+    }
+    if let Some(view) = view {
+        through(view, &mut fields, &roots)?;
+    }
+    Ok(Value::Object(fields))
+}
+
+fn through(view: &View, fields: &mut Map<String, Value>, roots: &Value) -> Result<(), String> {
+    for (from, to) in view.rename.iter() {
+        if let Some(value) = fields.remove(from) {
+            fields.insert(to.clone(), value);
+        }
+    }
+    for name in &view.without {
+        fields.remove(name);
+    }
+    if let Some(only) = &view.only {
+        fields.retain(|name, _| only.contains(name));
+    }
+    for name in &view.nulls {
+        fields.entry(name.clone()).or_insert(Value::Null);
+    }
+    for (name, made) in view.add.iter() {
+        if let Some(value) = made.eval(roots)? {
+            fields.insert(name.to_owned(), value);
+        }
+    }
+    Ok(())
+}
+
+/// The value at a dotted name; a keyed list is looked up by key: `customFields.ID`.
+pub fn at<'a>(record: &'a Value, name: &str, described: &ObjectRules) -> Option<&'a Value> {
+    if let Some(value) = record.get(name) {
+        return Some(value);
+    }
+    let (first, rest) = name.split_once('.')?;
+    let value = record.get(first)?;
+    let Some(list) = described.keyed_lists.get(first) else {
+        return at(value, rest, described);
+    };
+    let (key, below) = rest.split_once('.').map_or((rest, None), |(key, below)| (key, Some(below)));
+    let item = value.as_array()?.iter().find(|item| item[&list.key].as_str() == Some(key))?;
+    let value = item.get(&list.value)?;
+    below.map_or(Some(value), |below| value.get(below))
+}
