@@ -22,5 +22,6 @@ pub mod http;
 pub mod store;
 
 // Doors: how people and programs get in.
+pub mod cli;
 pub mod sandbox;
 pub mod server;

@@ -1,0 +1,72 @@
+//! `check`: every finding about a project, with its place and its fix.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::{exit, folder, say};
+use crate::project::Loaded;
+use crate::source::{File, Severity, render_json, render_text};
+
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    /// The project's folder.
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// Merge this entry of `environments:` over the project.
+    #[arg(long, value_name = "NAME", env = "DOVETAIL_ENV")]
+    env: Option<String>,
+    /// The findings as JSON on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub fn run(self) -> Result<u8> {
+        let loaded = folder::load(&self.dir, self.env.as_deref())?;
+        if self.json {
+            say::data(&render_json(&loaded.report));
+        } else {
+            tell(&loaded);
+            if let Some(above) = folder::project_above(&self.dir) {
+                say::talk(&format!("this folder is part of the project in {}: give that one", above.display()));
+            }
+        }
+        Ok(if loaded.report.has_errors() { exit::FINDINGS } else { exit::OK })
+    }
+}
+
+/// Tells all findings on stderr, and a last line that counts.
+pub fn tell(loaded: &Loaded) {
+    let files: Vec<&File> = loaded.files.iter().collect();
+    let text = render_text(&loaded.report, &files, say::colour());
+    if !text.is_empty() {
+        say::talk(text.trim_end());
+        say::talk("");
+    }
+    let errors = loaded.report.count(Severity::Error);
+    let warnings = loaded.report.count(Severity::Warning);
+    let counted = format!("{}, {}", count(errors, "error"), count(warnings, "warning"));
+    match &loaded.plan {
+        Some(plan) if warnings == 0 => say::talk(&format!("{} is fine: {}", plan.name, contents(plan))),
+        Some(plan) => say::talk(&format!("{counted}; {} can run: {}", plan.name, contents(plan))),
+        None => say::talk(&format!("{counted}; `dovetail explain CODE` tells more about each")),
+    }
+}
+
+fn contents(plan: &crate::project::Plan) -> String {
+    let used = plan
+        .connectors
+        .iter()
+        .filter(|connector| plan.connections.iter().any(|connection| connection.connector == connector.name));
+    format!(
+        "{}, {}, {}",
+        count(plan.workflows.len(), "active workflow"),
+        count(plan.connections.len(), "connection"),
+        count(used.count(), "connector")
+    )
+}
+
+pub fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}

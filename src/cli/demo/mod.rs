@@ -1,0 +1,188 @@
+//! `demo`: the main job, end to end, on this computer: pretend vendors, the engine, a short story, and its end.
+
+mod play;
+mod report;
+mod story;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+
+use super::{check, exit, sandbox, say, serve, shipped};
+use crate::engine::{Engine, SecretSource, Settings};
+use crate::http::Guard;
+use crate::project::{Text, read};
+use crate::sandbox::Vendor;
+use crate::server;
+use crate::store::Store;
+use story::Story;
+
+/// The story must have come to its end after this long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Debug, clap::Args)]
+pub struct Demo {
+    /// End by itself; the exit code is 0 only if every expected record arrived exactly once.
+    #[arg(long)]
+    once: bool,
+    /// The report as JSON on stdout.
+    #[arg(long)]
+    json: bool,
+    /// Where the demo's project and store are kept. Default: a new temporary folder.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+/// Everything that runs during a demo.
+struct Stage {
+    folder: PathBuf,
+    address: std::net::SocketAddr,
+    vendors: BTreeMap<String, Vendor>,
+    engine: Engine,
+    server: tokio::task::JoinHandle<()>,
+    stop: tokio::sync::watch::Sender<bool>,
+}
+
+impl Demo {
+    pub async fn run(self) -> Result<u8> {
+        let began = Instant::now();
+        let story = Story::read()?;
+        let stage = Stage::set(&story, self.data.as_deref()).await?;
+        stage.introduce();
+        let made = play::play(&story, &stage).await?;
+        let mut report = report::wait(&story, &stage, made, PATIENCE).await?;
+        report.milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if self.json {
+            say::data(&serde_json::to_string_pretty(&report)?);
+        }
+        report.tell(&stage);
+        let code = if report.ok { exit::OK } else { exit::FAILED };
+        if !self.once {
+            stage.what_next();
+            serve::stop_signal().await;
+        }
+        let temporary = self.data.is_none();
+        stage.end(temporary && self.once && report.ok).await;
+        Ok(code)
+    }
+}
+
+impl Stage {
+    async fn set(story: &Story, data: Option<&Path>) -> Result<Stage> {
+        let folder = match data {
+            Some(folder) => folder.to_path_buf(),
+            None => std::env::temp_dir().join(format!("dovetail-demo-{}", uuid::Uuid::now_v7())),
+        };
+        std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("no port of this computer is free")?;
+        let address = listener.local_addr()?;
+        let webhook_secret = uuid::Uuid::now_v7().to_string();
+        let mut vendors = BTreeMap::new();
+        for name in shipped::vendors() {
+            let settings = crate::sandbox::Settings {
+                webhook_url: Some(format!("http://{address}/hooks/{name}")),
+                webhook_secret: Some(webhook_secret.clone()),
+                retry_base: sandbox::QUICK,
+                data: Some(serde_json::json!({})),
+                ..crate::sandbox::Settings::new(name)
+            };
+            vendors.insert(name.to_string(), sandbox::start(name, settings).await?);
+        }
+        let urls =
+            vendors.iter().map(|(name, vendor)| (name.clone(), format!("http://{}", vendor.address()))).collect();
+        let texts = story.documents(&urls)?;
+        write(&folder, &texts)?;
+        let loaded = read(&texts, &shipped::connectors(), None);
+        let Some(plan) = loaded.plan else {
+            check::tell(&loaded);
+            anyhow::bail!("the demo's own project has errors");
+        };
+        let allow: Vec<String> = vendors.values().map(|vendor| vendor.address().to_string()).collect();
+        let webhook_keys = vendors.iter().map(|(name, vendor)| (name.clone(), vendor.public_key())).collect();
+        let mut secrets = story.secrets.clone();
+        secrets.insert("webhook".into(), webhook_secret);
+        play::before(story, &vendors).await?;
+        let settings = Settings {
+            plan: Arc::new(plan),
+            store: Store::open(&folder.join("data"))?,
+            guard: Guard::new(&allow).map_err(anyhow::Error::msg)?,
+            secrets: Arc::new(Known(secrets)),
+            webhook_keys,
+            at_once: 64,
+            listens: true,
+        };
+        let engine = Engine::start(settings).await?;
+        let patience = Instant::now() + PATIENCE;
+        while !engine.watches().await? && Instant::now() < patience {
+            engine.progress().await;
+        }
+        let (stop, mut stopped) = tokio::sync::watch::channel(false);
+        let routes = server::routes(engine.clone());
+        let server = tokio::spawn(server::serve(listener, routes, async move {
+            // The sender's end is a stop as well.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        }));
+        Ok(Stage { folder, address, vendors, engine, server, stop })
+    }
+
+    fn introduce(&self) {
+        say::talk("Dovetail demo: three pretend vendors and the engine, all on this computer.");
+        for (name, vendor) in &self.vendors {
+            say::talk(&format!("  {name:<24} http://{}", vendor.address()));
+        }
+        say::talk(&format!("  {:<24} http://{}   (webhooks come in here)", "dovetail", self.address));
+        say::talk("");
+    }
+
+    fn what_next(&self) {
+        let folder = self.folder.display();
+        say::talk("");
+        say::talk("It goes on running. Have a look, in another terminal:");
+        for (name, vendor) in &self.vendors {
+            say::talk(&format!("  curl http://{}/_sandbox/            {name} from the inside", vendor.address()));
+        }
+        say::talk(&format!("  dovetail runs list --data {folder}/data   every run, and what became of it"));
+        say::talk(&format!("  {folder}/workflows   the recipes that did it: change a copy and `dovetail check` it"));
+        say::talk("Ctrl-C ends it.");
+    }
+
+    async fn end(self, tidy: bool) {
+        self.stop.send_replace(true);
+        for (_, vendor) in self.vendors {
+            vendor.stop().await;
+        }
+        self.engine.stop().await;
+        // A server that has panicked has nothing left to end.
+        let _ = self.server.await;
+        self.engine.store().clone().close().await;
+        if tidy {
+            // What cannot be removed is in a temporary folder anyway.
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// The demo's secrets; none of them is one.
+struct Known(BTreeMap<String, String>);
+
+impl SecretSource for Known {
+    fn secret(&self, name: &str) -> Option<SecretString> {
+        self.0.get(name).map(|value| SecretString::from(value.clone()))
+    }
+}
+
+fn write(folder: &Path, texts: &[Text]) -> Result<()> {
+    for text in texts {
+        let path = folder.join(&text.path);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(&path, &text.text).with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! `hooks`: the URLs to give to those who send webhooks.
+
+use anyhow::Result;
+
+use super::{Operator, Project, exit, say};
+
+#[derive(Debug, clap::Args)]
+pub struct Hooks {
+    #[command(flatten)]
+    project: Project,
+    #[command(flatten)]
+    operator: Operator,
+    /// How this machine is reached from outside, e.g. `https://hooks.example.com`.
+    #[arg(long, value_name = "URL", default_value = "https://YOUR-HOST")]
+    public_url: String,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Hooks {
+    pub async fn run(self) -> Result<u8> {
+        let Some(plan) = self.project.plan()? else { return Ok(exit::FINDINGS) };
+        let engine = self.operator.engine(&self.project, plan, 1, false).await?;
+        let hooks = engine.hooks().await;
+        let base = self.public_url.trim_end_matches('/');
+        if self.json {
+            say::data(&serde_json::to_string_pretty(&hooks)?);
+        } else if hooks.is_empty() {
+            say::talk("nothing in this project listens to webhooks");
+        } else {
+            for hook in hooks {
+                say::data(&format!("{base}{}  {} ({})", hook.path, hook.source, hook.proof));
+            }
+        }
+        engine.stop().await;
+        engine.store().clone().close().await;
+        Ok(exit::OK)
+    }
+}

@@ -1,0 +1,143 @@
+//! Commands, and how we speak to people and to pipes.
+//!
+//! Data goes to stdout, talk to stderr. `--json` gives data for programs. Exit codes are part of the interface:
+//! [`exit`].
+
+mod catalog;
+mod check;
+mod completions;
+mod dead;
+mod demo;
+mod exit;
+mod explain;
+mod folder;
+mod hooks;
+mod init;
+mod past;
+mod run;
+mod runs;
+mod sandbox;
+mod say;
+mod secrets;
+mod serve;
+mod shipped;
+mod shown;
+mod story;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Workflows and two-way sync between web APIs, written in YAML.
+#[derive(Debug, Parser)]
+#[command(name = "dovetail", version, arg_required_else_help = true, max_term_width = 100, after_help = exit::HELP)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Say more on stderr; twice: everything. `RUST_LOG` goes before it.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// See it work: pretend vendors, a short story, and its end.
+    Demo(demo::Demo),
+    /// Write a new project that checks and runs, or add shipped documents to one.
+    Init(init::Init),
+    /// Read and check a project; every finding with its place and its fix.
+    Check(check::Check),
+    /// Run a project: listen for webhooks, poll, keep schedules.
+    Serve(serve::Serve),
+    /// Run one workflow once, by hand.
+    Run(run::Run),
+    /// What has run, the whole story of one run, and another try.
+    #[command(subcommand)]
+    Runs(runs::Runs),
+    /// Dead letters: runs that failed for good and wait for a person.
+    #[command(subcommand)]
+    Dead(dead::Dead),
+    /// Every action and trigger that a workflow can use, with examples to copy.
+    Catalog(catalog::Catalog),
+    /// What the code of a finding means, with an example and how to put it right.
+    Explain(explain::Explain),
+    /// The URLs to give to those who send webhooks.
+    Hooks(hooks::Hooks),
+    /// The pretend vendors, for trying out and for tests.
+    Sandbox(sandbox::Sandbox),
+    /// A script that completes commands in a shell.
+    Completions(completions::Completions),
+}
+
+/// Where a project is, and what is told to the process alone.
+#[derive(Clone, Debug, clap::Args)]
+struct Project {
+    /// The project's folder: dovetail.yaml, connectors/, workflows/.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    project: PathBuf,
+    /// Merge this entry of `environments:` over the project.
+    #[arg(long, value_name = "NAME", env = "DOVETAIL_ENV")]
+    env: Option<String>,
+}
+
+/// What only the operator may say.
+#[derive(Clone, Debug, clap::Args)]
+struct Operator {
+    /// Where the store is kept. Default: `.dovetail` in the project's folder.
+    #[arg(long, value_name = "DIR", env = "DOVETAIL_DATA")]
+    data: Option<PathBuf>,
+    /// Allow requests to an inside address: `127.0.0.1:4010`, `10.0.0.0/8`. May be given several times.
+    #[arg(long, value_name = "ADDRESS[/PREFIX][:PORT]")]
+    allow_net: Vec<String>,
+    /// A YAML file (mode 0600) of secrets by name; the environment (DOVETAIL_SECRET_NAME) goes before it.
+    #[arg(long, value_name = "FILE", env = "DOVETAIL_SECRETS")]
+    secrets: Option<PathBuf>,
+    /// Verify a connector's signed webhooks with this public key instead of its own: `gohighlevel=BASE64`.
+    #[arg(long, value_name = "CONNECTOR=KEY")]
+    webhook_key: Vec<String>,
+}
+
+/// Parses the arguments, does what they say, and gives the exit code.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors.
+            let code = if error.use_stderr() { exit::USAGE } else { exit::OK };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    say::start_log(arguments.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            say::error(&format!("the runtime does not start: {error}"));
+            return ExitCode::from(exit::FAILED);
+        }
+    };
+    let code = runtime.block_on(async {
+        match arguments.command {
+            Command::Demo(command) => command.run().await,
+            Command::Init(command) => command.run(),
+            Command::Check(command) => command.run(),
+            Command::Serve(command) => command.run().await,
+            Command::Run(command) => command.run().await,
+            Command::Runs(command) => command.run().await,
+            Command::Dead(command) => command.run().await,
+            Command::Catalog(command) => command.run(),
+            Command::Explain(command) => command.run(),
+            Command::Hooks(command) => command.run().await,
+            Command::Sandbox(command) => command.run().await,
+            Command::Completions(command) => command.run(),
+        }
+    });
+    match code {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            say::error(&format!("{error:#}"));
+            ExitCode::from(exit::code_of(&error))
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What has happened: the store of a project, and the runs in it by what a person calls them.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::exit::{Refusal, usage};
+use super::say;
+use crate::store::{self, Filter, Run, Store};
+
+/// Where the store is.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Past {
+    /// The project's folder.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    project: PathBuf,
+    /// Where the store is kept. Default: `.dovetail` in the project's folder.
+    #[arg(long, value_name = "DIR", env = "DOVETAIL_DATA")]
+    data: Option<PathBuf>,
+}
+
+impl Past {
+    fn folder(&self) -> PathBuf {
+        self.data.clone().unwrap_or_else(|| self.project.join(".dovetail"))
+    }
+
+    /// The store, for looking; also while `serve` writes to it.
+    pub fn look(&self) -> Result<Store> {
+        let folder = self.folder();
+        if !folder.is_dir() {
+            return Err(usage(format!(
+                "there is no store at {}: nothing has run there yet. Run this in the project's folder, or say where it \
+                 is with `--project DIR` or `--data DIR`",
+                folder.display()
+            )));
+        }
+        Ok(Store::open_read_only(&folder)?)
+    }
+
+    /// The store, for looking; None in a project in which nothing has run yet.
+    pub fn look_if_any(&self) -> Result<Option<Store>> {
+        let fresh = self.data.is_none() && self.project.join("dovetail.yaml").is_file() && !self.folder().exists();
+        if fresh {
+            say::talk("nothing has run in this project yet");
+            return Ok(None);
+        }
+        self.look().map(Some)
+    }
+
+    /// The store, for writing; nobody else may have it.
+    pub async fn change(&self) -> Result<Store> {
+        // Looking first: a store that is not there is not made.
+        self.look()?.close().await;
+        Store::open(&self.folder()).map_err(refusal)
+    }
+}
+
+/// Says what to do when another process has the store.
+pub fn refusal(error: store::Error) -> anyhow::Error {
+    match error {
+        store::Error::InUse(folder) => Refusal::InUse(format!(
+            "the data folder {folder} is in use by another process, most likely a `dovetail serve` of this project: stop \
+             it first, or say `--data DIR` for another folder"
+        ))
+        .into(),
+        other => other.into(),
+    }
+}
+
+/// Finds a run by its number, its id, or a beginning of its id that no other run has.
+pub async fn find(store: &Store, name: &str) -> Result<Run> {
+    let unknown =
+        |why: &str| usage(format!("no run is called `{name}`{why}; `dovetail runs list` shows what there is"));
+    if let Some(number) = number(name) {
+        let filter = Filter { before: number.checked_add(1), limit: 1, ..Filter::default() };
+        return match store.runs(filter).await?.pop() {
+            Some(run) if run.seq == number => Ok(run),
+            _ => Err(unknown("")),
+        };
+    }
+    match store.run(name).await {
+        Ok(Some(run)) => Ok(run),
+        Ok(None) if name.chars().count() < 4 => Err(unknown(" (of an id, give 4 characters or more)")),
+        Ok(None) => Err(unknown("")),
+        Err(store::Error::Ambiguous { .. }) => {
+            let like = store.runs(Filter { limit: 10_000, ..Filter::default() }).await?;
+            let like: Vec<&Run> = like.iter().filter(|run| run.start.id.starts_with(name)).collect();
+            let few = like.iter().take(5).map(|run| format!("{} ({})", run.seq, run.start.id));
+            let more = if like.len() > 5 { ", …" } else { "" };
+            Err(usage(format!(
+                "{} runs have ids that begin with `{name}`: {}{more}; give more of the id, or the number",
+                like.len(),
+                few.collect::<Vec<_>>().join(", ")
+            )))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A run's number; an id never reads like one, since ids begin with `0`.
+fn number(name: &str) -> Option<i64> {
+    let digits = name.bytes().all(|byte| byte.is_ascii_digit()) && !name.starts_with('0');
+    if digits { name.parse().ok() } else { None }
+}
+
+/// Who does it, for the journal.
+pub fn by() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("USERNAME")).unwrap_or_default();
+    if user.is_empty() { "the command line".into() } else { format!("{user}, on the command line") }
+}
+
+/// Now, for the journal.
+pub fn now_ms() -> i64 {
+    chrono::Utc::now().timestamp_millis()
+}
+
+/// A run in a few words: `run 12 (contact-to-opinion-stage)`.
+pub fn called(run: &Run) -> String {
+    format!("run {} ({})", run.seq, run.start.workflow)
+}

@@ -1,0 +1,149 @@
+//! `run`: one workflow, once, by hand.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::{Operator, Project, exit, say, shown};
+use crate::engine::ByHandError;
+use crate::project::Plan;
+use crate::run::Ending;
+use crate::source::nearest;
+use crate::store::Status;
+use crate::workflow::Starts;
+
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    /// The workflow's name.
+    workflow: String,
+    /// The inputs: a JSON file, `-` for stdin, or the JSON itself. For a workflow about a record: the record, or
+    /// `{"id": …}`.
+    #[arg(long, value_name = "FILE|JSON")]
+    input: Option<String>,
+    /// The tenant to run for, when there are several.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+    #[command(flatten)]
+    project: Project,
+    #[command(flatten)]
+    operator: Operator,
+    /// The run as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run {
+    pub async fn run(self) -> Result<u8> {
+        let Some(plan) = self.project.plan()? else { return Ok(exit::FINDINGS) };
+        if plan.workflow(&self.workflow).is_none() {
+            return Err(exit::usage(unknown(&plan, &self.workflow)));
+        }
+        let inputs = self.input.as_deref().map_or(Ok(Value::Null), read)?;
+        let engine = self.operator.engine(&self.project, plan.clone(), 64, false).await?;
+        let id = match engine.by_hand(&self.workflow, inputs, self.tenant.as_deref()).await {
+            Ok(id) => id,
+            Err(ByHandError::Input(why)) => {
+                engine.stop().await;
+                engine.store().clone().close().await;
+                return Err(exit::usage(format!("{why}{}", wanted(&plan, &self.workflow))));
+            }
+            Err(ByHandError::Store(error)) => return Err(error.into()),
+        };
+        let over = loop {
+            let run = engine.store().run(&id).await?.context("the run is gone")?;
+            if run.status != Status::Pending {
+                break Some(run);
+            }
+            tokio::select! {
+                () = engine.progress() => {}
+                () = super::serve::stop_signal() => break None,
+            }
+        };
+        let code = match over {
+            None => {
+                say::talk(&format!("run {id} is not over; the next `serve` goes on with it"));
+                exit::FAILED
+            }
+            Some(run) => {
+                if self.json {
+                    say::data(&serde_json::to_string_pretty(&serde_json::json!({
+                        "id": id, "workflow": self.workflow, "status": run.status, "ending": run.ending,
+                    }))?);
+                } else {
+                    say::data(&format!("{id} {}", told(run.ending.as_ref())));
+                }
+                if run.status == Status::Failed {
+                    let there = self.operator.whereabouts(&self.project);
+                    say::talk(&format!("`dovetail runs show {}{there}` tells the whole story", run.seq));
+                    exit::FAILED
+                } else {
+                    exit::OK
+                }
+            }
+        };
+        engine.stop().await;
+        engine.store().clone().close().await;
+        Ok(code)
+    }
+}
+
+/// How the run ended; the value that `stop` gave as it is, since the person asked for it.
+fn told(ending: Option<&Ending>) -> String {
+    match ending {
+        Some(Ending::Completed { value: Value::String(text) }) => format!("completed: {text}"),
+        Some(Ending::Completed { value }) if !value.is_null() => format!("completed: {value}"),
+        Some(other) => shown::ending(other),
+        None => "is not over".into(),
+    }
+}
+
+/// Reads the inputs from where the argument says.
+fn read(input: &str) -> Result<Value> {
+    let (name, text) = if input == "-" {
+        ("stdin", std::io::read_to_string(std::io::stdin()).context("stdin cannot be read")?)
+    } else if input.trim_start().starts_with(['{', '[']) {
+        ("--input", input.to_string())
+    } else {
+        match std::fs::read_to_string(input) {
+            Ok(text) => (input, text),
+            Err(error) => return Err(exit::usage(format!("the input file {input} cannot be read: {error}"))),
+        }
+    };
+    serde_json::from_str(&text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        let words = error.to_string();
+        let words = words.split(" at line ").next().unwrap_or_default();
+        let near = text.lines().nth(line.saturating_sub(1)).map(str::trim).unwrap_or_default();
+        exit::usage(format!("{name}:{line}:{column}: no JSON, {words}: {}", say::shortened(near, 60)))
+    })
+}
+
+fn unknown(plan: &Plan, name: &str) -> String {
+    let names: Vec<&str> = plan.workflows.iter().map(|workflow| workflow.name.as_str()).collect();
+    let help = match (nearest(name, names.iter().copied()), names.as_slice()) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, []) => "the project has none".into(),
+        (None, _) => format!("there are {}", names.join(", ")),
+    };
+    format!("no active workflow is called `{name}`; {help}")
+}
+
+/// What a workflow takes, and how to give it.
+fn wanted(plan: &Plan, name: &str) -> String {
+    let Some(workflow) = plan.workflow(name) else { return String::new() };
+    let Starts::Manual { inputs } = &workflow.trigger.starts else { return String::new() };
+    if inputs.is_empty() {
+        return "; it takes no inputs".into();
+    }
+    let mut lines = String::from("\nit takes");
+    for (name, input) in inputs {
+        let kind = serde_json::to_value(input.kind).unwrap_or_default();
+        let kind = kind.as_str().unwrap_or_default();
+        let title = input.title.as_deref().or(input.description.as_deref()).unwrap_or_default();
+        let rest = input.default.as_ref().map_or("required".to_string(), |default| format!("default {default}"));
+        lines.push_str(format!("\n  {name:<14} {kind}, {rest}  {title}").trim_end());
+    }
+    let required = inputs.iter().filter(|(_, input)| input.default.is_none());
+    let example: serde_json::Map<String, Value> = required.map(|(name, _)| (name.clone(), "…".into())).collect();
+    lines.push_str(&format!("\ngive it with --input '{}', or with a file", Value::Object(example)));
+    lines
+}

@@ -1,0 +1,89 @@
+//! Where the process finds secrets: the environment, then a file that only its owner may read.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::connector::VerifyRule;
+use crate::engine::SecretSource;
+use crate::project::Plan;
+use crate::workflow::Starts;
+
+/// Secrets of this process.
+#[derive(Default)]
+pub struct Source {
+    file: BTreeMap<String, SecretString>,
+}
+
+impl Source {
+    /// # Errors
+    /// A file that others may read, or that is no map of texts.
+    pub fn new(file: Option<&Path>) -> Result<Source> {
+        let Some(path) = file else { return Ok(Source::default()) };
+        refuse_open(path)?;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("the secrets file {} cannot be read", path.display()))?;
+        // The parser's own words could hold a secret.
+        let Ok(file) = serde_yaml::from_str::<BTreeMap<String, String>>(&text) else {
+            bail!("the secrets file {} must hold one `name: \"value\"` per line", path.display());
+        };
+        Ok(Source { file: file.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect() })
+    }
+}
+
+impl SecretSource for Source {
+    fn secret(&self, name: &str) -> Option<SecretString> {
+        match std::env::var(variable(name)) {
+            Ok(value) if !value.is_empty() => Some(SecretString::from(value)),
+            _ => self.file.get(name).map(|secret| SecretString::from(secret.expose_secret().to_string())),
+        }
+    }
+}
+
+/// Every secret that a project refers to and that is not set, each with what does not work without it.
+pub fn missing(plan: &Plan, source: &dyn SecretSource) -> Vec<String> {
+    let mut uses: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut used = |secret: &str, by: String| uses.entry(secret.to_string()).or_default().push(by);
+    for connection in &plan.connections {
+        for secret in connection.secrets.values() {
+            used(secret, format!("connection `{}`", connection.name));
+        }
+        for secret in connection.webhook_secrets.values() {
+            used(secret, format!("the webhooks of connection `{}`", connection.name));
+        }
+    }
+    for workflow in &plan.workflows {
+        let Starts::Webhook { verify, .. } = &workflow.trigger.starts else { continue };
+        for secret in verify.iter().flat_map(VerifyRule::secrets) {
+            used(&secret, format!("the webhook of workflow `{}`", workflow.name));
+        }
+    }
+    uses.retain(|secret, _| source.secret(secret).is_none());
+    let told = |(secret, by): (&String, &Vec<String>)| {
+        format!("the secret `{secret}` of {} is not set: set {}", by.join(" and "), variable(secret))
+    };
+    uses.iter().map(told).collect()
+}
+
+/// The variable of the environment that may hold a secret.
+fn variable(secret: &str) -> String {
+    format!("DOVETAIL_SECRET_{}", secret.to_uppercase())
+}
+
+#[cfg(unix)]
+fn refuse_open(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let meta =
+        std::fs::metadata(path).with_context(|| format!("the secrets file {} cannot be read", path.display()))?;
+    if meta.permissions().mode() & 0o077 != 0 {
+        bail!("others may read the secrets file {}: run `chmod 600 {0}`", path.display());
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn refuse_open(_path: &Path) -> Result<()> {
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! `serve`: runs a project until it is told to stop.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use tokio::net::TcpListener;
+
+use super::{Operator, Project, check, exit, folder, past, say, secrets};
+use crate::engine::{Engine, Settings};
+use crate::http::Guard;
+use crate::project::Plan;
+use crate::server;
+use crate::store::Store;
+
+#[derive(Debug, clap::Args)]
+pub struct Serve {
+    #[command(flatten)]
+    project: Project,
+    #[command(flatten)]
+    operator: Operator,
+    /// The address to listen on.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4000")]
+    listen: SocketAddr,
+    /// Runs at work at the same time.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    at_once: usize,
+}
+
+impl Serve {
+    pub async fn run(self) -> Result<u8> {
+        let Some(plan) = self.project.plan()? else { return Ok(exit::FINDINGS) };
+        let listener = TcpListener::bind(self.listen).await.with_context(|| {
+            format!("cannot listen on {}: is another program at this address? choose one with --listen", self.listen)
+        })?;
+        let address = listener.local_addr()?;
+        let secrets = secrets::Source::new(self.operator.secrets.as_deref())?;
+        for missing in secrets::missing(&plan, &secrets) {
+            say::warning(&missing);
+        }
+        if !address.ip().is_loopback() {
+            say::warning(&format!(
+                "{address} can be reached from other computers, without TLS: put a proxy that speaks HTTPS before it"
+            ));
+        }
+        let engine = self.operator.engine(&self.project, plan, self.at_once, true).await?;
+        say::talk(&format!("dovetail serves {} on http://{address}", engine.plan().name));
+        for hook in engine.hooks().await {
+            say::talk(&format!("  POST http://{address}{}  ({}, {})", hook.path, hook.source, hook.proof));
+        }
+        server::serve(listener, server::routes(engine.clone()), stop_signal()).await;
+        say::talk("stops: requests that are under way end first");
+        engine.stop().await;
+        engine.store().clone().close().await;
+        Ok(exit::OK)
+    }
+}
+
+impl Project {
+    /// The checked plan; None after the findings were told.
+    pub fn plan(&self) -> Result<Option<Arc<Plan>>> {
+        let loaded = folder::load(&self.project, self.env.as_deref())?;
+        if loaded.plan.is_none() {
+            check::tell(&loaded);
+            if let Some(above) = folder::project_above(&self.project) {
+                say::talk(&format!("the project in {} is meant? add `--project {0}`", above.display()));
+            }
+        }
+        Ok(loaded.plan.map(Arc::new))
+    }
+}
+
+impl Operator {
+    pub fn data_folder(&self, project: &Project) -> PathBuf {
+        self.data.clone().unwrap_or_else(|| project.project.join(".dovetail"))
+    }
+
+    /// The flags that lead another command to the same store.
+    pub fn whereabouts(&self, project: &Project) -> String {
+        match &self.data {
+            Some(data) => format!(" --data {}", data.display()),
+            None if project.project.as_os_str() == "." => String::new(),
+            None => format!(" --project {}", project.project.display()),
+        }
+    }
+
+    /// Opens the store and starts the engine.
+    pub async fn engine(&self, project: &Project, plan: Arc<Plan>, at_once: usize, listens: bool) -> Result<Engine> {
+        let guard = Guard::new(&self.allow_net).map_err(|message| exit::usage(format!("--allow-net: {message}")))?;
+        let secrets = Arc::new(secrets::Source::new(self.secrets.as_deref())?);
+        let mut webhook_keys = HashMap::new();
+        for pair in &self.webhook_key {
+            let Some((connector, key)) = pair.split_once('=') else {
+                return Err(exit::usage(format!("--webhook-key: `{pair}` is not CONNECTOR=KEY")));
+            };
+            if plan.connector(connector).is_none() {
+                return Err(exit::usage(format!("--webhook-key: no connector is called `{connector}`")));
+            }
+            webhook_keys.insert(connector.to_string(), key.to_string());
+        }
+        let store = Store::open(&self.data_folder(project)).map_err(past::refusal)?;
+        let settings = Settings { plan, store, guard, secrets, webhook_keys, at_once: at_once.max(1), listens };
+        Ok(Engine::start(settings).await?)
+    }
+}
+
+/// Ends at Ctrl-C or SIGTERM.
+pub async fn stop_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without a handler we run until we are killed, which is safe.
+    let _ = tokio::signal::ctrl_c().await;
+}

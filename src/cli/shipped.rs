@@ -1,0 +1,86 @@
+//! Files that come inside the program: connectors, pretend vendors, example recipes.
+
+use crate::project::Text;
+
+/// A file's path in the repository and its text.
+type Shipped = (&'static str, &'static str);
+
+macro_rules! files {
+    ($($path:literal),* $(,)?) => { &[$(($path, include_str!(concat!("../../", $path)))),*] };
+}
+
+const CONNECTORS: &[Shipped] =
+    files!["connectors/gohighlevel.yaml", "connectors/opinion-stage.yaml", "connectors/opinion-stage-contacts.yaml",];
+
+const SANDBOXES: &[Shipped] = files![
+    "connectors/gohighlevel.sandbox.yaml",
+    "connectors/opinion-stage.sandbox.yaml",
+    "connectors/opinion-stage-contacts.sandbox.yaml",
+];
+
+const WORKFLOWS: &[Shipped] = files![
+    "workflows/add-tag-by-hand.yaml",
+    "workflows/contact-deleted.yaml",
+    "workflows/contact-to-opinion-stage.yaml",
+    "workflows/note-to-opinion-stage.yaml",
+    "workflows/overdue-tasks.yaml",
+    "workflows/quiz-response-to-gohighlevel.yaml",
+    "workflows/task-to-opinion-stage.yaml",
+];
+
+/// The connectors that every project may use; their paths begin with `shipped/`.
+pub fn connectors() -> Vec<Text> {
+    CONNECTORS.iter().map(|(path, text)| text_of(&format!("shipped/{path}"), text)).collect()
+}
+
+/// The example recipes.
+pub fn workflows() -> Vec<Text> {
+    WORKFLOWS.iter().map(|(path, text)| text_of(path, text)).collect()
+}
+
+/// The names of the vendors that can be played.
+pub fn vendors() -> Vec<&'static str> {
+    let name = |path: &'static str| path.strip_prefix("connectors/")?.strip_suffix(".yaml");
+    CONNECTORS.iter().filter_map(|(path, _)| name(path)).collect()
+}
+
+pub fn connector_file(name: &str) -> Option<Text> {
+    find(CONNECTORS, &format!("connectors/{name}.yaml"))
+}
+
+/// What a pretend vendor does beyond what its connector says; none is needed.
+pub fn sandbox_file(name: &str) -> Option<Text> {
+    find(SANDBOXES, &format!("connectors/{name}.sandbox.yaml"))
+}
+
+fn find(files: &[Shipped], path: &str) -> Option<Text> {
+    files.iter().find(|(known, _)| *known == path).map(|(path, text)| text_of(path, text))
+}
+
+fn text_of(path: &str, text: &str) -> Text {
+    Text { path: path.into(), text: text.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_in_the_folders_is_shipped() {
+        let sandbox = |name: &str| name.ends_with(".sandbox.yaml");
+        let folders =
+            [("connectors", CONNECTORS, false), ("connectors", SANDBOXES, true), ("workflows", WORKFLOWS, false)];
+        for (folder, shipped, played) in folders {
+            let mut there: Vec<String> = std::fs::read_dir(folder)
+                .expect("the folder is there")
+                .map(|entry| entry.expect("an entry").file_name().to_string_lossy().to_string())
+                .filter(|name| name.ends_with(".yaml") && sandbox(name) == played)
+                .map(|name| format!("{folder}/{name}"))
+                .collect();
+            there.sort();
+            let mut known: Vec<&str> = shipped.iter().map(|(path, _)| *path).collect();
+            known.sort_unstable();
+            assert_eq!(known, there);
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! The story of one run: its journal in the order of time, in plain words.
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+
+use super::{check::count, say, shown};
+use crate::connector::Failure;
+use crate::engine::kept_plan;
+use crate::project::Plan;
+use crate::run::{Answer, Ending, Entry, Fact, Purpose};
+use crate::store::{Run, Status, Store};
+use crate::workflow::Workflow;
+use crate::workflow::action::{Action, Kind, Over};
+
+/// Where lines without a terminal are cut.
+const WIDTH: usize = 160;
+/// Clock time and what follows it.
+const MARGIN: &str = "              ";
+
+/// Tells the story of a run on stdout.
+///
+/// # Errors
+/// The store's.
+pub async fn tell(store: &Store, run: &Run, as_json: bool) -> Result<()> {
+    let journal = store.journal(&run.start.id).await?;
+    // A plan that this program can no longer read costs the actions' names, not the story.
+    let plan = kept_plan(store, &run.start.plan).await?;
+    let workflow = plan.as_ref().and_then(|plan: &Plan| plan.workflow(&run.start.workflow));
+    if as_json {
+        say::data(&serde_json::to_string_pretty(&whole(run, &journal, workflow))?);
+        return Ok(());
+    }
+    let width = say::width().unwrap_or(WIDTH);
+    head(run, &journal, workflow, width);
+    let mut teller = Teller { workflow, width, at: String::new(), day: String::new(), shown: Value::Null };
+    teller.line(run.start.created_ms, "", "accepted");
+    for entry in &journal {
+        teller.entry(entry);
+    }
+    if run.status == Status::Pending {
+        teller.pending(run);
+    }
+    Ok(())
+}
+
+/// The same as JSON, with nothing shortened.
+fn whole(run: &Run, journal: &[Entry], workflow: Option<&Workflow>) -> Value {
+    let mut told = shown::run(run);
+    told.insert("connections".into(), json!(run.start.connections));
+    told.insert("plan".into(), json!(run.start.plan));
+    told.insert("inputs".into(), shown::concealed(&run.start.inputs));
+    told.insert("event".into(), shown::concealed(&json!(run.start.event)));
+    let entry = |entry: &Entry| {
+        let mut told = Map::new();
+        told.insert("at".into(), json!(shown::instant(entry.at_ms)));
+        if let Value::Object(fact) = shown::concealed(&json!(entry.fact)) {
+            let address = fact.values().next().and_then(|fact| fact.get("address")).and_then(Value::as_str);
+            let action = address.and_then(|address| workflow?.action_at(address));
+            told.insert("action".into(), json!(action.map(name)));
+            told.insert("place".into(), json!(action.map(|action| action.place.to_string())));
+            told.extend(fact);
+        }
+        Value::Object(told)
+    };
+    told.insert("journal".into(), journal.iter().map(entry).collect());
+    Value::Object(told)
+}
+
+fn head(run: &Run, journal: &[Entry], workflow: Option<&Workflow>, width: usize) {
+    let start = &run.start;
+    say::data(&format!("run {}: {}, {}", run.seq, start.workflow, shown::status(run.status)));
+    let line =
+        |what: &str, text: String| say::data(&format!("  {what:<9} {}", say::shortened(&text, width.max(60) - 12)));
+    line("id", start.id.clone());
+    if let Some(workflow) = workflow {
+        line("file", workflow.place.path.to_string());
+    }
+    if let Some(tenant) = &start.tenant {
+        line("tenant", tenant.clone());
+    }
+    line("about", shown::about(start));
+    let event = &start.event;
+    if !["manual", "schedule"].contains(&event.source.as_str()) {
+        line("event", format!("{} from {}, id {}", event.kind, event.source, event.id));
+    }
+    for (what, value) in [("record", &event.record), ("body", &event.body), ("inputs", &start.inputs)] {
+        if !value.is_null() {
+            line(what, shown::line(value));
+        }
+    }
+    let sent = journal.iter().filter(|entry| matches!(entry.fact, Fact::Sent(_))).count();
+    let took = run.ended_ms.map_or_else(String::new, |ended| format!(" in {}", shown::span(ended - start.created_ms)));
+    line("work", format!("{}{took}", count(sent, "request")));
+    say::data("");
+}
+
+/// Tells entries one by one, and remembers what has been said.
+struct Teller<'a> {
+    workflow: Option<&'a Workflow>,
+    width: usize,
+    /// The address that the last lines were about.
+    at: String,
+    day: String,
+    /// The value that was shown last.
+    shown: Value,
+}
+
+impl Teller<'_> {
+    fn entry(&mut self, entry: &Entry) {
+        let ms = entry.at_ms;
+        match &entry.fact {
+            Fact::Started {} => self.line(ms, "", "begun"),
+            Fact::Retried { by } => self.line(ms, "", &format!("tried again by {by}")),
+            Fact::Ended { ending } => self.ended(ms, ending),
+            Fact::Chose { address, branch } => self.under(ms, address, &format!("goes on with `{branch}`")),
+            Fact::Listed { address, items } => self.under(ms, address, &count(items.len(), "item")),
+            Fact::Sent(sent) => {
+                let attempt = if sent.attempt > 1 { format!(", attempt {}", sent.attempt) } else { String::new() };
+                let page = if sent.page.next.is_some() { ", next page" } else { "" };
+                let what = purpose(&sent.purpose);
+                self.under(
+                    ms,
+                    &sent.address,
+                    &format!("{what}{} at {}{page}{attempt}", sent.operation, sent.connection),
+                );
+                self.value("with ", &sent.input);
+            }
+            Fact::Answered { address, answer, .. } => match answer {
+                Answer::Done { value, next } => {
+                    let more = if next.is_some() { ", and there is more" } else { "" };
+                    self.under(ms, address, &format!("answered: {}{more}", gist(value)));
+                    if !value.is_array() {
+                        self.value("", value);
+                    }
+                }
+                Answer::Failed(why) => self.under(ms, address, &format!("answered: {}", failure(why))),
+            },
+            Fact::Looked { address, found } => {
+                let told =
+                    found.as_ref().map_or("no pair is known yet".into(), |id| format!("its pair is known: {id}"));
+                self.under(ms, address, &told);
+            }
+            Fact::Paused { address, until_ms, why } => {
+                let why = shown::uncovered(why);
+                let told = format!("waits {}, until {}: {why}", shown::span(until_ms - ms), clock(*until_ms));
+                self.under(ms, address, &told);
+            }
+            Fact::Rescued { address, action, failure: why } if address == "workflow" => {
+                let told = format!("{} has failed: {}; `on_error` is done", self.short(action), failure(why));
+                self.line(ms, "", &told);
+            }
+            Fact::Rescued { address, failure: why, .. } => {
+                self.under(ms, address, &format!("has failed: {}; `on_error` stands in for it", failure(why)));
+            }
+            // A turn of a loop is over: its actions have said so.
+            Fact::Finished { address, .. } if address.ends_with(']') => {}
+            Fact::Finished { address, outcome, result, failure: why, warnings } => {
+                let why = why.as_ref().map_or_else(String::new, |why| format!(": {}", failure(why)));
+                self.under(ms, address, &format!("{}{why}", outcome.word()));
+                if !result.is_null() && !result.is_array() {
+                    self.value("gives ", result);
+                }
+                for warning in warnings {
+                    self.wrapped(MARGIN, "  ", &format!("warning: {warning}"));
+                }
+            }
+        }
+    }
+
+    fn ended(&mut self, ms: i64, ending: &Ending) {
+        if let Ending::Failed { address, .. } = ending {
+            let action = self.short(address);
+            self.line(ms, "", &format!("{} ({action})", shown::ending(ending)));
+        } else {
+            self.line(ms, "", &shown::ending(ending));
+        }
+    }
+
+    fn pending(&mut self, run: &Run) {
+        let now = super::past::now_ms();
+        let told = if run.due_ms > now {
+            format!("not over: goes on in {}, at {}", shown::span(run.due_ms - now), shown::minute(run.due_ms))
+        } else {
+            "not over: goes on as soon as `dovetail serve` runs and its turn comes".into()
+        };
+        say::data(&format!("{MARGIN}{told}"));
+    }
+
+    /// A line below the name of its action, which is said when it changes.
+    fn under(&mut self, ms: i64, address: &str, text: &str) {
+        if self.at != address {
+            let title = self.title(address);
+            self.line(ms, "", &title);
+            self.at = address.to_string();
+        }
+        self.line(ms, "  ", text);
+    }
+
+    fn line(&mut self, ms: i64, indent: &str, text: &str) {
+        if indent.is_empty() {
+            self.at.clear();
+        }
+        let day = shown::minute(ms)[..10].to_string();
+        if day != self.day {
+            say::data(&format!("{day} (UTC)"));
+            self.day = day;
+        }
+        self.wrapped(&format!("{}  ", clock(ms)), indent, text);
+    }
+
+    fn wrapped(&self, margin: &str, indent: &str, text: &str) {
+        let room = self.width.saturating_sub(MARGIN.len() + indent.len() + 2).max(20);
+        for (number, line) in say::wrap(text, room).iter().enumerate() {
+            let (margin, hang) = if number == 0 { (margin, "") } else { (MARGIN, "  ") };
+            say::data(&format!("{margin}{indent}{hang}{line}"));
+        }
+    }
+
+    fn value(&mut self, what: &str, value: &Value) {
+        let empty = value.is_null() || value.as_object().is_some_and(Map::is_empty);
+        if !empty && self.shown != *value {
+            self.shown = value.clone();
+            let room = self.width.saturating_sub(MARGIN.len() + 4);
+            say::data(&format!("{MARGIN}    {}", say::shortened(&format!("{what}{}", shown::line(value)), room)));
+        }
+    }
+
+    /// An action with its verb and its line; what is read before the first one in words.
+    fn title(&self, address: &str) -> String {
+        let turn = turn(address);
+        if let Some(action) = self.workflow.and_then(|workflow| workflow.action_at(address)) {
+            return format!("{}{turn} ({})", name(action), action.place);
+        }
+        match address.split('/').collect::<Vec<_>>().as_slice() {
+            ["event"] => "the record that the event is about".into(),
+            ["include", name @ ..] => format!("include {}", name.join("/")),
+            ["names", alias, object, list] => format!("names of `{list}` of {alias}.{object}"),
+            _ => address.into(),
+        }
+    }
+
+    fn short(&self, address: &str) -> String {
+        let action = self.workflow.and_then(|workflow| workflow.action_at(address));
+        action.map_or_else(|| self.title(address), |action| format!("{}{}", name(action), turn(address)))
+    }
+}
+
+/// `person: upsert os.contact`
+fn name(action: &Action) -> String {
+    let verb = match &action.kind {
+        Kind::Call(call) => format!("call {}.{}", call.alias, call.operation),
+        Kind::Upsert(upsert) => format!("upsert {}.{}", upsert.alias, upsert.object),
+        Kind::ForEach(each) => match &each.over {
+            Over::Operation { alias, operation, .. } => format!("for_each {alias}.{operation}"),
+            Over::List(_) => format!("for_each {}", each.name),
+        },
+        Kind::Set(_) => "set".into(),
+        Kind::If(_) => "if".into(),
+        Kind::Stop(_) => "stop".into(),
+        Kind::Fail(_) => "fail".into(),
+    };
+    action.id.as_ref().map_or(verb.clone(), |id| format!("{id}: {verb}"))
+}
+
+/// The turns of the loops that an address stands in: ` for item 4`.
+fn turn(address: &str) -> String {
+    let turns = address.split('[').skip(1).filter_map(|part| part.split_once(']')?.0.parse::<usize>().ok());
+    let turns: Vec<String> = turns.map(|index| (index + 1).to_string()).collect();
+    if turns.is_empty() { String::new() } else { format!(", item {}", turns.join(" of item ")) }
+}
+
+fn purpose(purpose: &Purpose) -> String {
+    match purpose {
+        Purpose::Call => String::new(),
+        Purpose::Read | Purpose::Get => "reads: ".into(),
+        Purpose::Find { field } => format!("looks for it by {field}: "),
+        Purpose::Create => "creates: ".into(),
+        Purpose::Update => "changes: ".into(),
+        Purpose::LookUp { .. } => "looks whether it was carried out after all: ".into(),
+        Purpose::Names { list } => format!("reads the names of `{list}`: "),
+        Purpose::Confirm => "reads back what was written: ".into(),
+    }
+}
+
+fn gist(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".into(),
+        Value::Array(items) => count(items.len(), "record"),
+        _ => "done".into(),
+    }
+}
+
+fn failure(failure: &Failure) -> String {
+    let status = failure.status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
+    shown::uncovered(&format!("{failure}{status}"))
+}
+
+fn clock(ms: i64) -> String {
+    chrono::DateTime::from_timestamp_millis(ms).unwrap_or_default().format("%H:%M:%S%.3f").to_string()
+}

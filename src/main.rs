@@ -1,0 +1,7 @@
+//! The `dovetail` command: parses arguments, calls `cli`, exits.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dovetail::cli::main()
+}
