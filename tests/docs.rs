@@ -1,0 +1,28 @@
+//! What the documentation shows is true: each page of `docs/errors/` gives its own code, and its own remedy.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+#[path = "docs/errors.rs"]
+mod errors;
+#[path = "cases/project_files.rs"]
+mod project_files;
+
+#[test]
+fn every_wrong_example_gives_its_code() {
+    errors::every_wrong_example_gives_its_code();
+}
+
+#[test]
+fn every_right_example_has_no_error() {
+    errors::every_right_example_has_no_error();
+}
+
+#[test]
+fn the_index_names_every_page() {
+    errors::the_index_names_every_page();
+}
+
+#[test]
+fn every_page_is_in_the_program() {
+    errors::every_page_is_in_the_program();
+}

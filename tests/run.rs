@@ -1,0 +1,73 @@
+//! Runs without an engine: `tests/cases/run/*.yaml` are lived through with `run::decide` and a tiny pretend vendor, once in
+//! peace, and then with a crash at every commit and after every request. The form is told in the folder's README.
+//!
+//! `DOVETAIL_ACCEPT=1 cargo test --test run` writes what came out into the cases; the reviewer reads the difference.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+#[path = "run/life.rs"]
+mod life;
+#[path = "run/world.rs"]
+mod world;
+
+use std::path::Path;
+
+use life::{Case, Crash, live};
+
+const FOLDER: &str = "tests/cases/run";
+
+#[test]
+fn every_case_holds_and_no_crash_makes_a_difference() {
+    let accept = std::env::var_os("DOVETAIL_ACCEPT").is_some();
+    let mut wrong = Vec::new();
+    for path in cases() {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let value: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+        let case: Case = match serde_json::from_value(value) {
+            Ok(case) => case,
+            Err(error) => {
+                wrong.push(format!("{name}: {error}"));
+                continue;
+            }
+        };
+        let life = live(&case, None);
+        let told = life.told();
+        if told != case.expect && accept {
+            std::fs::write(&path, accepted(&text, &told)).unwrap();
+        } else if told != case.expect {
+            wrong.push(format!("{name}: {}\n--- expected\n{}--- found\n{told}", case.why, case.expect));
+        }
+        if !case.crashes {
+            continue;
+        }
+        for step in 0..life.steps {
+            for crash in [Crash::Committed(step), Crash::Sent(step)] {
+                let other = live(&case, Some(crash));
+                if other.outcome() != life.outcome() {
+                    let (before, after) = (life.outcome(), other.told());
+                    wrong.push(format!(
+                        "{name}: {crash:?} makes a difference\n--- in peace\n{before}--- after\n{after}"
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n\n{} differences", wrong.join("\n\n"), wrong.len());
+}
+
+fn cases() -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER)).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    paths.sort();
+    assert!(paths.len() > 15, "cases are gone: there are {}", paths.len());
+    paths
+}
+
+/// The case with another story at its end.
+fn accepted(text: &str, told: &str) -> String {
+    let start = text.rfind("\nexpect:").map_or(text.len(), |at| at + 1);
+    let lines: String = told.lines().map(|line| format!("  {line}\n")).collect();
+    format!("{}\nexpect: |\n{lines}", text[..start].trim_end())
+}

@@ -1,0 +1,231 @@
+//! One case lived through: decide, commit, send; with a crash where it is wanted.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use dovetail::project::{Plan, Text, read};
+use dovetail::run::{Decision, Ending, Entry, Fact, Link, Next, RecordRef, Send, Start, State, decide};
+use dovetail::trigger::Event;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::world::{Happens, Records, World};
+
+/// More steps than any case has: a run that goes on beyond would never end.
+const STEPS_MAX: usize = 300;
+const BEGIN_MS: i64 = 1_800_000_000_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// What the case is about, in a sentence.
+    pub why: String,
+    /// The workflow; its aliases stand for the connections of `project/`.
+    workflow: Value,
+    /// Laid over an event about a created contact. Without it the run is by hand.
+    event: Option<Value>,
+    #[serde(default)]
+    inputs: Value,
+    /// What the vendor holds before.
+    #[serde(default)]
+    records: Records,
+    /// Operation → what happens to its requests instead of what should.
+    #[serde(default)]
+    script: BTreeMap<String, Vec<Happens>>,
+    /// Pairs known before: `[contact, c1, contact, c2]`, the first at `shop`, the second at `desk`.
+    #[serde(default)]
+    links: Vec<[String; 4]>,
+    /// A person retries the dead letter, once per entry, after changing these records at the vendor.
+    #[serde(default)]
+    retries: Vec<Records>,
+    /// False: a crash does make a difference, as `why` says.
+    #[serde(default = "yes")]
+    pub crashes: bool,
+    /// Requests, how it ended, and what the vendor holds then.
+    pub expect: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The program ends at a step, and starts again from what is durable.
+#[derive(Clone, Copy, Debug)]
+pub enum Crash {
+    /// The decision was made durable; nothing was done about it.
+    Committed(usize),
+    /// It was done; what came of it was not learnt.
+    Sent(usize),
+}
+
+/// How a life went.
+pub struct Life {
+    pub steps: usize,
+    requests: Vec<String>,
+    endings: Vec<String>,
+    world: World,
+    links: Vec<Link>,
+}
+
+impl Life {
+    /// The whole story.
+    pub fn told(&self) -> String {
+        let requests: String = self.requests.iter().map(|request| format!("{request}\n")).collect();
+        requests + &self.outcome()
+    }
+
+    /// What must be the same whatever happened on the way.
+    pub fn outcome(&self) -> String {
+        let mut told = self.endings.last().map(|ending| format!("{ending}\n")).unwrap_or_default();
+        for (object, records) in &self.world.records {
+            for record in records {
+                let _ = writeln!(told, "{object} {record}");
+            }
+        }
+        for link in &self.links {
+            let name = |of: &RecordRef| format!("{}.{} {}", of.connection, of.object, of.id);
+            let _ = writeln!(told, "{} = {}", name(&link.left), name(&link.right));
+        }
+        told
+    }
+}
+
+pub fn live(case: &Case, crash: Option<Crash>) -> Life {
+    let plan = plan(case);
+    let start = start(case, &plan);
+    let link = |[left, one, right, two]: &[String; 4]| {
+        let of = |connection: &str, object: &String, id: &String| RecordRef {
+            connection: connection.into(),
+            object: object.clone(),
+            id: id.clone(),
+        };
+        Link { tenant: None, left: of("shop", left, one), right: of("desk", right, two) }
+    };
+    let mut life = Life {
+        steps: 0,
+        requests: Vec::new(),
+        endings: Vec::new(),
+        world: World::new(case.records.clone(), case.script.clone()),
+        links: case.links.iter().map(link).collect(),
+    };
+    let mut retries = case.retries.iter();
+    let mut journal: Vec<Entry> = Vec::new();
+    let mut learnt: Vec<Entry> = Vec::new();
+    let mut state = State::fold(&journal);
+    let mut now_ms = BEGIN_MS;
+    loop {
+        assert!(life.steps < STEPS_MAX, "{}: it never ends\n{}", case.why, life.told());
+        now_ms += 1_000;
+        let Decision { entries, kept, next } = decide(&plan, &start, &mut state, now_ms);
+        journal.append(&mut learnt);
+        journal.extend(entries);
+        assert_eq!(State::fold(&journal).length, state.length, "{}: the fold lags behind", case.why);
+        life.links.retain(|link| !kept.unlink.contains(link));
+        life.links.extend(kept.link);
+        let step = life.steps;
+        life.steps += 1;
+        if matches!(crash, Some(Crash::Committed(at)) if at == step) {
+            state = State::fold(&journal);
+            continue;
+        }
+        let fact = match next {
+            Next::Over => {
+                let ending = state.ending.clone().unwrap();
+                life.endings.push(told(&ending));
+                let Some(records) = retries.next().filter(|_| matches!(ending, Ending::Failed { .. })) else {
+                    return life;
+                };
+                life.requests.push(life.endings.last().cloned().unwrap_or_default());
+                life.world.records.extend(records.clone());
+                Fact::Retried { by: "a person".into() }
+            }
+            Next::Wait { until_ms } => {
+                assert!(until_ms > now_ms, "{}: it waits for the past", case.why);
+                now_ms = until_ms;
+                continue;
+            }
+            Next::Look { address, of, connection, object, .. } => {
+                let found = partner(&life.links, &of, &connection, &object);
+                Fact::Looked { address, found }
+            }
+            Next::Send(send) => {
+                let Send { address, exchange, attempt, look, .. } = (*send).clone();
+                life.requests.push(line(&send));
+                let answer = life.world.send(&plan, &send);
+                Fact::Answered { address, exchange, attempt, look, answer }
+            }
+        };
+        let retried = matches!(fact, Fact::Retried { .. });
+        if matches!(crash, Some(Crash::Sent(at)) if at == step) && !retried {
+            state = State::fold(&journal);
+            continue;
+        }
+        let entry = Entry { at_ms: now_ms, fact };
+        state.apply(&entry);
+        learnt.push(entry);
+    }
+}
+
+fn line(send: &Send) -> String {
+    let look = if send.look { "look: " } else { "" };
+    let page = send.page.next.as_ref().map(|page| format!(" page {page}")).unwrap_or_default();
+    format!("{look}{} {}{page}", send.operation, send.input)
+}
+
+fn told(ending: &Ending) -> String {
+    match ending {
+        Ending::Completed { value: Value::Null } => "-- completed".into(),
+        Ending::Completed { value } => format!("-- completed: {value}"),
+        Ending::Skipped { why } => format!("-- skipped: {why}"),
+        Ending::Failed { address, failure, .. } => format!("-- failed at {address}: {failure}"),
+        Ending::Dropped { .. } => "-- dropped".into(),
+    }
+}
+
+fn partner(links: &[Link], of: &RecordRef, connection: &str, object: &str) -> Option<String> {
+    let there = |other: &&RecordRef| other.connection == connection && other.object == object;
+    let other = links.iter().filter_map(|link| match (&link.left, &link.right) {
+        (left, right) if left == of => Some(right),
+        (left, right) if right == of => Some(left),
+        _ => None,
+    });
+    other.filter(there).map(|other| other.id.clone()).next()
+}
+
+fn plan(case: &Case) -> Plan {
+    let shared = |path: &str, text: &str| Text { path: path.into(), text: text.into() };
+    let texts = [
+        shared("dovetail.yaml", include_str!("../cases/run/project/dovetail.yaml")),
+        shared("connectors/crm.yaml", include_str!("../cases/run/project/crm.yaml")),
+        Text { path: "workflows/case.yaml".into(), text: serde_yaml::to_string(&case.workflow).unwrap() },
+    ];
+    let loaded = read(&texts, &[], None);
+    let files: Vec<_> = loaded.files.iter().collect();
+    loaded.plan.unwrap_or_else(|| {
+        let report = dovetail::source::render_text(&loaded.report, &files, false);
+        panic!("{}\n{report}", case.why)
+    })
+}
+
+fn start(case: &Case, plan: &Plan) -> Start {
+    let mut event = json!({ "id": "1", "source": "case", "type": "created", "time_ms": BEGIN_MS });
+    if let Some(written) = &case.event {
+        event["connection"] = json!("shop");
+        event["object"] = json!("contact");
+        event["record_id"] = written["record"]["id"].clone();
+        event.as_object_mut().unwrap().extend(written.as_object().unwrap().clone());
+    }
+    let event: Event = serde_json::from_value(event).unwrap();
+    let workflow = plan.workflows.first().unwrap();
+    Start {
+        id: "run".into(),
+        workflow: workflow.name.clone(),
+        tenant: None,
+        order_key: "1".into(),
+        plan: plan.hash.clone(),
+        connections: plan.bind(workflow, None, None).unwrap(),
+        event,
+        inputs: case.inputs.clone(),
+        created_ms: BEGIN_MS,
+    }
+}

@@ -1,0 +1,127 @@
+//! The other side: a vendor that keeps records, and does now and then what a case's script says instead.
+
+use std::collections::BTreeMap;
+
+use dovetail::connector::{Failure, Outcome, Response};
+use dovetail::project::Plan;
+use dovetail::run::{Answer, Send};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// What happens to one request of an operation, in the order in which they arrive; after the last, `ok`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Happens {
+    Ok,
+    /// Nothing is done, and nothing is answered.
+    Timeout,
+    /// It is done, and nothing is answered.
+    TimeoutAfterWrite,
+    /// This is answered, and nothing is done.
+    Answer {
+        status: u16,
+        #[serde(default)]
+        body: Value,
+        #[serde(default)]
+        headers: Vec<(String, String)>,
+    },
+}
+
+/// `contact` → its records.
+pub type Records = BTreeMap<String, Vec<Value>>;
+
+pub struct World {
+    pub records: Records,
+    script: BTreeMap<String, Vec<Happens>>,
+    /// Answers by idempotency key: the same one again is carried out once.
+    known: BTreeMap<String, Value>,
+}
+
+impl World {
+    pub fn new(records: Records, script: BTreeMap<String, Vec<Happens>>) -> World {
+        World { records, script, known: BTreeMap::new() }
+    }
+
+    pub fn send(&mut self, plan: &Plan, send: &Send) -> Answer {
+        let connector = plan.connector_of(&send.connection).unwrap();
+        let operation = connector.operation(&send.operation).unwrap();
+        if let Err(failure) = operation.request(connector, &Value::Null, &send.input, &send.page) {
+            return Answer::Failed(failure);
+        }
+        let script = self.script.entry(send.operation.clone()).or_default();
+        let happens = if script.is_empty() { Happens::Ok } else { script.remove(0) };
+        let no_answer = || Answer::Failed(Failure::new("timeout", "no answer"));
+        let (status, body, headers) = match happens {
+            Happens::Timeout => return no_answer(),
+            Happens::Answer { status, body, headers } => (status, body, headers),
+            Happens::Ok | Happens::TimeoutAfterWrite => {
+                let key = operation.idempotency_header().map(|_| send.idempotency_key.clone());
+                let done = match key.as_ref().and_then(|key| self.known.get(key)) {
+                    Some(body) => (200, body.clone()),
+                    None => self.act(send),
+                };
+                self.known.extend(key.map(|key| (key, done.1.clone())));
+                if matches!(happens, Happens::TimeoutAfterWrite) {
+                    return no_answer();
+                }
+                (done.0, done.1, Vec::new())
+            }
+        };
+        let response = Response { status, headers, body };
+        match connector.outcome(operation, &send.input, &Value::Null, &send.page, &response) {
+            Outcome::Done { value, next } => Answer::Done { value, next },
+            Outcome::Failed(failure) => Answer::Failed(failure),
+        }
+    }
+
+    fn act(&mut self, send: &Send) -> (u16, Value) {
+        let (object, verb) = send.operation.split_once('.').unwrap();
+        let records = self.records.entry(object.to_owned()).or_default();
+        let named = |record: &Value| record["id"] == send.input["id"];
+        match verb {
+            "get" => match records.iter().find(|record| named(record)) {
+                Some(record) => (200, record.clone()),
+                None => (404, json!({ "message": "there is no such record" })),
+            },
+            "find" => {
+                let wanted = send.input.as_object().unwrap();
+                let hit = records.iter().find(|record| wanted.iter().all(|(name, value)| same(&record[name], value)));
+                (200, hit.cloned().unwrap_or_default())
+            }
+            "update" => match records.iter_mut().find(|record| named(record)) {
+                Some(record) => {
+                    for (name, value) in send.input.as_object().unwrap() {
+                        record[name] = value.clone();
+                    }
+                    (200, record.clone())
+                }
+                None => (404, json!({ "message": "there is no such record" })),
+            },
+            "delete" => {
+                records.retain(|record| !named(record));
+                (200, Value::Null)
+            }
+            // Two records on a page.
+            "list" => {
+                let number = send.page.next.as_ref().and_then(Value::as_u64).unwrap_or(1);
+                let from = usize::try_from(number - 1).unwrap() * 2;
+                let items: Vec<&Value> = records.iter().skip(from).take(2).collect();
+                (200, json!({ "items": items, "pages": records.len().div_ceil(2) }))
+            }
+            _ => {
+                let mut record = send.input.clone();
+                record["id"] = json!(format!("{object}-{}", records.len() + 1));
+                records.push(record.clone());
+                (201, record)
+            }
+        }
+    }
+}
+
+/// As vendors compare: texts without regard to case.
+fn same(one: &Value, other: &Value) -> bool {
+    match (one.as_str(), other.as_str()) {
+        (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
+        _ => one == other,
+    }
+}

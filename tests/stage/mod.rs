@@ -1,0 +1,331 @@
+//! A stage for the real program: pretend vendors, a copy of the example project, secrets, and `dovetail serve`.
+//!
+//! The vendors live in the test's process and survive whatever is done to `serve`. Their webhooks stay off: a test posts
+//! what the vendor would send, signed with a key of its own, so that it knows what was answered. Whoever waits looks
+//! again every 20 ms, and gives up after a minute.
+
+#![allow(dead_code, reason = "each test file uses another part of it")]
+
+mod process;
+pub mod sender;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use dovetail::run::Entry;
+use dovetail::sandbox::{Settings, Vendor};
+use dovetail::store::{Counts, Filter, Run, Status, Store};
+use ed25519_dalek::{Signer as _, SigningKey};
+use serde_json::{Map, Value, json};
+
+pub use process::{Serve, command};
+
+pub const GHL: &str = "gohighlevel";
+pub const QUIZ: &str = "opinion-stage";
+pub const PEOPLE: &str = "opinion-stage-contacts";
+/// The location in the vendor's documented examples, which the pretend one and the project take over.
+pub const LOCATION: &str = "ve9EPM428h8vShlRW1KT";
+const SHIPPED_LOCATION: &str = "Lo3CaT6iOn9Id2XyZ5wV";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Stage {
+    pub folder: PathBuf,
+    pub vendors: BTreeMap<&'static str, Vendor>,
+    pub client: reqwest::Client,
+    key: SigningKey,
+    /// Where `serve` listens; 0 before it has.
+    port: u16,
+}
+
+/// What `serve` said to a delivery.
+pub type Said = (u16, Value);
+
+impl Stage {
+    /// Everything but `serve`. The project has no limits of requests and short waits, unless its files are written anew.
+    pub async fn set() -> Stage {
+        // Another test of this process may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = std::env::temp_dir().join(format!("dovetail-stage-{}", uuid::Uuid::now_v7()));
+        let mut vendors = BTreeMap::new();
+        for name in [GHL, QUIZ, PEOPLE] {
+            vendors.insert(name, play(name, 0, &[]).await);
+        }
+        let client = reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(1)).build();
+        let client = client.expect("a client");
+        let stage = Stage { folder, vendors, client, key: SigningKey::from_bytes(&[7; 32]), port: 0 };
+        stage.fill_project();
+        for name in [GHL, PEOPLE] {
+            stage.control("POST", name, "/settings", json!({ "limits": "none", "index_lag": "0s" })).await;
+        }
+        stage
+    }
+
+    fn fill_project(&self) {
+        let mut project = repository("dovetail.yaml").replace(SHIPPED_LOCATION, LOCATION);
+        for (name, port) in [(GHL, 4010), (QUIZ, 4011), (PEOPLE, 4012)] {
+            project = project.replace(&format!("127.0.0.1:{port}"), &self.address(name));
+        }
+        self.write("dovetail.yaml", &project);
+        let shipped = std::fs::read_dir(root().join("workflows")).expect("the shipped workflows");
+        for entry in shipped.flatten() {
+            let name = format!("workflows/{}", entry.file_name().to_string_lossy());
+            self.write(&name, &repository(&name));
+        }
+        let quick = "{ after: [timeout, transient, invalid], look_with: find, wait: 100ms }";
+        let objects = format!(
+            "objects:\n  contact: {{ operations: {{ create: {{ if_unsure: {quick} }} }} }}\n  \
+             task: {{ operations: {{ create: {{ if_unsure: {{ wait: 100ms }} }} }} }}\n  \
+             note: {{ operations: {{ create: {{ if_unsure: {{ wait: 100ms }} }} }} }}\n"
+        );
+        self.write("connectors/gohighlevel.override.yaml", &format!("connector: {GHL}\nlimits: []\n{objects}"));
+        self.write("connectors/opinion-stage-contacts.override.yaml", &format!("connector: {PEOPLE}\nlimits: []\n"));
+        self.secrets("pit-sandbox-location", "token-sandbox");
+    }
+
+    pub fn project(&self) -> PathBuf {
+        self.folder.join("project")
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Writes a file of the project.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.project().join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the project's folder");
+        std::fs::write(path, text).expect("a file of the project");
+    }
+
+    /// Edits a file of the project by hand; what is replaced must be there.
+    pub fn edit(&self, path: &str, from: &str, to: &str) {
+        let file = self.project().join(path);
+        let text = std::fs::read_to_string(&file).expect("a file of the project");
+        assert!(text.contains(from), "{path} does not hold `{from}`");
+        std::fs::write(file, text.replace(from, to)).expect("a file of the project");
+    }
+
+    /// The secrets file, readable by its owner only.
+    pub fn secrets(&self, ghl: &str, people: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.folder.join("secrets.yaml");
+        let text =
+            format!("ghl_token: {ghl}\nos_key: key-sandbox\nosc_token: {people}\nosc_webhook_secret: a-secret\n");
+        std::fs::write(&path, text).expect("the secrets file");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("its mode");
+    }
+
+    /// Runs another command of the program on the project and its store; gives its exit code and what it said.
+    pub fn run(&self, words: &[&str]) -> (Option<i32>, String) {
+        let mut command = command();
+        command.args(words).arg("--project").arg(self.project()).arg("--data").arg(self.data());
+        command.arg("--secrets").arg(self.folder.join("secrets.yaml"));
+        for name in self.vendors.keys() {
+            command.args(["--allow-net", &self.address(name)]);
+        }
+        let output = command.output().expect("it runs");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    /// Starts the real program, at the same address each time, and waits until it is ready.
+    pub async fn serve(&mut self) -> Serve {
+        let mut command = command();
+        let key = format!("{GHL}={}", STANDARD.encode(self.key.verifying_key().as_bytes()));
+        command.arg("serve").arg("--project").arg(self.project()).arg("--data").arg(self.data());
+        command.arg("--secrets").arg(self.folder.join("secrets.yaml")).args(["--webhook-key", &key]);
+        for name in self.vendors.keys() {
+            command.args(["--allow-net", &self.address(name)]);
+        }
+        command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
+        let serve = Serve::start(command, &self.client).await;
+        self.port = serve.port;
+        serve
+    }
+
+    pub fn address(&self, vendor: &str) -> String {
+        self.vendors[vendor].address().to_string()
+    }
+
+    /// A vendor goes away; gives its port.
+    pub async fn stop(&mut self, name: &'static str) -> u16 {
+        let vendor = self.vendors.remove(name).expect("a vendor");
+        let port = vendor.address().port();
+        vendor.stop().await;
+        port
+    }
+
+    /// A vendor comes back, without its records.
+    pub async fn start(&mut self, name: &'static str, port: u16) {
+        self.vendors.insert(name, play(name, port, &[]).await);
+    }
+
+    /// A vendor offers more, as a further connector file of the project says.
+    pub async fn extend(&mut self, name: &'static str, path: &str, text: &str) {
+        self.write(path, text);
+        let port = self.stop(name).await;
+        self.vendors.insert(name, play(name, port, &[(path, text)]).await);
+    }
+
+    /// Asks a vendor's control door.
+    pub async fn control(&self, method: &str, vendor: &str, path: &str, body: Value) -> Value {
+        let url = format!("http://{}/_sandbox{path}", self.address(vendor));
+        let method = method.parse::<reqwest::Method>().expect("a method");
+        let request = self.client.request(method, url);
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let answer = request.send().await.expect("the control door answers");
+        let status = answer.status();
+        let said: Value = answer.json().await.expect("JSON");
+        assert!(status.is_success(), "{vendor} {path}: {status} {said}");
+        said
+    }
+
+    /// Makes a record in the vendor's own app, without a webhook.
+    pub async fn make(&self, vendor: &str, object: &str, record: Value) -> Value {
+        let said = self.control("POST", vendor, &format!("/records/{object}?quiet=true"), record).await;
+        said["records"][0].clone()
+    }
+
+    pub async fn change(&self, vendor: &str, object: &str, id: &str, fields: Value) -> Value {
+        let said = self.control("PATCH", vendor, &format!("/records/{object}/{id}?quiet=true"), fields).await;
+        said["records"][0].clone()
+    }
+
+    pub async fn fault(&self, vendor: &str, fault: Value) {
+        self.control("POST", vendor, "/faults", fault).await;
+    }
+
+    /// The requests that a vendor has got for an operation.
+    pub async fn requests(&self, vendor: &str, operation: &str) -> Vec<Value> {
+        let said = self.control("GET", vendor, &format!("/requests?operation={operation}"), Value::Null).await;
+        said["requests"].as_array().cloned().expect("a list")
+    }
+
+    /// The body of a webhook about a record, as the vendor makes it.
+    pub fn event(&self, name: &str, record: &Value) -> Value {
+        let mut body: Map<String, Value> = record.as_object().cloned().unwrap_or_default();
+        body.insert("type".into(), json!(name));
+        body.insert("locationId".into(), json!(LOCATION));
+        body.insert("webhookId".into(), json!(uuid::Uuid::now_v7().to_string()));
+        body.insert("timestamp".into(), json!(now()));
+        Value::Object(body)
+    }
+
+    pub fn signature(&self, body: &[u8]) -> String {
+        STANDARD.encode(self.key.sign(body).to_bytes())
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/hooks/{GHL}", self.port)
+    }
+
+    /// Posts a webhook that must be taken as new.
+    pub async fn tell(&self, name: &str, record: &Value) {
+        let said = self.post(&self.event(name, record)).await;
+        assert_eq!(said, (200, json!({ "status": "accepted" })), "{name} {record}");
+    }
+
+    /// Posts a signed webhook.
+    pub async fn post(&self, body: &Value) -> Said {
+        let (body, signature) = self.letter(body);
+        self.post_raw(body, &[("content-type", "application/json"), ("x-ghl-signature", &signature)]).await
+    }
+
+    /// The bytes of a body, and their signature.
+    pub fn letter(&self, body: &Value) -> (Vec<u8>, String) {
+        let bytes = body.to_string().into_bytes();
+        let signature = self.signature(&bytes);
+        (bytes, signature)
+    }
+
+    pub async fn post_raw(&self, body: Vec<u8>, headers: &[(&str, &str)]) -> Said {
+        let request =
+            headers.iter().fold(self.client.post(self.url()), |request, (name, value)| request.header(*name, *value));
+        let answer = request.body(body).send().await.expect("serve answers");
+        let status = answer.status().as_u16();
+        (status, answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// All runs, in the order of acceptance.
+    pub async fn runs(&self) -> Vec<Run> {
+        let store = Store::open_read_only(&self.data()).expect("the store");
+        let mut runs = store.runs(Filter { limit: usize::MAX, ..Filter::default() }).await.expect("the runs");
+        store.close().await;
+        runs.reverse();
+        runs
+    }
+
+    pub async fn counts(&self) -> Counts {
+        let store = Store::open_read_only(&self.data()).expect("the store");
+        let counts = store.counts().await.expect("the counts");
+        store.close().await;
+        counts
+    }
+
+    /// Waits until no run is pending; gives all of them.
+    pub async fn over(&self) -> Vec<Run> {
+        let end = Instant::now() + PATIENCE;
+        while self.counts().await.pending > 0 {
+            if Instant::now() > end {
+                let runs = self.runs().await;
+                let stuck = runs.iter().find(|run| run.status == Status::Pending).expect("one is pending");
+                panic!("waited a minute for {}: {:#?}", stuck.start.workflow, self.journal(&stuck.start.id).await);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.runs().await
+    }
+
+    pub async fn journal(&self, run: &str) -> Vec<Entry> {
+        let store = Store::open_read_only(&self.data()).expect("the store");
+        let journal = store.journal(run).await.expect("the journal");
+        store.close().await;
+        journal
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // What is left lies in the folder for temporary files.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Plays a shipped vendor, at the documented location.
+async fn play(name: &'static str, port: u16, further: &[(&str, &str)]) -> Vendor {
+    let file = |path: String| (path.clone(), repository(&path).replace(SHIPPED_LOCATION, LOCATION));
+    let settings = Settings { listen: ([127, 0, 0, 1], port).into(), ..Settings::new(name) };
+    let sandbox = file(format!("connectors/{name}.sandbox.yaml"));
+    let mut files = vec![file(format!("connectors/{name}.yaml"))];
+    files.extend(further.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())));
+    let vendor = Vendor::start(&files, Some(sandbox), settings).await;
+    vendor.unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// Looks again every 20 ms until there is something, for a minute at most.
+pub async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited a minute in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+pub fn now() -> String {
+    chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A file of the repository.
+pub fn repository(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}

@@ -1,0 +1,88 @@
+//! The real program as a process: started, watched, told to end, killed.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::until;
+
+/// The program under test, without what the environment would tell it.
+pub fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dovetail"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("DOVETAIL_") {
+            command.env_remove(name);
+        }
+    }
+    command.env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+/// A running `dovetail serve`; killed when dropped.
+pub struct Serve {
+    child: Child,
+    pub port: u16,
+    said: Arc<Mutex<String>>,
+}
+
+impl Serve {
+    pub async fn start(mut command: Command, client: &reqwest::Client) -> Serve {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let stderr = child.stderr.take().expect("its stderr");
+        let said = Arc::new(Mutex::new(String::new()));
+        let (tell, told) = mpsc::channel();
+        let kept = Arc::clone(&said);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let port = line.split_once("http://127.0.0.1:").and_then(|(_, rest)| rest.parse::<u16>().ok());
+                if let (true, Some(port)) = (line.starts_with("dovetail serves"), port) {
+                    // Nobody listens any more after the first.
+                    let _ = tell.send(port);
+                }
+                let mut said = kept.lock();
+                said.push_str(&line);
+                said.push('\n');
+            }
+        });
+        // The channel closes when the program ends without having listened.
+        let port = tokio::task::spawn_blocking(move || told.recv_timeout(Duration::from_secs(60)));
+        let Ok(port) = port.await.expect("the wait ends") else { panic!("serve does not start:\n{}", said.lock()) };
+        let url = format!("http://127.0.0.1:{port}/readyz");
+        let ready = async || client.get(&url).send().await.is_ok_and(|answer| answer.status() == 200);
+        until("serve is ready", async || ready().await.then_some(())).await;
+        Serve { child, port, said }
+    }
+
+    /// What it has said on stderr so far.
+    pub fn said(&self) -> String {
+        self.said.lock().clone()
+    }
+
+    /// `kill -9`: nothing is written, closed or told any more.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it ends");
+    }
+
+    /// `kill`: it ends by itself.
+    pub async fn term(mut self) -> (ExitStatus, String) {
+        let sent = Command::new("kill").arg(self.child.id().to_string()).status();
+        assert!(sent.expect("kill is there").success());
+        let child = Mutex::new(&mut self.child);
+        let status = until("serve ends", async || child.lock().try_wait().expect("its status")).await;
+        let said = self.said.lock().clone();
+        (status, said)
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        // It may have ended before.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,296 @@
+//! What the vendor documents as its webhooks, and what nobody should send, at the door of the real program.
+//!
+//! `tests/cases/webhooks/` holds the documented example of every event. The envelope (`webhookId`, `timestamp`) is added
+//! here, since it is new with each delivery.
+
+mod stage;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use dovetail::run::Ending;
+use dovetail::store::{Counts, Status};
+use ed25519_dalek::{Signer as _, SigningKey};
+use serde_json::{Value, json};
+use stage::{GHL, PEOPLE, Stage};
+
+/// The events, in an order in which they could happen, and the workflow that listens.
+const EVENTS: [(&str, Option<&str>); 11] = [
+    ("ContactCreate", Some("contact-to-opinion-stage")),
+    ("ContactUpdate", Some("contact-to-opinion-stage")),
+    ("ContactTagUpdate", Some("contact-to-opinion-stage")),
+    ("ContactDndUpdate", Some("contact-to-opinion-stage")),
+    ("NoteCreate", Some("note-to-opinion-stage")),
+    ("NoteUpdate", Some("note-to-opinion-stage")),
+    ("NoteDelete", None),
+    ("TaskCreate", Some("task-to-opinion-stage")),
+    ("TaskComplete", Some("task-to-opinion-stage")),
+    ("TaskDelete", None),
+    ("ContactDelete", Some("contact-deleted")),
+];
+
+fn example(name: &str) -> Value {
+    serde_json::from_str(&stage::repository(&format!("tests/cases/webhooks/{name}.json"))).expect("an example is JSON")
+}
+
+/// What the vendor keeps of an example.
+fn record(name: &str) -> Value {
+    let mut record = example(name);
+    let fields = record.as_object_mut().expect("a map");
+    fields.retain(|field, _| !matches!(field.as_str(), "type" | "locationId" | "attachments"));
+    record
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_documented_event_starts_the_workflow_that_listens_once() {
+    let mut stage = Stage::set().await;
+    let contacts = json!([
+        { "id": "CWBf1PR9LvvBkcYqiXlc", "email": "notes@example.com" },
+        { "id": "WFwVrSSjZ2CNHbZThQX2", "email": "tasks@example.com" }
+    ]);
+    stage.make(GHL, "contact", contacts).await;
+    stage.make(GHL, "contact", record("ContactCreate")).await;
+    stage.make(GHL, "note", record("NoteCreate")).await;
+    stage.make(GHL, "task", record("TaskCreate")).await;
+    stage.make(GHL, "task", record("TaskComplete")).await;
+    let _serve = stage.serve().await;
+    for (name, workflow) in EVENTS {
+        let before = stage.runs().await.len();
+        let body = stage.event(name, &example(name));
+        assert_eq!(stage.post(&body).await, (200, json!({ "status": "accepted" })), "{name}");
+        assert_eq!(stage.post(&body).await, (200, json!({ "status": "duplicate" })), "{name}, again");
+        let runs = stage.over().await;
+        let started: Vec<&str> = runs[before..].iter().map(|run| run.start.workflow.as_str()).collect();
+        assert_eq!(started, workflow.into_iter().collect::<Vec<_>>(), "{name}");
+        for run in &runs[before..] {
+            assert_eq!(run.start.event.id, body["webhookId"], "{name}");
+            assert!(matches!(run.ending, Some(Ending::Completed { .. })), "{name}: {:?}", run.ending);
+        }
+    }
+    let people = stage.vendors[PEOPLE].records("contact");
+    let emails: Vec<&str> = people.iter().filter_map(|person| person["email"].as_str()).collect();
+    assert_eq!(emails, ["JohnDeo@gmail.comm", "notes@example.com", "tasks@example.com"]);
+    assert_eq!(people[0]["status"], "archived");
+    assert_eq!(people[0]["phone"], "+919509597501");
+    assert_eq!(stage.vendors[PEOPLE].records("note").len(), 1);
+    assert_eq!(stage.vendors[PEOPLE].records("task").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_signed_by_the_vendor_is_refused_and_leaves_no_trace() {
+    let mut stage = Stage::set().await;
+    let _serve = stage.serve().await;
+    let body = stage.event("ContactCreate", &example("ContactCreate")).to_string().into_bytes();
+    let good = stage.signature(&body);
+    let stranger = STANDARD.encode(SigningKey::from_bytes(&[8; 32]).sign(&body).to_bytes());
+    let of_other = stage.signature(b"{}");
+    let signatures =
+        ["", " ", "N/A", "n/a", &good[..good.len() - 4], &good[..20], "AAAA", "no base64!", &stranger, &of_other];
+    for signature in signatures {
+        let headers = [("content-type", "application/json"), ("x-ghl-signature", signature)];
+        assert_eq!(stage.post_raw(body.clone(), &headers).await.0, 401, "signature `{signature}`");
+    }
+    let json = ("content-type", "application/json");
+    assert_eq!(stage.post_raw(body.clone(), &[json]).await.0, 401, "no signature");
+    assert_eq!(stage.post_raw(body.clone(), &[json, ("x-wh-signature", &good)]).await.0, 401, "under the ended header");
+    let twice = [json, ("x-ghl-signature", stranger.as_str()), ("x-ghl-signature", good.as_str())];
+    assert_eq!(stage.post_raw(body.clone(), &twice).await.0, 401, "two headers");
+    let mut changed = body.clone();
+    changed.push(b' ');
+    assert_eq!(stage.post_raw(changed, &[json, ("x-ghl-signature", &good)]).await.0, 401, "a changed body");
+    // A wrong form says so only to those who can sign.
+    assert_eq!(stage.post_raw(b"{".to_vec(), &[json]).await.0, 401, "malformed and not signed");
+    assert_eq!(stage.post_raw(body.clone(), &[("content-type", "text/xml")]).await.0, 401, "XML and not signed");
+    assert_eq!(stage.counts().await, Counts::default());
+    assert_eq!(stage.post_raw(body, &[json, ("x-ghl-signature", &good)]).await.0, 200, "and the good one is taken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_is_taken_within_two_hours_of_its_time_only() {
+    let mut stage = Stage::set().await;
+    let _serve = stage.serve().await;
+    let at = |minutes: i64| (chrono::Utc::now() + chrono::Duration::minutes(minutes)).to_rfc3339();
+    for (time, status) in [
+        (json!(at(-121)), 401),
+        (json!(at(121)), 401),
+        (json!("yesterday"), 401),
+        (Value::Null, 401),
+        (json!(at(-119)), 200),
+        (json!(at(4)), 200),
+    ] {
+        let mut body = stage.event("ContactCreate", &example("ContactCreate"));
+        body["timestamp"] = time.clone();
+        assert_eq!(stage.post(&body).await.0, status, "{time}");
+    }
+    let mut body = stage.event("ContactCreate", &example("ContactCreate"));
+    body.as_object_mut().expect("a map").remove("webhookId");
+    assert_eq!(stage.post(&body).await.0, 401, "without an id, nothing keeps it from counting twice");
+    assert_eq!(stage.counts().await.events, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_of_a_wrong_form_are_refused_each_with_its_status() {
+    let mut stage = Stage::set().await;
+    let _serve = stage.serve().await;
+    let good = stage.event("ContactCreate", &example("ContactCreate")).to_string();
+    let again = good.replacen('{', "{\"type\":\"ContactCreate\",", 1);
+    let deep = |levels: usize| good.replacen('{', &format!("{{\"x\":{}{},", "[".repeat(levels), "]".repeat(levels)), 1);
+    let many = good.replacen('{', &format!("{{\"x\":[0{}],", ",0".repeat(100_000)), 1);
+    for (what, body, status) in [
+        ("malformed", &good.as_bytes()[..good.len() - 1], 400),
+        ("no map, so without an id and a time", b"[]", 401),
+        ("empty", b"", 400),
+        ("two documents", format!("{good}{good}").as_bytes(), 400),
+        ("duplicate key", again.as_bytes(), 400),
+        ("65 levels", deep(64).as_bytes(), 400),
+        ("too many values", many.as_bytes(), 400),
+        ("no UTF-8", &[&good.as_bytes()[..good.len() - 1], b",\"x\":\"\xff\"}"].concat(), 400),
+        ("64 levels", deep(63).as_bytes(), 200),
+    ] {
+        let signature = stage.signature(body);
+        let headers = [("content-type", "application/json"), ("x-ghl-signature", signature.as_str())];
+        let (answered, said) = stage.post_raw(body.to_vec(), &headers).await;
+        assert_eq!(answered, status, "{what}");
+        assert!(said.to_string().len() < 60, "{what}: the answer is small and fixed: {said}");
+    }
+    let signature = stage.signature(good.as_bytes());
+    for kind in
+        ["text/plain", "application/xml", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded"]
+    {
+        let headers = [("content-type", kind), ("x-ghl-signature", signature.as_str())];
+        assert_eq!(stage.post_raw(good.clone().into_bytes(), &headers).await.0, 415, "{kind}");
+    }
+    assert_eq!(stage.post_raw(good.into_bytes(), &[("x-ghl-signature", &signature)]).await.0, 415, "no type");
+    assert_eq!(stage.counts().await.events, 1, "the one of 64 levels");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_others_are_acknowledged_and_dropped() {
+    let mut stage = Stage::set().await;
+    let _serve = stage.serve().await;
+    let mut body = stage.event("ContactCreate", &example("ContactCreate"));
+    body["locationId"] = json!("an0therL0cat10n");
+    assert_eq!(stage.post(&body).await.0, 200, "an account that we do not know");
+    let body = stage.event("InvoiceCreate", &json!({ "_id": "1" }));
+    assert_eq!(stage.post(&body).await.0, 200, "an event that the connector does not declare");
+    assert_eq!(stage.counts().await, Counts::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_big_or_elsewhere_is_refused_before_anything_is_read() {
+    let mut stage = Stage::set().await;
+    let serve = stage.serve().await;
+    let line = "POST /hooks/gohighlevel HTTP/1.1\r\nhost: x\r\n";
+    let big = format!("{line}content-length: {}\r\n\r\n", 1024 * 1024 + 1);
+    assert_eq!(raw(serve.port, big.as_bytes()), "413", "one byte more than a mebibyte, as announced");
+    let chunk = format!("{:x}\r\n{}\r\n", 64 * 1024, " ".repeat(64 * 1024));
+    let chunked = format!("{line}transfer-encoding: chunked\r\n\r\n{}", chunk.repeat(17));
+    assert_eq!(raw(serve.port, chunked.as_bytes()), "413", "more than that, not announced");
+    let headers = format!("{line}x-long: {}\r\n\r\n", "x".repeat(17 * 1024));
+    assert_eq!(raw(serve.port, headers.as_bytes()), "431", "headers of 17 KiB");
+    let headers = format!("{line}{}\r\n", "x-many: 12345678\r\n".repeat(1000));
+    assert_eq!(raw(serve.port, headers.as_bytes()), "431", "a thousand headers");
+    for (request, status) in [
+        ("GET /hooks/gohighlevel", "405"),
+        ("PUT /hooks/gohighlevel", "405"),
+        ("POST /hooks/nobody", "404"),
+        ("POST /hooks/opinion-stage", "404"),
+        ("POST /hooks/gohighlevel/more", "404"),
+        ("POST /hooks/..%2f..%2fetc%2fpasswd", "404"),
+        ("POST /hooks/", "404"),
+        ("GET /", "404"),
+        ("GET /admin", "404"),
+    ] {
+        let request = format!("{request} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
+        assert_eq!(raw(serve.port, request.as_bytes()), status, "{request}");
+    }
+    assert_eq!(stage.counts().await, Counts::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_hangs_up_early_loses_nothing_that_was_stored() {
+    let mut stage = Stage::set().await;
+    let contact = stage.make(GHL, "contact", record("ContactCreate")).await;
+    let serve = stage.serve().await;
+    for _ in 0..50 {
+        let body = stage.event("ContactUpdate", &contact).to_string();
+        let signature = stage.signature(body.as_bytes());
+        let head = format!(
+            "POST /hooks/{GHL} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nx-ghl-signature: {signature}\r\n\
+             content-length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(("127.0.0.1", serve.port)).expect("a connection");
+        stream.write_all(format!("{head}{body}").as_bytes()).expect("it is sent");
+        drop(stream);
+    }
+    stage.tell("ContactUpdate", &contact).await;
+    // What was stored although nobody waited for the answer runs as well, now and not after a restart.
+    let runs = stage::until("every stored event has a run that is over", async || {
+        let (counts, runs) = (stage.counts().await, stage.runs().await);
+        (counts.events == runs.len() as u64 && counts.events > 1 && counts.pending == 0).then_some(runs)
+    });
+    assert!(runs.await.iter().all(|run| run.status == Status::Completed));
+}
+
+/// The status of the answer to these bytes.
+fn raw(port: u16, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(8))).expect("a limit");
+    // Who is refused early need not be able to send the rest.
+    let _ = stream.write_all(request);
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).expect("an answer");
+    String::from_utf8_lossy(&answer[9..]).into_owned()
+}
+
+/// The URL under which a source without signature is reached, as `serve` tells it.
+fn secret_url(said: &str, path: &str) -> String {
+    let line = said.lines().find(|line| line.contains(path)).expect("serve tells the URL");
+    line.split_whitespace().find(|word| word.starts_with("http")).expect("a URL").to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_signature_the_url_is_the_secret() {
+    let mut stage = Stage::set().await;
+    let connector = "connector: plain\nversion: 1.0.0\nbase_url: https://plain.example.com\n\
+                     connection: { account: { type: string } }\n\
+                     auth: { token: { bearer: $.secrets.token } }\n\
+                     objects: { order: { id: id, changes: { webhook: [order] } } }\n\
+                     webhooks:\n  verify: none\n  replay: { id: $.delivery }\n  \
+                     connection: { account: $.account }\n  name: $.type\n  \
+                     events: { order: { object: order, change: created, whole: true } }\n";
+    stage.write("connectors/plain.yaml", connector);
+    let connection = "  plain: { connector: plain, account: a-1, token: $.secrets.ghl_token }\n";
+    stage.edit("dovetail.yaml", "connections:\n", &format!("connections:\n{connection}"));
+    stage.edit("dovetail.yaml", "active:\n", "active:\n  - of-a-connector\n  - of-its-own\n");
+    let of_a_connector = "workflow: of-a-connector\nuses: { shop: plain }\n\
+                          trigger: { event: shop.order.created }\nactions: [{ stop: done }]\n";
+    stage.write("workflows/of-a-connector.yaml", of_a_connector);
+    let of_its_own = "workflow: of-its-own\ntrigger: { webhook: /order, verify: none, replay: { id: $.id } }\n\
+                      actions: [{ stop: done }]\n";
+    stage.write("workflows/of-its-own.yaml", of_its_own);
+    let serve = stage.serve().await;
+    let said = serve.said();
+    let client = reqwest::Client::new();
+    let post = async |url: String, body: Value| {
+        let answer = client.post(url).json(&body).send().await.expect("it answers");
+        answer.status().as_u16()
+    };
+    let (order, plain) = (secret_url(&said, "/hooks/order/"), secret_url(&said, "/hooks/plain/"));
+    let delivery = json!({ "type": "order", "delivery": "d-1", "account": "a-1", "id": "o-1" });
+    for _ in 0..2 {
+        assert_eq!(post(plain.clone(), delivery.clone()).await, 200);
+        assert_eq!(post(order.clone(), json!({ "id": "o-1" })).await, 200);
+    }
+    for url in [format!("{plain}0"), format!("{order}0"), plain.rsplit_once('/').expect("a path").0.to_string()] {
+        assert_eq!(post(url, delivery.clone()).await, 404, "a URL that is not the secret one does not exist");
+    }
+    assert_eq!(post(order, json!({})).await, 400, "a delivery without its id");
+    let mut runs: Vec<String> = stage.over().await.into_iter().map(|run| run.start.workflow).collect();
+    runs.sort();
+    assert_eq!(runs, ["of-a-connector", "of-its-own"], "once each");
+}
