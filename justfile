@@ -1,0 +1,31 @@
+# `just` lists all of this.
+_default:
+    @just --list
+
+# Everything that CI runs: format, lints, all tests, the demo.
+check:
+    .ci/run
+
+# All tests.
+test *arguments:
+    cargo test {{arguments}}
+
+# Write what came out into the cases and schemas; read the difference before you commit it.
+accept:
+    DOVETAIL_ACCEPT=1 cargo test --test cases --test tidy
+
+# Write the JSON Schemas in schemas/ anew.
+schemas:
+    DOVETAIL_ACCEPT=1 cargo test --test tidy schemas_are_fresh
+
+# Lay the source out.
+format:
+    cargo fmt
+
+# Play the demo against pretend vendors on this computer; Ctrl-C ends it.
+demo *arguments:
+    cargo run -- demo {{arguments}}
+
+# Check the example project.
+example:
+    cargo run -- check .
