@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::entry::{Address, Ending, Entry, Fact, Sent};
 use crate::connector::Failure;
-use crate::workflow::{Answer, Exchange, Outcome};
+use crate::workflow::{Answer, Exchange, Outcome, Purpose};
 
 /// Where a run stands.
 #[derive(Clone, Debug, Default)]
@@ -115,7 +115,7 @@ impl State {
         };
         let known = progress.exchanges.get_mut(sent.exchange as usize);
         match (known, &sent.purpose) {
-            (Some(known), crate::workflow::Purpose::LookUp { .. }) => {
+            (Some(known), Purpose::LookUp { .. }) => {
                 let tries = known.look.as_ref().map_or(0, |look| look.tries);
                 let first = known.look.as_ref().map_or(at_ms, |look| look.first_sent_ms);
                 known.look = Some(Box::new(Exchange { tries, first_sent_ms: first, ..exchange }));
@@ -142,6 +142,12 @@ impl State {
         progress.finished = None;
         progress.rescued = None;
         progress.paused_until_ms = None;
+        let searched = |exchange: &Exchange| matches!(exchange.purpose, Purpose::Find { .. } | Purpose::Get);
+        if progress.exchanges.iter().all(searched) {
+            // Nothing was written yet, and what was found may be otherwise by now.
+            progress.exchanges.clear();
+            progress.looked = None;
+        }
         if let Some(last) = progress.exchanges.last_mut()
             && matches!(last.answer, Some(Answer::Failed(_)) | None)
         {
