@@ -36,6 +36,10 @@ impl Deciding<'_> {
             Need::Again => Err(self.again(address, number, &exchange, timeout)),
             Need::Pause { until_ms, why } => Err(self.pause(address, until_ms, why)),
             Need::GiveUp(failure) => Err(fail(address, failure)),
+            Need::Deleted => {
+                self.answered(address, number, exchange.attempt, Value::Null);
+                Ok(())
+            }
             Need::Look { operation, .. } => {
                 Err(self.look(address, number, &exchange, (&operation, &Page::default()), 1, timeout))
             }
@@ -80,19 +84,19 @@ impl Deciding<'_> {
         }
         match found {
             Some(value) => {
-                self.record(Fact::Answered {
-                    address: address.into(),
-                    exchange: number,
-                    attempt: exchange.attempt,
-                    look: false,
-                    answer: Answer::Done { value, next: None },
-                });
+                self.answered(address, number, exchange.attempt, value);
                 Ok(())
             }
             // It was not carried out. What is not worth another try has failed, and the action hears of it.
             None if exchange.answer.is_some() && !settle::worth_another(exchange, retry, self.now_ms) => Ok(()),
             None => Err(self.again(address, number, exchange, timeout)),
         }
+    }
+
+    /// What an exchange came to, as it was found out.
+    fn answered(&mut self, address: &str, exchange: u32, attempt: u32, value: Value) {
+        let answer = Answer::Done { value, next: None };
+        self.record(Fact::Answered { address: address.into(), exchange, attempt, look: false, answer });
     }
 
     /// The record that an unsure write made, in what the look-up found.

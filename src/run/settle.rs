@@ -16,6 +16,8 @@ pub(super) enum Need {
     Look { operation: String, same: Vec<String> },
     /// Nothing before this instant.
     Pause { until_ms: i64, why: String },
+    /// There is nothing left to delete, since an earlier attempt may have done it: that is what was wanted.
+    Deleted,
     /// It failed for good in a way that the answer alone does not tell.
     GiveUp(Failure),
 }
@@ -34,6 +36,7 @@ pub(super) fn need(
     }
     let failure = match &exchange.answer {
         Some(Answer::Done { .. }) => return Need::Nothing,
+        Some(Answer::Failed(failure)) if is_deleted(&failure.name, exchange, operation) => return Need::Deleted,
         Some(Answer::Failed(failure)) => failure.clone(),
         // The program ended between the request and its answer.
         None => Failure::new("timeout", "stopped before an answer came"),
@@ -59,7 +62,7 @@ pub(super) fn need(
         return Need::Again;
     }
     let tries = exchange.tries.max(1);
-    let next = retry.next(&failure.name, tries, exchange.first_sent_ms, now_ms, spread);
+    let next = retry.next(&failure.name, tries, exchange.since_ms, now_ms, spread);
     match next {
         Some(at) => pause(not_before(at, unsure, &operation.if_unsure, &failure, now_ms), &failure),
         // Out of tries, but the write may stand: look once more before giving up.
@@ -68,6 +71,10 @@ pub(super) fn need(
         }
         None => Need::Nothing,
     }
+}
+
+fn is_deleted(failure: &str, exchange: &Exchange, operation: &Operation) -> bool {
+    failure == "not_found" && exchange.maybe_done && operation.method == "DELETE"
 }
 
 /// A write was sent, and its failure does not say that it was not carried out.
@@ -80,7 +87,7 @@ pub(super) fn is_unsure(failure: &str, operation: &Operation) -> bool {
 /// May a write that was not carried out, as the look-up said, be sent once more?
 pub(super) fn worth_another(exchange: &Exchange, retry: &Retry, now_ms: i64) -> bool {
     let failure = exchange.failure().map_or("timeout", |failure| failure.name.as_str());
-    exchange.again || retry.next(failure, exchange.tries.max(1), exchange.first_sent_ms, now_ms, 1.0).is_some()
+    exchange.again || retry.next(failure, exchange.tries.max(1), exchange.since_ms, now_ms, 1.0).is_some()
 }
 
 fn repeat(unsure: bool, operation: &Operation) -> Need {

@@ -109,6 +109,8 @@ impl State {
             attempt: sent.attempt,
             tries: 0,
             first_sent_ms: at_ms,
+            since_ms: at_ms,
+            maybe_done: false,
             answer: None,
             look: None,
             again: false,
@@ -118,10 +120,13 @@ impl State {
             (Some(known), Purpose::LookUp { .. }) => {
                 let tries = known.look.as_ref().map_or(0, |look| look.tries);
                 let first = known.look.as_ref().map_or(at_ms, |look| look.first_sent_ms);
-                known.look = Some(Box::new(Exchange { tries, first_sent_ms: first, ..exchange }));
+                known.look = Some(Box::new(Exchange { tries, first_sent_ms: first, since_ms: first, ..exchange }));
             }
             (Some(known), _) => {
                 known.attempt = sent.attempt;
+                known.maybe_done |=
+                    known.failure().is_none_or(|failure| matches!(failure.name.as_str(), "timeout" | "transient"));
+                known.since_ms = if known.again { at_ms } else { known.since_ms };
                 known.answer = None;
                 known.look = None;
                 known.again = false;

@@ -66,6 +66,10 @@ pub struct Exchange {
     /// Attempts that count against `retry`: those that failed, `rate_limited` apart.
     pub tries: u32,
     pub first_sent_ms: i64,
+    /// Where the time of `retry` begins: as `first_sent_ms`, or when it was sent again by hand.
+    pub since_ms: i64,
+    /// An attempt before the last may have been carried out.
+    pub maybe_done: bool,
     /// Identities that no other action may upsert meanwhile.
     pub turns: Vec<String>,
     /// None: sent, and nothing is known yet.

@@ -97,10 +97,10 @@ impl World {
                 }
                 None => (404, json!({ "message": "there is no such record" })),
             },
-            "delete" => {
-                records.retain(|record| !named(record));
-                (200, Value::Null)
-            }
+            "delete" => match records.iter().position(named) {
+                Some(at) => (200, records.remove(at)),
+                None => (404, json!({ "message": "there is no such record" })),
+            },
             // Two records on a page.
             "list" => {
                 let number = send.page.next.as_ref().and_then(Value::as_u64).unwrap_or(1);
