@@ -88,36 +88,35 @@ impl Deciding<'_> {
             return self.end(Ending::Failed { address: WORKFLOW.into(), place: String::new(), failure });
         };
         let mut accounts = RunAccounts { plan: self.plan, start: self.start, names: Default::default() };
-        let record = match self.prepare(workflow, &mut accounts) {
-            Ok(record) => record,
-            Err(Flow::Blocked(next)) => return next,
-            Err(Flow::Skipped(why)) => return self.end(Ending::Skipped { why }),
-            Err(Flow::Failed { address, failure }) => {
-                let place = workflow.trigger.place.to_string();
-                return self.end(Ending::Failed { address, place, failure });
-            }
-            Err(Flow::Done(value) | Flow::Stopped(value)) => return self.end(Ending::Completed { value }),
+        let (record, hindered) = match self.prepare(workflow, &mut accounts) {
+            Ok(record) => (record, None),
+            Err(flow) => (None, Some(flow)),
         };
         let mut root = self.root(workflow, &accounts, record);
         let rescued = self.state.progress.get(WORKFLOW).and_then(|progress| progress.rescued.clone());
         let (address, failure) = match rescued {
             Some(rescued) => rescued,
-            None => match self.list(&workflow.actions, "actions", &accounts, &mut root, &[]) {
-                Flow::Blocked(next) => return next,
-                Flow::Done(_) => return self.end(Ending::Completed { value: Value::Null }),
-                Flow::Stopped(value) => return self.end(Ending::Completed { value }),
-                Flow::Skipped(why) => return self.end(Ending::Skipped { why }),
-                Flow::Failed { address, failure } => {
-                    if workflow.on_error.actions().is_empty() {
-                        let place = place_of(workflow, &address);
-                        return self.end(Ending::Failed { address, place, failure });
+            None => {
+                match hindered.unwrap_or_else(|| self.list(&workflow.actions, "actions", &accounts, &mut root, &[])) {
+                    Flow::Blocked(next) => return next,
+                    Flow::Done(_) => return self.end(Ending::Completed { value: Value::Null }),
+                    Flow::Stopped(value) => return self.end(Ending::Completed { value }),
+                    Flow::Skipped(why) => return self.end(Ending::Skipped { why }),
+                    Flow::Failed { address, failure } => {
+                        if workflow.on_error.actions().is_empty() {
+                            let place = place_of(workflow, &address);
+                            return self.end(Ending::Failed { address, place, failure });
+                        }
+                        let fact = Fact::Rescued {
+                            address: WORKFLOW.into(),
+                            action: address.clone(),
+                            failure: failure.clone(),
+                        };
+                        self.record(fact);
+                        (address, failure)
                     }
-                    let fact =
-                        Fact::Rescued { address: WORKFLOW.into(), action: address.clone(), failure: failure.clone() };
-                    self.record(fact);
-                    (address, failure)
                 }
-            },
+            }
         };
         // The run has failed; its own `on_error` tells people, and changes nothing about that.
         let error = error_value(&address, &failure);
@@ -191,10 +190,10 @@ pub(super) fn instant(ms: i64) -> String {
     time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
-/// The line of the action at an address.
+/// The line of the action at an address; the trigger's for what is read before the first one.
 fn place_of(workflow: &Workflow, address: &str) -> String {
     let found = workflow.action_at(address);
-    found.map_or_else(|| workflow.place.to_string(), |action| action.place.to_string())
+    found.map_or_else(|| workflow.trigger.place.to_string(), |action| action.place.to_string())
 }
 
 /// The journal's line about a request.
