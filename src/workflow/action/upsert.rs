@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::{invalid, split_alias};
 use crate::connector::{Failure, Names, Object, Operation, Page};
-use crate::expr::{Expr, is_blank};
+use crate::expr::{Expr, FieldType, is_blank};
 use crate::workflow::{Advance, Answer, Context, Exchange, Finish, Outcome, Purpose, Reading, RecordRef, Sending};
 
 /// Finds a record and writes what differs, or creates it.
@@ -123,12 +123,11 @@ impl<'a> Step<'a> {
         }
         let mut hits: Vec<(String, &str)> = Vec::new();
         for (field, value) in &self.matches {
-            let Some(record) = asked(field).and_then(Exchange::value).and_then(|found| self.hit(field, value, found))
-            else {
-                continue;
-            };
-            if !hits.iter().any(|(id, _)| *id == record) {
-                hits.push((record, field));
+            let found = asked(field).and_then(Exchange::value);
+            for record in found.map(|found| self.found(field, value, found)).unwrap_or_default() {
+                if !hits.iter().any(|(id, _)| *id == record) {
+                    hits.push((record, field));
+                }
             }
         }
         match hits.as_slice() {
@@ -188,14 +187,25 @@ impl<'a> Step<'a> {
         pair.is_some() && !searched && text(get.input.get("id")) == pair
     }
 
-    /// The id of what a find found, if it really has that value: an index may be wrong.
-    fn hit(&self, field: &str, value: &Value, found: &Value) -> Option<String> {
-        let found = match found {
-            Value::Array(items) => items.iter().find(|item| self.has(field, value, item))?,
-            Value::Object(_) => found,
-            _ => return None,
+    /// The ids of what a find found, as far as they really have that value: an index may be wrong. Of a list, those that
+    /// show the value; if none does, the first that may have it.
+    fn found(&self, field: &str, value: &Value, found: &Value) -> Vec<String> {
+        let items = match found {
+            Value::Array(items) => items.as_slice(),
+            found => std::slice::from_ref(found),
         };
-        self.has(field, value, found).then(|| self.id(&self.shape("find", found)))?
+        let id = |item: &&Value| self.id(&self.shape("find", item));
+        let showing: Vec<String> =
+            items.iter().filter(|item| self.shows(field, value, item)).filter_map(|item| id(&item)).collect();
+        match showing.is_empty() {
+            true => items.iter().find(|item| self.has(field, value, item)).as_ref().and_then(id).into_iter().collect(),
+            false => showing,
+        }
+    }
+
+    fn shows(&self, field: &str, value: &Value, record: &Value) -> bool {
+        let shaped = self.shape("find", record);
+        self.object.comparable(field, at(&shaped, field), self.context.locale).as_ref() == Some(value)
     }
 
     /// A find may answer with a record that shows the field in another form or not at all; only a different value rules it out.
@@ -225,7 +235,8 @@ impl<'a> Step<'a> {
             if !self.object.writable_on_update(field) {
                 continue;
             }
-            let value = if self.object.whole_lists.contains(field) {
+            // A null that the author wrote clears; anything else is added.
+            let value = if self.object.whole_lists.contains(field) && !wanted.is_null() {
                 union(at(&current, field), wanted)
             } else {
                 wanted.clone()
@@ -379,9 +390,16 @@ fn linked_record(expr: &Expr, context: &Context<'_>) -> Result<RecordRef, Failur
 fn flatten(input: Map<String, Value>, object: &Object) -> Map<String, Value> {
     let mut flat = Map::new();
     for (field, value) in input {
+        let keyed = object.keyed_lists.iter().any(|list| list.name == field);
+        let known = matches!(object.field_type(&field), Some(FieldType::Map { fields, .. }) if !fields.is_empty());
         match value {
-            Value::Object(map) if object.keyed_lists.iter().any(|list| list.name == field) => {
+            Value::Object(map) if keyed => {
                 flat.extend(map.into_iter().map(|(name, value)| (format!("{field}.{name}"), value)));
+            }
+            // A name with a dot or a space in it cannot be said with dots alone.
+            Value::Object(map) if known && !map.is_empty() && map.keys().all(|name| is_plain(name)) => {
+                let inside = map.into_iter().map(|(name, value)| (format!("{field}.{name}"), value));
+                flat.extend(flatten(inside.collect(), object));
             }
             value => {
                 flat.insert(field, value);
@@ -389,6 +407,10 @@ fn flatten(input: Map<String, Value>, object: &Object) -> Map<String, Value> {
         }
     }
     flat
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|letter| letter.is_alphanumeric() || letter == '_' || letter == '-')
 }
 
 /// A field by its dotted name.
