@@ -6,7 +6,7 @@ use super::turns::Held;
 use super::{Engine, now_ms};
 use crate::connector::Failure;
 use crate::http::Take;
-use crate::run::{Answer, Decision, Ending, Entry, Fact, Kept, Next, RecordRef, Send, Start, State, decide};
+use crate::run::{Answer, Decision, Entry, Fact, Kept, Next, Outcome, RecordRef, Send, Start, State, decide};
 use crate::store::{self, Commit};
 
 /// Why a run is let go before it is over.
@@ -37,7 +37,10 @@ impl Engine {
         loop {
             let mut length = state.length - learnt.len();
             let Decision { entries, kept, next } = decide(&plan, start, &mut state, now_ms());
-            if held.as_ref().is_some_and(|held| state.is_finished(&held.address)) {
+            // Also of an action that failed: what stands in for it takes turns of its own.
+            let elsewhere =
+                |held: &Held| matches!(next, Next::Send(_) | Next::Look { .. }) && held.address != address_of(&next);
+            if held.as_ref().is_some_and(|held| state.is_finished(&held.address) || elsewhere(held)) {
                 held = None;
             }
             let turns: &[String] = match &next {
@@ -140,18 +143,25 @@ impl Engine {
         }
     }
 
-    /// Ends a run whose decision the store refuses for good.
+    /// Fails the action whose pair the store refuses for good; the run goes on from there, with its `on_error`.
     async fn give_up(&self, refused: Commit, error: &store::Error) -> Result<bool, Parked> {
-        let address = refused.entries.iter().rev().find_map(|entry| match &entry.fact {
+        // One decision finishes at most one action by an answer, and that is the first.
+        let address = refused.entries.iter().find_map(|entry| match &entry.fact {
             Fact::Finished { address, .. } => Some(address.clone()),
             _ => None,
         });
         let mut entries: Vec<Entry> = refused.entries;
         entries.retain(|entry| matches!(entry.fact, Fact::Answered { .. } | Fact::Looked { .. }));
         let failure = Failure::new("conflict", error.to_string());
-        let ending = Ending::Failed { address: address.unwrap_or_default(), place: String::new(), failure };
-        entries.push(Entry { at_ms: now_ms(), fact: Fact::Ended { ending: ending.clone() } });
-        let commit = Commit { entries, kept: Kept::default(), due_ms: 0, ending: Some(ending), ..refused };
+        let fact = Fact::Finished {
+            address: address.unwrap_or_default(),
+            outcome: Outcome::Failed,
+            result: serde_json::Value::Null,
+            failure: Some(failure),
+            warnings: Vec::new(),
+        };
+        entries.push(Entry { at_ms: now_ms(), fact });
+        let commit = Commit { entries, kept: Kept::default(), due_ms: 0, ending: None, ..refused };
         Box::pin(self.commit(commit)).await?;
         Ok(false)
     }
