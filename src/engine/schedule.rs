@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Engine, now_ms};
 use crate::project::Plan;
 use crate::store::{self, Intake};
-use crate::trigger::{Event, Missed, Schedule};
+use crate::trigger::{DUE_MAX, Event, Missed, Schedule};
 use crate::workflow::Starts;
 
 /// Starts a task for each workflow with a schedule. A schedule that is new begins now.
@@ -63,6 +63,8 @@ impl Engine {
         let last = self.inner.store.cursor(&key(name)).await?.and_then(|value| value.as_i64());
         let last = last.and_then(DateTime::from_timestamp_millis).unwrap_or(now);
         let due = due(&schedule, last, now, *missed);
+        // Of more firings than are due at once, the rest follows: reading goes on from the last one.
+        let read_to = due.last().copied().filter(|_| due.len() >= DUE_MAX).unwrap_or(now);
         let intakes: Vec<Intake> = due
             .iter()
             .map(|instant| {
@@ -78,15 +80,17 @@ impl Engine {
             })
             .collect();
         if schedule.after(last).is_some_and(|next| next <= now) {
-            let read_to = json!(now.timestamp_millis());
-            self.take_in(intakes, vec![(key(name), read_to)]).await?;
+            self.take_in(intakes, vec![(key(name), json!(read_to.timestamp_millis()))]).await?;
         }
-        Ok(schedule.after(now.max(last)))
+        Ok(schedule.after(read_to.max(last)))
     }
 }
 
 /// A firing that is not older than a minute is not missed, only a little late.
 fn due(schedule: &Schedule, last: DateTime<Utc>, now: DateTime<Utc>, missed: Missed) -> Vec<DateTime<Utc>> {
+    if missed == Missed::RunAll {
+        return schedule.due(last, now, missed);
+    }
     let late = now - chrono::Duration::minutes(1);
     let mut due = if last < late { schedule.due(last, late, missed) } else { Vec::new() };
     due.extend(schedule.due(last.max(late), now, Missed::RunAll));

@@ -15,6 +15,6 @@ mod webhook;
 
 pub use event::Event;
 pub use poll::{Polled, Seen, changes};
-pub use schedule::{Missed, Schedule};
+pub use schedule::{DUE_MAX, Missed, Schedule};
 pub use verify::{Secrets, verify};
 pub use webhook::{Delivery, Refusal, read_delivery, read_json};

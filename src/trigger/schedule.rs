@@ -32,7 +32,7 @@ pub struct Schedule {
 }
 
 /// At most so many firings are due at once.
-const DUE_MAX: usize = 1_000;
+pub const DUE_MAX: usize = 1_000;
 /// A firing is missed if it lies back further than this.
 const LATE_MAX: TimeDelta = TimeDelta::seconds(60);
 
