@@ -318,7 +318,7 @@ fn known<'c>(connector: &'c Connector, operation: &str) -> Result<&'c Operation,
     })
 }
 
-fn text(value: Option<&Value>) -> Option<String> {
+pub(super) fn text(value: Option<&Value>) -> Option<String> {
     match value? {
         Value::String(text) if !text.is_empty() => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
