@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::intake::text;
 use super::{Engine, now_ms};
 use crate::connector::{Connector, Failure, Feed, Object, Operation, Page};
 use crate::project::{Connection, Plan};
@@ -136,17 +137,31 @@ impl Engine {
         }
         let from_operation = Some(polling.feed.operation.clone());
         let intakes = polled.events.into_iter().map(|event| {
-            let event = crate::trigger::Event { from_operation: from_operation.clone(), ..event };
-            self.intake_of_poll(&plan, connection, event)
+            // Two accounts may hold the same record under the same id, and two lists show it: each is an event of its own.
+            let id = format!("{key}:{}", event.id);
+            let event = crate::trigger::Event { id, from_operation: from_operation.clone(), ..event };
+            self.intake_of_poll(&plan, connection, object, event)
         });
+        let intakes: Vec<store::Intake> = intakes.collect();
         let cursor = (key, serde_json::to_value(&polled.seen).unwrap_or(Value::Null));
-        self.take_in(intakes.collect(), vec![cursor]).await.map_err(unavailable)?;
+        self.take_in(intakes, vec![cursor]).await.map_err(unavailable)?;
         Ok(())
     }
 
     /// Event triggers and `poll:` triggers that this event starts.
-    fn intake_of_poll(&self, plan: &Plan, connection: &Connection, event: crate::trigger::Event) -> store::Intake {
+    fn intake_of_poll(
+        &self,
+        plan: &Plan,
+        connection: &Connection,
+        object: &Object,
+        event: crate::trigger::Event,
+    ) -> store::Intake {
         let mut intake = self.intake(plan, connection, event);
+        let feed = object.changes.poll.as_ref().map(|feed| &feed.operation);
+        if intake.event.from_operation.as_ref() != feed {
+            // A list that only `poll:` triggers read: events of the object come from its own feed.
+            intake.runs.clear();
+        }
         for workflow in &plan.workflows {
             let Starts::Poll { alias, operation, .. } = &workflow.trigger.starts else { continue };
             let name = workflow.connector_of(alias).unwrap_or_default();
@@ -183,9 +198,10 @@ impl Engine {
         let mut records = Vec::new();
         for found in parents {
             let Some(id) = found.get(&parent_object.id).cloned() else { continue };
+            let Some(parent_id) = text(&id) else { continue };
             let input = json!({ parent.id.clone(): id.clone() });
             for mut record in self.pages(plan, connection, operation, input, object, feed, seen).await? {
-                object.put_parent(&mut record, id.as_str().unwrap_or_default());
+                object.put_parent(&mut record, &parent_id);
                 records.push(record);
             }
         }
