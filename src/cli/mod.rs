@@ -24,12 +24,13 @@ mod shipped;
 mod shown;
 mod story;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Workflows and two-way sync between web APIs, written in YAML.
+/// Workflows between web APIs, written in YAML.
 #[derive(Debug, Parser)]
 #[command(name = "dovetail", version, arg_required_else_help = true, max_term_width = 100, after_help = exit::HELP)]
 struct Arguments {
@@ -96,6 +97,11 @@ struct Operator {
     /// Verify a connector's signed webhooks with this public key instead of its own: `gohighlevel=BASE64`.
     #[arg(long, value_name = "CONNECTOR=KEY")]
     webhook_key: Vec<String>,
+}
+
+/// An address to listen on.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an address and a port, such as `127.0.0.1:4000`".into())
 }
 
 /// Parses the arguments, does what they say, and gives the exit code.

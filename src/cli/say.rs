@@ -15,14 +15,23 @@ pub fn talk(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
+/// Talk, broken at spaces where a terminal is too narrow; each line begins with the margin.
+pub fn talk_in(margin: &str, text: &str) {
+    let room = std::io::stderr().is_terminal().then(terminal_size::terminal_size).flatten();
+    let Some((terminal_size::Width(width), _)) = room else { return talk(&format!("{margin}{text}")) };
+    for line in wrap(text, usize::from(width).max(40).saturating_sub(margin.len())) {
+        talk(&format!("{margin}{line}"));
+    }
+}
+
 /// A failure, in one line.
 pub fn error(text: &str) {
     talk(&format!("error: {text}"));
 }
 
-/// What may go wrong, in one line.
+/// What may go wrong.
 pub fn warning(text: &str) {
-    talk(&format!("warning: {text}"));
+    talk_in("", &format!("warning: {text}"));
 }
 
 /// May colour be used on stderr?

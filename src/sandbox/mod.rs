@@ -43,4 +43,4 @@ mod turn;
 mod vendor;
 mod view;
 
-pub use vendor::{Error, Settings, Vendor};
+pub use vendor::{Error, Proof, Settings, Vendor};

@@ -69,6 +69,15 @@ pub enum Error {
     Listen { address: SocketAddr, error: std::io::Error },
 }
 
+/// How a receiver knows that a webhook is genuine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// By a public key: Base64 of the SubjectPublicKeyInfo.
+    Key(String),
+    /// By a secret that both sides know.
+    Secret(String),
+}
+
 /// One pretend vendor, listening.
 pub struct Vendor {
     inner: Arc<Inner>,
@@ -139,6 +148,15 @@ impl Vendor {
     /// Base64 of the SubjectPublicKeyInfo that webhooks are signed with.
     pub fn public_key(&self) -> String {
         self.inner.signer.public_key()
+    }
+
+    /// What a receiver needs to know its webhooks by; None if it sends none, or unsigned ones.
+    pub fn proof(&self) -> Option<Proof> {
+        let rules = &self.inner.rules.document.webhooks.sign;
+        if rules.iter().any(|rule| rule.ed25519) {
+            return Some(Proof::Key(self.public_key()));
+        }
+        rules.first().map(|_| Proof::Secret(self.inner.signer.secret.clone()))
     }
 
     /// Oldest first, as kept.
