@@ -11,7 +11,7 @@ pub struct Hooks {
     #[command(flatten)]
     operator: Operator,
     /// How this machine is reached from outside, e.g. `https://hooks.example.com`.
-    #[arg(long, value_name = "URL", default_value = "https://YOUR-HOST")]
+    #[arg(long, value_name = "URL", default_value = "https://YOUR-HOST", value_parser = url)]
     public_url: String,
     /// As JSON.
     #[arg(long)]
@@ -37,4 +37,9 @@ impl Hooks {
         engine.store().clone().close().await;
         Ok(exit::OK)
     }
+}
+
+fn url(text: &str) -> Result<String, String> {
+    let good = url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
+    if good { Ok(text.into()) } else { Err("write it with `https://`: `https://hooks.example.com`".into()) }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::exit;
 use crate::connector::VerifyRule;
 use crate::engine::SecretSource;
 use crate::project::Plan;
@@ -23,8 +24,7 @@ impl Source {
     pub fn new(file: Option<&Path>) -> Result<Source> {
         let Some(path) = file else { return Ok(Source::default()) };
         refuse_open(path)?;
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("the secrets file {} cannot be read", path.display()))?;
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
         // The parser's own words could hold a secret.
         let Ok(file) = serde_yaml::from_str::<BTreeMap<String, String>>(&text) else {
             bail!("the secrets file {} must hold one `name: \"value\"` per line", path.display());
@@ -62,7 +62,11 @@ pub fn missing(plan: &Plan, source: &dyn SecretSource) -> Vec<String> {
     }
     uses.retain(|secret, _| source.secret(secret).is_none());
     let told = |(secret, by): (&String, &Vec<String>)| {
-        format!("the secret `{secret}` of {} is not set: set {}", by.join(" and "), variable(secret))
+        format!(
+            "the secret `{secret}` of {} is not set: set {}, or give a file with --secrets",
+            by.join(" and "),
+            variable(secret)
+        )
     };
     uses.iter().map(told).collect()
 }
@@ -72,11 +76,14 @@ fn variable(secret: &str) -> String {
     format!("DOVETAIL_SECRET_{}", secret.to_uppercase())
 }
 
+fn unreadable(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    exit::usage(format!("the secrets file {} cannot be read: {error}", path.display()))
+}
+
 #[cfg(unix)]
 fn refuse_open(path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    let meta =
-        std::fs::metadata(path).with_context(|| format!("the secrets file {} cannot be read", path.display()))?;
+    let meta = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     if meta.permissions().mode() & 0o077 != 0 {
         bail!("others may read the secrets file {}: run `chmod 600 {0}`", path.display());
     }

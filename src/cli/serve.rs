@@ -1,19 +1,22 @@
 //! `serve`: runs a project until it is told to stop.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
+use url::{Host, Url};
 
 use super::{Operator, Project, check, exit, folder, past, say, secrets};
+use crate::connector::Scheme;
 use crate::engine::{Engine, Settings};
 use crate::http::Guard;
 use crate::project::Plan;
 use crate::server;
 use crate::store::Store;
+use crate::trigger::is_public_key;
 
 #[derive(Debug, clap::Args)]
 pub struct Serve {
@@ -22,10 +25,10 @@ pub struct Serve {
     #[command(flatten)]
     operator: Operator,
     /// The address to listen on.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4000")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4000", value_parser = super::address)]
     listen: SocketAddr,
     /// Runs at work at the same time.
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = one_or_more)]
     at_once: usize,
 }
 
@@ -36,9 +39,13 @@ impl Serve {
             format!("cannot listen on {}: is another program at this address? choose one with --listen", self.listen)
         })?;
         let address = listener.local_addr()?;
+        let guard = self.operator.guard()?;
         let secrets = secrets::Source::new(self.operator.secrets.as_deref())?;
         for missing in secrets::missing(&plan, &secrets) {
             say::warning(&missing);
+        }
+        for inside in inside(&plan, &guard) {
+            say::warning(&inside);
         }
         if !address.ip().is_loopback() {
             say::warning(&format!(
@@ -48,7 +55,8 @@ impl Serve {
         let engine = self.operator.engine(&self.project, plan, self.at_once, true).await?;
         say::talk(&format!("dovetail serves {} on http://{address}", engine.plan().name));
         for hook in engine.hooks().await {
-            say::talk(&format!("  POST http://{address}{}  ({}, {})", hook.path, hook.source, hook.proof));
+            say::talk(&format!("  POST http://{address}{}", hook.path));
+            say::talk(&format!("       {}, {}", hook.source, hook.proof));
         }
         server::serve(listener, server::routes(engine.clone()), stop_signal()).await;
         say::talk("stops: requests that are under way end first");
@@ -86,17 +94,29 @@ impl Operator {
         }
     }
 
+    fn guard(&self) -> Result<Guard> {
+        Guard::new(&self.allow_net).map_err(|message| exit::usage(format!("--allow-net: {message}")))
+    }
+
     /// Opens the store and starts the engine.
     pub async fn engine(&self, project: &Project, plan: Arc<Plan>, at_once: usize, listens: bool) -> Result<Engine> {
-        let guard = Guard::new(&self.allow_net).map_err(|message| exit::usage(format!("--allow-net: {message}")))?;
+        let guard = self.guard()?;
         let secrets = Arc::new(secrets::Source::new(self.secrets.as_deref())?);
         let mut webhook_keys = HashMap::new();
         for pair in &self.webhook_key {
             let Some((connector, key)) = pair.split_once('=') else {
                 return Err(exit::usage(format!("--webhook-key: `{pair}` is not CONNECTOR=KEY")));
             };
-            if plan.connector(connector).is_none() {
+            let Some(known) = plan.connector(connector) else {
                 return Err(exit::usage(format!("--webhook-key: no connector is called `{connector}`")));
+            };
+            let Some(webhooks) = &known.webhooks else {
+                return Err(exit::usage(format!("--webhook-key: `{connector}` has no webhooks")));
+            };
+            let by_key = webhooks.verify.iter().any(|rule| matches!(rule.scheme, Scheme::Ed25519 { .. }));
+            if by_key && !is_public_key(key) {
+                let why = "is no public key: give it as Base64, as `dovetail sandbox` prints it";
+                return Err(exit::usage(format!("--webhook-key: `{key}` for `{connector}` {why}")));
             }
             webhook_keys.insert(connector.to_string(), key.to_string());
         }
@@ -104,6 +124,33 @@ impl Operator {
         let settings = Settings { plan, store, guard, secrets, webhook_keys, at_once: at_once.max(1), listens };
         Ok(Engine::start(settings).await?)
     }
+}
+
+/// Connections at inside addresses that nobody allowed: whatever is sent there is refused.
+fn inside(plan: &Plan, guard: &Guard) -> Vec<String> {
+    let refused = |connection: &crate::project::Connection| {
+        let url = Url::parse(connection.settings.get("base_url")?.as_str()?).ok()?;
+        let ip = match url.host()? {
+            Host::Ipv4(ip) => IpAddr::from(ip),
+            Host::Ipv6(ip) => IpAddr::from(ip),
+            Host::Domain("localhost") => IpAddr::from([127, 0, 0, 1]),
+            Host::Domain(_) => return None,
+        };
+        let address = SocketAddr::new(ip, url.port_or_known_default()?);
+        let allowed = guard.allows(ip, address.port());
+        (!allowed).then(|| {
+            format!(
+                "connection `{}` is at the inside address {address}, to which requests are refused: add \
+                 --allow-net {address}",
+                connection.name
+            )
+        })
+    };
+    plan.connections.iter().filter_map(refused).collect()
+}
+
+fn one_or_more(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "write a number from 1 on".into())
 }
 
 /// Ends at Ctrl-C or SIGTERM.

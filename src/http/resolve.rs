@@ -31,9 +31,10 @@ impl GuardedResolver {
 
     fn forbidden(&self) -> Forbidden {
         Forbidden(if self.plain {
-            "plain http is only for hosts that the operator allowed".to_owned()
+            "plain http is only for addresses that the operator allows with `--allow-net`".to_owned()
         } else {
-            "the address lies inside a network that is not to be called; the operator can allow it".to_owned()
+            "the address lies inside a network that is not to be called; the operator can allow it with `--allow-net`"
+                .to_owned()
         })
     }
 

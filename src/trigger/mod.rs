@@ -16,5 +16,5 @@ mod webhook;
 pub use event::Event;
 pub use poll::{Polled, Seen, changes};
 pub use schedule::{DUE_MAX, Missed, Schedule};
-pub use verify::{Secrets, verify};
+pub use verify::{Secrets, is_public_key, verify};
 pub use webhook::{Delivery, Refusal, read_delivery, read_json};

@@ -92,6 +92,11 @@ fn ed25519(key: &str, signature: &str, body: &[u8]) -> bool {
     }
 }
 
+/// Can a text be the public key of a connector's webhooks?
+pub fn is_public_key(text: &str) -> bool {
+    ed25519_key(text).is_some()
+}
+
 /// Base64 of a SubjectPublicKeyInfo or of the 32 bytes themselves; the lines of a PEM around it do no harm.
 fn ed25519_key(text: &str) -> Option<VerifyingKey> {
     let bare: String = text.lines().map(str::trim).filter(|line| !line.starts_with("-----")).collect();
