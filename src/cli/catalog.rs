@@ -7,7 +7,7 @@ mod item;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::Value;
 
 use super::{check::count, exit, folder, say, shipped};
@@ -105,7 +105,9 @@ impl Source {
         let base = Text { path: "dovetail.yaml".into(), text: "project: catalog\n".into() };
         let documents: Vec<Text> = std::iter::once(base).chain(own).collect();
         let loaded = project::read(&documents, &shipped::connectors(), None);
-        let plan = loaded.plan.context("a connector of this project has errors; `dovetail check` tells which")?;
+        let plan = loaded.plan.ok_or_else(|| {
+            exit::Refusal::Findings("a connector of this project has errors; `dovetail check` tells which".into())
+        })?;
         let mut connectors = plan.connectors;
         let used: Vec<&str> = files.iter().filter(|file| kind(file, "project")).flat_map(connectors_of).collect();
         if !used.is_empty() {

@@ -29,6 +29,8 @@ pub enum Refusal {
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
+    Findings(String),
+    #[error("{0}")]
     InUse(String),
 }
 
@@ -36,6 +38,7 @@ impl Refusal {
     fn code(&self) -> u8 {
         match self {
             Refusal::Usage(_) => USAGE,
+            Refusal::Findings(_) => FINDINGS,
             Refusal::InUse(_) => IN_USE,
         }
     }

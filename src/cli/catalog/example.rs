@@ -9,14 +9,36 @@ use crate::expr::FieldType;
 /// Fields that an example shows, beside the required ones.
 const SHOWN: usize = 3;
 
+/// What an operation takes: its input, and what stands in its path, which is needed also where the input leaves it out.
+pub fn input(operation: &Operation) -> Value {
+    let mut schema = if operation.input.is_object() { operation.input.clone() } else { json!({}) };
+    for hole in operation.input_holes() {
+        match schema["properties"].get_mut(hole).and_then(Value::as_object_mut) {
+            // A record's id cannot be written, yet says which record is meant.
+            Some(property) => {
+                property.shift_remove("readOnly");
+            }
+            None => schema["properties"][hole] = json!({ "type": "string" }),
+        }
+        let known = schema["required"].as_array().is_some_and(|names| names.iter().any(|name| name == hole));
+        match schema["required"].as_array_mut() {
+            _ if known => {}
+            Some(names) => names.push(json!(hole)),
+            None => schema["required"] = json!([hole]),
+        }
+    }
+    schema
+}
+
 pub fn call(name: &str, operation: &Operation) -> String {
-    let required = inputs(&operation.input).iter().filter(|input| input.required).count();
+    let input = input(operation);
+    let required = inputs(&input).iter().filter(|input| input.required).count();
     let more = match (operation.lists, operation.reads) {
         (true, _) => 0,
         (false, true) => usize::from(required == 0),
         (false, false) => SHOWN.saturating_sub(required),
     };
-    action("call", name, None, &with(&operation.input, &[], more))
+    action("call", name, None, &with(&input, &[], more))
 }
 
 pub fn upsert(name: &str, object: &Object, schema: &Value) -> String {
@@ -28,7 +50,7 @@ pub fn event(name: &str) -> String {
 }
 
 pub fn poll(alias: &str, operation: &Operation) -> String {
-    let with = with(&operation.input, &[], 0);
+    let with = with(&input(operation), &[], 0);
     let with = if with.is_empty() { String::new() } else { format!("  with: {}\n", flow(&Value::Object(with))) };
     format!("trigger:\n  poll: {alias}.{}\n  every: 10m\n{with}", operation.name)
 }

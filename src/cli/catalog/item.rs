@@ -98,7 +98,7 @@ pub fn of(connector: &Connector, alias: &str) -> Vec<Item> {
             format!("Looks regularly; each record of `{}` that is new or different starts a run.", operation.name);
         let example = example::poll(alias, operation);
         let mut item = Item::new(Kind::Trigger, format!("poll: {alias}.{}", operation.name), what, example);
-        item.inputs = inputs(&operation.input);
+        item.inputs = inputs(&example::input(operation));
         items.push(item);
     }
     for item in &mut items {
@@ -114,7 +114,7 @@ fn call(connector: &Connector, operation: &Operation, alias: &str) -> Item {
     item.method = Some(operation.method.clone());
     item.path = Some(operation.path.clone());
     item.scope.clone_from(&operation.scope);
-    item.inputs = inputs(&operation.input);
+    item.inputs = inputs(&example::input(operation));
     let object = operation.object.as_deref().and_then(|object| connector.object(object));
     describe(&mut item.inputs, object);
     item
