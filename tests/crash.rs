@@ -6,7 +6,7 @@ mod stage;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use dovetail::run::{Answer, Ending, Entry, Fact};
+use dovetail::run::{Answer, Ending, Entry, Fact, Purpose};
 use dovetail::store::{Run, Status};
 use serde_json::{Value, json};
 use stage::sender::{Random, Sender};
@@ -122,20 +122,31 @@ async fn ten_kills_in_the_middle_of_creates_that_have_no_key_make_nothing_twice(
     tell(&format!("seed {seed}: {looked} notes and tasks were looked for"));
 }
 
-/// How often each exchange was sent, by idempotency key; what is answered or finished is never sent again.
+/// How often each exchange was sent, by idempotency key; what is answered or finished is never sent again, but for what was
+/// only searched before the program ended: that is searched anew, and never covers a write.
 fn sendings(run: &Run, journal: &[Entry]) -> BTreeMap<String, usize> {
     let mut sent = BTreeMap::new();
     let mut over: HashSet<String> = HashSet::new();
+    let mut purposes: BTreeMap<String, Vec<Purpose>> = BTreeMap::new();
     for entry in journal {
         match &entry.fact {
             Fact::Sent(sending) => {
                 let key = format!("{}/{}/{}", run.start.id, sending.address, sending.exchange);
                 assert!(!over.contains(&key), "{key} was answered, and sent again: {journal:#?}");
                 assert!(!over.contains(&sending.address), "{} was finished, and sent again", sending.address);
+                purposes.entry(sending.address.clone()).or_default().push(sending.purpose.clone());
                 *sent.entry(key).or_default() += 1;
             }
             Fact::Answered { address, exchange, answer: Answer::Done { .. }, look: false, .. } => {
                 over.insert(format!("{}/{address}/{exchange}", run.start.id));
+            }
+            Fact::Forgot { address } => {
+                assert!(!over.contains(address), "{address} was finished, and forgotten: {journal:#?}");
+                let reads = |purpose: &Purpose| matches!(purpose, Purpose::Find { .. } | Purpose::Get);
+                let sent = purposes.remove(address).unwrap_or_default();
+                assert!(sent.iter().all(reads), "a write at {address} was forgotten: {journal:#?}");
+                let prefix = format!("{}/{address}/", run.start.id);
+                over.retain(|key| key.strip_prefix(&prefix).is_none_or(|rest| rest.contains('/')));
             }
             Fact::Finished { address, .. } => {
                 assert!(over.insert(address.clone()), "{address} was finished twice: {journal:#?}");

@@ -135,6 +135,7 @@ impl Teller<'_> {
                 }
                 Answer::Failed(why) => self.under(ms, address, &format!("answered: {}", failure(why))),
             },
+            Fact::Forgot { address } => self.under(ms, address, "taken up again: searches anew"),
             Fact::Looked { address, found } => {
                 let told =
                     found.as_ref().map_or("no pair is known yet".into(), |id| format!("its pair is known: {id}"));

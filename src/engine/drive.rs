@@ -25,6 +25,7 @@ impl Engine {
     }
 
     async fn live_through(&self, start: &Start) -> Result<(), Parked> {
+        let mut held: Option<Held> = self.inner.turns.taken_again(&start.id);
         let mut permit = Some(self.permit().await?);
         let mut state = self.state(start).await?;
         let plan = self.retrying(|| self.plan_of(&start.plan)).await?;
@@ -33,7 +34,9 @@ impl Engine {
             return Err(Parked::Stopping);
         };
         let mut learnt: Vec<Entry> = Vec::new();
-        let mut held: Option<Held> = None;
+        for fact in state.taken_up() {
+            learn(&mut state, &mut learnt, fact);
+        }
         loop {
             let mut length = state.length - learnt.len();
             let Decision { entries, kept, next } = decide(&plan, start, &mut state, now_ms());
@@ -123,6 +126,18 @@ impl Engine {
         let commit = Commit { run, length, entries, due_ms: 0, ending: None, kept: Kept::default() };
         // Only one process and one task writes to a run's journal: a conflict means that this task is not it.
         if self.commit(commit).await? { Ok(length + added) } else { Err(Parked::Stopping) }
+    }
+
+    /// Takes the turns of a run whose write is under way, for when it is driven.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn take_turns_again(&self, run: &str) -> Result<(), store::Error> {
+        let state = State::fold(&self.inner.store.journal(run).await?);
+        if let Some((address, turns)) = state.open_turns() {
+            self.inner.turns.take_again(run, address, turns);
+        }
+        Ok(())
     }
 
     async fn state(&self, start: &Start) -> Result<State, Parked> {

@@ -111,6 +111,14 @@ impl Engine {
         });
         let engine = Engine { inner };
         if settings.listens {
+            // Writes under way take their turns first: nobody may write what one of them is writing. Only the first of an
+            // order key: one that waits behind another must not hold what that one may need.
+            let mut keys = std::collections::HashSet::new();
+            for run in &pending {
+                if keys.insert(queue::key(&run.start)) && run.length > 0 {
+                    engine.take_turns_again(&run.start.id).await?;
+                }
+            }
             for run in pending {
                 engine.enqueue(run.start);
             }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use super::Engine;
 use crate::run::Start;
 
-type Key = (String, Option<String>, String);
+pub(super) type Key = (String, Option<String>, String);
 
 #[derive(Default)]
 pub(super) struct Queues {
@@ -43,7 +43,7 @@ impl Queues {
     }
 }
 
-fn key(start: &Start) -> Key {
+pub(super) fn key(start: &Start) -> Key {
     (start.workflow.clone(), start.tenant.clone(), start.order_key.clone())
 }
 

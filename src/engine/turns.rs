@@ -10,6 +10,8 @@ use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 #[derive(Default)]
 pub(super) struct Turns {
     by_identity: Mutex<HashMap<String, Arc<Turn<()>>>>,
+    /// Taken when the program started, until the run is driven.
+    again: Mutex<HashMap<String, Held>>,
 }
 
 /// Held until dropped.
@@ -33,6 +35,17 @@ impl Turns {
             guards.push(lock.lock_owned().await);
         }
         Held { address: address.into(), _guards: guards }
+    }
+
+    /// Takes turns for a run that will be driven. One that is taken already is left to be waited for.
+    pub fn take_again(&self, run: &str, address: &str, identities: &[String]) {
+        if let Some(held) = self.try_take(address, identities) {
+            self.again.lock().insert(run.to_string(), held);
+        }
+    }
+
+    pub fn taken_again(&self, run: &str) -> Option<Held> {
+        self.again.lock().remove(run)
     }
 
     fn locks(&self, identities: &[String]) -> Vec<Arc<Turn<()>>> {

@@ -74,6 +74,10 @@ pub enum Fact {
         address: Address,
         found: Option<String>,
     },
+    /// The run is taken up again, and what it had found may be otherwise by now: it searches anew.
+    Forgot {
+        address: Address,
+    },
     /// Nothing before an instant, and why.
     Paused {
         address: Address,

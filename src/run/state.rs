@@ -42,6 +42,24 @@ pub(super) struct Finished {
     pub failure: Option<Failure>,
 }
 
+impl Progress {
+    fn is_at_work(&self) -> bool {
+        self.finished.is_none() && self.rescued.is_none()
+    }
+
+    /// Nothing was written yet.
+    fn has_only_searched(&self) -> bool {
+        self.exchanges.iter().all(|exchange| matches!(exchange.purpose, Purpose::Find { .. } | Purpose::Get))
+    }
+
+    /// What was found may be otherwise by now.
+    fn forget(&mut self) {
+        self.exchanges.clear();
+        self.looked = None;
+        self.paused_until_ms = None;
+    }
+}
+
 /// Where the workflow's own `on_error` is kept.
 pub(super) const WORKFLOW: &str = "workflow";
 
@@ -52,6 +70,31 @@ impl State {
             state.apply(entry);
         }
         state
+    }
+
+    /// What is to be recorded when a run is taken up again. Whoever searched held a turn that ended with the program:
+    /// another run may have created meanwhile what was not there.
+    pub fn taken_up(&self) -> Vec<Fact> {
+        let stale = |progress: &Progress| {
+            progress.is_at_work()
+                && progress.has_only_searched()
+                && (progress.looked.is_some() || progress.exchanges.iter().any(|exchange| !exchange.turns.is_empty()))
+        };
+        let mut addresses: Vec<&Address> =
+            self.progress.iter().filter(|(_, progress)| stale(progress)).map(|(address, _)| address).collect();
+        addresses.sort();
+        addresses.into_iter().map(|address| Fact::Forgot { address: address.clone() }).collect()
+    }
+
+    /// The write that is under way, and the identities that nobody else may write meanwhile.
+    pub fn open_turns(&self) -> Option<(&str, &[String])> {
+        let at_work =
+            self.progress.iter().filter(|(_, progress)| progress.is_at_work() && !progress.has_only_searched());
+        let mut open = at_work.filter_map(|(address, progress)| {
+            let turns = progress.exchanges.last().map(|exchange| exchange.turns.as_slice())?;
+            (!turns.is_empty()).then_some((address.as_str(), turns))
+        });
+        open.next()
     }
 
     /// Is the action at this address over?
@@ -77,6 +120,7 @@ impl State {
                 }
             }
             Fact::Looked { address, found } => self.at(address, at_ms).looked = Some(found.clone()),
+            Fact::Forgot { address } => self.at(address, at_ms).forget(),
             Fact::Paused { address, until_ms, .. } => self.at(address, at_ms).paused_until_ms = Some(*until_ms),
             Fact::Rescued { address, action, failure } => {
                 self.at(address, at_ms).rescued = Some((action.clone(), failure.clone()));
@@ -147,11 +191,8 @@ impl State {
         progress.finished = None;
         progress.rescued = None;
         progress.paused_until_ms = None;
-        let searched = |exchange: &Exchange| matches!(exchange.purpose, Purpose::Find { .. } | Purpose::Get);
-        if progress.exchanges.iter().all(searched) {
-            // Nothing was written yet, and what was found may be otherwise by now.
-            progress.exchanges.clear();
-            progress.looked = None;
+        if progress.has_only_searched() {
+            progress.forget();
         }
         if let Some(last) = progress.exchanges.last_mut()
             && matches!(last.answer, Some(Answer::Failed(_)) | None)

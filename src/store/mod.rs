@@ -66,6 +66,8 @@ pub struct Run {
     pub seq: i64,
     pub start: Start,
     pub status: Status,
+    /// Lines of its journal.
+    pub length: usize,
     /// Not before this instant (milliseconds), while it waits.
     pub due_ms: i64,
     pub ended_ms: Option<i64>,

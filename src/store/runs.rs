@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, named_params};
 
 use super::{Counts, Error, Filter, Run, Status, shelf};
 
-const COLUMNS: &str = "seq, start, status, due_ms, ended_ms, ending";
+const COLUMNS: &str = "seq, start, status, due_ms, ended_ms, ending, journal_length";
 /// What a limit of 0 means.
 const LIMIT: usize = 100;
 /// Shorter prefixes of an id find nothing.
@@ -87,6 +87,7 @@ fn run(row: &Row) -> Result<Run, Error> {
         seq: row.get(0)?,
         start: serde_json::from_str(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?,
         status: row.get(2)?,
+        length: usize::try_from(row.get::<_, i64>(6)?).unwrap_or(0),
         due_ms: row.get(3)?,
         ended_ms: row.get(4)?,
         ending: ending.map(|json| serde_json::from_str(&json)).transpose()?,

@@ -125,7 +125,7 @@ pub fn live(case: &Case, crash: Option<Crash>) -> Life {
         let step = life.steps;
         life.steps += 1;
         if matches!(crash, Some(Crash::Committed(at)) if at == step) {
-            state = State::fold(&journal);
+            state = taken_up(&journal, &mut learnt, now_ms);
             continue;
         }
         let fact = match next {
@@ -157,13 +157,24 @@ pub fn live(case: &Case, crash: Option<Crash>) -> Life {
         };
         let retried = matches!(fact, Fact::Retried { .. });
         if matches!(crash, Some(Crash::Sent(at)) if at == step) && !retried {
-            state = State::fold(&journal);
+            state = taken_up(&journal, &mut learnt, now_ms);
             continue;
         }
         let entry = Entry { at_ms: now_ms, fact };
         state.apply(&entry);
         learnt.push(entry);
     }
+}
+
+/// The state after a crash, with what is recorded when a run is taken up again.
+fn taken_up(journal: &[Entry], learnt: &mut Vec<Entry>, now_ms: i64) -> State {
+    let mut state = State::fold(journal);
+    for fact in state.taken_up() {
+        let entry = Entry { at_ms: now_ms, fact };
+        state.apply(&entry);
+        learnt.push(entry);
+    }
+    state
 }
 
 fn line(send: &Send) -> String {
