@@ -1,12 +1,11 @@
 //! The document `connector:`, and what it means once read and checked.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::outcome::ErrorRule;
-use super::{Auth, Failure, KeyedList, Object, Operation, Outcome, Page, Response, Webhooks, address, outcome, read};
+use super::{Auth, Object, Operation, Outcome, Page, Response, Webhooks, outcome, read};
 use crate::expr::{Expr, Template};
 use crate::source::{File, Report};
 
@@ -70,19 +69,6 @@ impl Connector {
     /// Every operation with its full name, objects' first, in the order of the files.
     pub fn operations(&self) -> Vec<&Operation> {
         self.operations.iter().collect()
-    }
-
-    /// The vendor's key → the name in recipes, from the records of a keyed list's `names_from` operation.
-    pub fn names_from_records(&self, list: &KeyedList, records: &[Value]) -> BTreeMap<String, String> {
-        list.names_of(records)
-    }
-
-    /// The base URL for a connection: settings filled in, or the connection's own `base_url`; without a slash at its end.
-    ///
-    /// # Errors
-    /// `invalid`: a setting is missing or no part of an address.
-    pub fn base_url_of(&self, connection: &Value) -> Result<String, Failure> {
-        address::base_url(&self.base_url, connection)
     }
 
     /// What an answer means: error rules first (200 too), then the built-in table, then `returns`/`items`/`pages`.

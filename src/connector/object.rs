@@ -107,19 +107,11 @@ impl Object {
 
     /// The input of a write as the vendor wants it: `custom.x` becomes an item of the keyed list, values are converted to
     /// the field's type, read-only fields and (for updates) create-only fields are refused. In an update the id is no
-    /// field but names the record.
+    /// field but names the record. Times without a zone belong to the locale.
     ///
     /// # Errors
     /// One sentence with the field's name.
-    pub fn unshape(&self, input: &Value, names: &Names, update: bool) -> Result<Value, String> {
-        self.unshape_in(input, names, update, &Locale::default())
-    }
-
-    /// [`Object::unshape`] where times without a zone belong to a locale.
-    ///
-    /// # Errors
-    /// One sentence with the field's name.
-    pub fn unshape_in(&self, input: &Value, names: &Names, update: bool, locale: &Locale) -> Result<Value, String> {
+    pub fn unshape(&self, input: &Value, names: &Names, update: bool, locale: &Locale) -> Result<Value, String> {
         let Value::Object(input) = input else { return Err(format!("`{}` takes a map of fields", self.name)) };
         let mut fields = Map::new();
         for (name, value) in input {

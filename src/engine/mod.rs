@@ -153,17 +153,6 @@ impl Engine {
         let _ = tokio::time::timeout(moment, ended).await;
     }
 
-    /// Waits until no run is at work or waiting.
-    pub async fn idle(&self) {
-        loop {
-            let ended = self.inner.ended.notified();
-            if self.inner.queues.is_empty() {
-                return;
-            }
-            ended.await;
-        }
-    }
-
     /// Stops listening, lets requests that are under way end, and closes nothing: the caller closes the store.
     pub async fn stop(&self) {
         self.inner.stopping.send_replace(true);

@@ -15,10 +15,6 @@ pub(super) struct Queues {
 }
 
 impl Queues {
-    pub fn is_empty(&self) -> bool {
-        self.waiting.lock().is_empty()
-    }
-
     /// Adds a run; true if it is the first of its key, so that it is its turn.
     fn add(&self, start: &Start) -> bool {
         let mut waiting = self.waiting.lock();

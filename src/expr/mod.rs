@@ -28,7 +28,7 @@ pub use locale::{Locale, e164, read_time, write_time};
 pub use path::Path;
 pub use scope::Scope;
 pub use template::Template;
-pub use value::{Expr, is_blank};
+pub use value::{Expr, as_text, is_blank};
 
 /// The helpers of templates: the name of each and how it is written.
 pub fn helpers() -> impl Iterator<Item = (&'static str, &'static str)> {

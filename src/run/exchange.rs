@@ -40,7 +40,7 @@ impl Deciding<'_> {
                 self.answered(address, number, exchange.attempt, Value::Null);
                 Ok(())
             }
-            Need::Look { operation, .. } => {
+            Need::Look { operation } => {
                 Err(self.look(address, number, &exchange, (&operation, &Page::default()), 1, timeout))
             }
         }

@@ -8,7 +8,7 @@ use super::accounts::RunAccounts;
 use super::decide::Deciding;
 use super::walk::{Flow, fail};
 use crate::connector::{Connector, Failure, Names, Object, Operation, Page, Reference, join};
-use crate::expr::Scope;
+use crate::expr::{Scope, as_text};
 use crate::workflow::{Answer, Purpose, Retry, Sending, Starts, Workflow};
 
 /// Pages that are read to find one record, at most.
@@ -134,7 +134,8 @@ impl Deciding<'_> {
                 }
                 Some(Answer::Done { next, .. }) => {
                     let pages = progress.exchanges.iter().filter_map(|exchange| exchange.value()?.as_array());
-                    let hit = pages.flatten().find(|item| text(item.get(&object.id)).as_deref() == Some(id));
+                    let hit =
+                        pages.flatten().find(|item| item.get(&object.id).and_then(as_text).as_deref() == Some(id));
                     match (hit, next) {
                         (Some(hit), _) => return Ok(Some(hit.clone())),
                         (None, Some(next)) if progress.exchanges.len() < PAGES_MAX => page = next.clone(),
@@ -261,10 +262,10 @@ fn includes<'o>(workflow: &Workflow, object: &'o Object) -> Vec<&'o Reference> {
 /// The ids that a reference names in a record, each once.
 fn ids_of(record: &Value, reference: &Reference) -> Vec<String> {
     let one = match reference.name.rsplit_once('.') {
-        None => vec![text(record.get(&reference.id))],
+        None => vec![record.get(&reference.id).and_then(as_text)],
         Some((list, _)) => {
             let items = record.get(list).and_then(Value::as_array).into_iter().flatten();
-            items.map(|item| text(item.get(&reference.id))).collect()
+            items.map(|item| item.get(&reference.id).and_then(as_text)).collect()
         }
     };
     let mut seen = BTreeSet::new();
@@ -316,12 +317,4 @@ fn known<'c>(connector: &'c Connector, operation: &str) -> Result<&'c Operation,
         let message = format!("connector `{}` has no operation `{operation}`", connector.name);
         fail("event", Failure::new("invalid", message))
     })
-}
-
-pub(super) fn text(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
 }

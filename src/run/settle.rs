@@ -13,7 +13,7 @@ pub(super) enum Need {
     /// Send it again, now.
     Again,
     /// Ask the remote side whether it was carried out, with this operation.
-    Look { operation: String, same: Vec<String> },
+    Look { operation: String },
     /// Nothing before this instant.
     Pause { until_ms: i64, why: String },
     /// There is nothing left to delete, since an earlier attempt may have done it: that is what was wanted.
@@ -92,9 +92,7 @@ pub(super) fn worth_another(exchange: &Exchange, retry: &Retry, now_ms: i64) -> 
 
 fn repeat(unsure: bool, operation: &Operation) -> Need {
     match &operation.if_unsure.then {
-        Unsure::LookWith { operation, same } if unsure => {
-            Need::Look { operation: operation.clone(), same: same.clone() }
-        }
+        Unsure::LookWith { operation, .. } if unsure => Need::Look { operation: operation.clone() },
         _ => Need::Again,
     }
 }

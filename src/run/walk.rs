@@ -9,9 +9,8 @@ use serde_json::Value;
 use super::accounts::RunAccounts;
 use super::decide::{Deciding, Next, error_value, instant};
 use super::entry::{Fact, Link};
-use super::prepare::text;
 use crate::connector::Failure;
-use crate::expr::{Fault, Scope};
+use crate::expr::{Fault, Scope, as_text};
 use crate::workflow::action::{Action, Call, ForEach, Kind, Over, call, for_each};
 use crate::workflow::{Accounts, Advance, Context, Finish, OnError, Outcome, RecordRef, Retry};
 
@@ -297,7 +296,7 @@ impl Deciding<'_> {
         for reference in object.parent.iter().chain(&object.references) {
             let included = root.get(name).and_then(|record| record.get(&reference.name));
             let id_field = connector.object(&reference.object).map_or("id", |other| other.id.as_str());
-            if let Some(id) = included.and_then(|other| text(other.get(id_field))) {
+            if let Some(id) = included.and_then(|other| other.get(id_field)).and_then(as_text) {
                 let record = RecordRef { connection: connection.clone(), object: reference.object.clone(), id };
                 records.push((format!("{name}.{}", reference.name), record));
             }

@@ -125,7 +125,7 @@ fn the_names_of_custom_fields_come_from_their_list() {
         json!({ "id": "f4", "key": "contact." }),
         json!({ "key": "contact.lost" }),
     ];
-    let names = serde_json::to_value(crm.names_from_records(list, &records)).unwrap();
+    let names = serde_json::to_value(list.names_of(&records)).unwrap();
     assert_eq!(names, json!({ "f1": "quiz_score", "f2": "other", "f4": "contact." }));
 }
 

@@ -228,6 +228,15 @@ fn escaped(key: &str) -> String {
     if key.len() > 1 && key.starts_with('$') { format!("${key}") } else { key.to_owned() }
 }
 
+/// A text or a number as a text, such as an id; None for anything else and for what is blank.
+pub fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
 /// Absent, null, empty, or only spaces; an empty list or map.
 pub fn is_blank(value: Option<&Value>) -> bool {
     match value {

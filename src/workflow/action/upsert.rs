@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::{invalid, split_alias};
 use crate::connector::{Failure, Names, Object, Operation, Page};
-use crate::expr::{Expr, FieldType, is_blank};
+use crate::expr::{Expr, FieldType, as_text, is_blank};
 use crate::workflow::{Advance, Answer, Context, Exchange, Finish, Outcome, Purpose, Reading, RecordRef, Sending};
 
 /// Finds a record and writes what differs, or creates it.
@@ -184,7 +184,7 @@ impl<'a> Step<'a> {
     fn pair_gone(&self, get: &Exchange) -> bool {
         let pair = self.context.looked.clone().flatten();
         let searched = self.context.exchanges.iter().any(|exchange| matches!(exchange.purpose, Purpose::Find { .. }));
-        pair.is_some() && !searched && text(get.input.get("id")) == pair
+        pair.is_some() && !searched && get.input.get("id").and_then(as_text) == pair
     }
 
     /// The ids of what a find found, as far as they really have that value: an index may be wrong. Of a list, those that
@@ -269,7 +269,7 @@ impl<'a> Step<'a> {
     fn written(&self, outcome: Outcome, value: &Value, write: &Exchange) -> Result<Advance, Failure> {
         let standard = if outcome == Outcome::Created { "create" } else { "update" };
         let record = self.shape(standard, value);
-        let id = self.id(&record).or_else(|| text(write.input.get("id")));
+        let id = self.id(&record).or_else(|| write.input.get("id").and_then(as_text));
         match (record.is_object() && self.id(&record).is_some(), id) {
             (true, _) => self.finish(outcome, record),
             (false, Some(id)) => {
@@ -339,7 +339,7 @@ impl<'a> Step<'a> {
     }
 
     fn id(&self, record: &Value) -> Option<String> {
-        text(record.get(&self.object.id))
+        record.get(&self.object.id).and_then(as_text)
     }
 
     /// Values of the input that an operation needs in its path: the parent's id.
@@ -429,12 +429,4 @@ fn union(current: Option<&Value>, wanted: &Value) -> Value {
         }
     }
     Value::Array(all)
-}
-
-fn text(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
 }
