@@ -204,3 +204,32 @@ async fn a_run_under_way_ends_as_it_began_when_its_workflow_is_edited() {
     stage.over().await.iter().for_each(completed);
     assert_eq!(stage.vendors[PEOPLE].records("contact")[0]["first_name"], "Edited");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_of_ones_own_is_given_its_input_and_starts_nothing_else() {
+    let mut stage = Stage::set().await;
+    let workflow = "workflow: open-tasks\nuses: { ghl: gohighlevel }\nvars: { done: false }\n\
+                    trigger: { poll: ghl.task.search, every: 1s, with: { completed: $.vars.done } }\n\
+                    actions: [{ stop: $.task.title }]\n";
+    stage.write("workflows/open-tasks.yaml", workflow);
+    let dovetail = stage.project().join("dovetail.yaml");
+    let text = std::fs::read_to_string(&dovetail).expect("the project");
+    let active = text.find("active:").expect("a list of what runs");
+    stage.write("dovetail.yaml", &format!("{}active: [open-tasks]\n", &text[..active]));
+    let ada = ada(&stage).await;
+    let task = |title: &str, completed: bool| json!({ "contactId": ada["id"], "title": title, "dueDate": "2027-01-01T10:00:00Z", "completed": completed });
+    stage.make(GHL, "task", task("before", false)).await;
+    let _serve = stage.serve().await;
+    until("the past is known", async || (stage.requests(GHL, "task.search").await.len() > 1).then_some(())).await;
+    stage.make(GHL, "task", task("done", true)).await;
+    stage.make(GHL, "task", task("open", false)).await;
+    let runs = until("the new task is seen", async || Some(stage.over().await).filter(|runs| !runs.is_empty())).await;
+    let asked = stage.requests(GHL, "task.search").await;
+    until("it was looked for again", async || {
+        (stage.requests(GHL, "task.search").await.len() > asked.len() + 1).then_some(())
+    })
+    .await;
+    assert_eq!(stage.over().await.len(), 1, "{runs:#?}");
+    assert_eq!(runs[0].ending, Some(Ending::Completed { value: json!("open") }));
+    assert!(asked.iter().all(|request| request["body"]["completed"] == json!(false)), "{asked:#?}");
+}

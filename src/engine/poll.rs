@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::intake::text;
 use super::{Engine, now_ms};
-use crate::connector::{Connector, Failure, Feed, Object, Operation, Page};
+use crate::connector::{Connector, Failure, Feed, Names, Object, Operation, Page};
+use crate::expr::{Scope, as_text};
 use crate::project::{Connection, Plan};
 use crate::run::Answer;
 use crate::store;
-use crate::trigger::{Seen, changes};
-use crate::workflow::Starts;
+use crate::trigger::{Event, Seen, changes};
+use crate::workflow::{Starts, Workflow};
 
 /// Records that one pass reads at most.
 const RECORDS_MAX: usize = 100_000;
@@ -22,6 +22,8 @@ struct Polling {
     connection: String,
     object: String,
     feed: Feed,
+    /// The workflow whose `poll:` trigger this is, with what it gives the operation; None: the object's own feed.
+    of: Option<String>,
 }
 
 /// Starts a task for each list that an active workflow listens to.
@@ -67,14 +69,11 @@ fn pollings(plan: &Plan) -> Vec<Polling> {
                 }
                 let known = plan.connector(&connection.connector).and_then(|connector| connector.object(&object));
                 let Some(feed) = feed.clone().or_else(|| known?.changes.poll.clone()) else { continue };
-                let polling = Polling { connection: connection.name.clone(), object: object.clone(), feed };
-                let same = |other: &&mut Polling| {
-                    (&other.connection, &other.object, &other.feed.operation)
-                        == (&polling.connection, &polling.object, &polling.feed.operation)
-                };
-                match all.iter_mut().find(same) {
-                    Some(other) => other.feed.every = other.feed.every.min(polling.feed.every),
-                    None => all.push(polling),
+                let of = matches!(workflow.trigger.starts, Starts::Poll { .. }).then(|| workflow.name.clone());
+                let polling = Polling { connection: connection.name.clone(), object: object.clone(), feed, of };
+                // Several workflows that hear one object's events share its feed.
+                if !all.contains(&polling) {
+                    all.push(polling);
                 }
             }
         }
@@ -83,7 +82,8 @@ fn pollings(plan: &Plan) -> Vec<Polling> {
 }
 
 fn key(polling: &Polling) -> String {
-    format!("poll:{}:{}", polling.connection, polling.feed.operation)
+    let of = polling.of.as_ref().map(|workflow| format!(":{workflow}")).unwrap_or_default();
+    format!("poll:{}:{}{of}", polling.connection, polling.feed.operation)
 }
 
 impl Engine {
@@ -130,7 +130,8 @@ impl Engine {
         let unavailable = |error: store::Error| Failure::new("transient", error.to_string());
         let seen = self.inner.store.cursor(&key).await.map_err(unavailable)?;
         let seen: Seen = seen.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
-        let records = self.records(&plan, connector, connection, object, &polling.feed, &seen).await?;
+        let input = input(&plan, connector, connection, polling)?;
+        let records = self.records(&plan, connector, connection, object, (&polling.feed, input), &seen).await?;
         let polled = changes(connector, object, &polling.feed, &seen, &records, now_ms());
         if polled.events.is_empty() && polled.seen == seen {
             return Ok(());
@@ -139,8 +140,11 @@ impl Engine {
         let intakes = polled.events.into_iter().map(|event| {
             // Two accounts may hold the same record under the same id, and two lists show it: each is an event of its own.
             let id = format!("{key}:{}", event.id);
-            let event = crate::trigger::Event { id, from_operation: from_operation.clone(), ..event };
-            self.intake_of_poll(&plan, connection, object, event)
+            let event = Event { id, from_operation: from_operation.clone(), ..event };
+            match polling.of.as_ref().and_then(|workflow| plan.workflow(workflow)) {
+                None => self.intake(&plan, connection, event),
+                Some(workflow) => self.intake_of(&plan, workflow, connection, event),
+            }
         });
         let intakes: Vec<store::Intake> = intakes.collect();
         let cursor = (key, serde_json::to_value(&polled.seen).unwrap_or(Value::Null));
@@ -148,29 +152,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Event triggers and `poll:` triggers that this event starts.
-    fn intake_of_poll(
-        &self,
-        plan: &Plan,
-        connection: &Connection,
-        object: &Object,
-        event: crate::trigger::Event,
-    ) -> store::Intake {
-        let mut intake = self.intake(plan, connection, event);
-        let feed = object.changes.poll.as_ref().map(|feed| &feed.operation);
-        if intake.event.from_operation.as_ref() != feed {
-            // A list that only `poll:` triggers read: events of the object come from its own feed.
-            intake.runs.clear();
-        }
-        for workflow in &plan.workflows {
-            let Starts::Poll { alias, operation, .. } = &workflow.trigger.starts else { continue };
-            let name = workflow.connector_of(alias).unwrap_or_default();
-            let from = name == connection.name || name == connection.connector;
-            if from && intake.event.from_operation.as_ref() == Some(operation) {
-                intake.runs.extend(self.runs_of(plan, workflow, alias, connection, &intake.event));
-            }
-        }
-        intake
+    /// An event of a list that one workflow's `poll:` trigger reads: it starts that workflow alone.
+    fn intake_of(&self, plan: &Plan, workflow: &Workflow, connection: &Connection, mut event: Event) -> store::Intake {
+        event.connection = Some(connection.name.clone());
+        event.tenant.clone_from(&connection.tenant);
+        let alias = if let Starts::Poll { alias, .. } = &workflow.trigger.starts { alias } else { "" };
+        let runs = self.runs_of(plan, workflow, alias, connection, &event).into_iter().collect();
+        store::Intake { event, runs }
     }
 
     /// All records of the list; of a child's list, one pass per parent.
@@ -180,14 +168,14 @@ impl Engine {
         connector: &Connector,
         connection: &Connection,
         object: &Object,
-        feed: &Feed,
+        (feed, input): (&Feed, Value),
         seen: &Seen,
     ) -> Result<Vec<Value>, Failure> {
         let operation = known(connector, &feed.operation)?;
-        let needed = operation.input_holes().next();
+        let needed = operation.input_holes().find(|hole| input.get(hole).is_none());
         let parent = object.parent.as_ref().filter(|parent| Some(parent.id.as_str()) == needed);
         let Some(parent) = parent else {
-            return self.pages(plan, connection, operation, json!({}), object, feed, seen).await;
+            return self.pages(plan, connection, operation, input, object, feed, seen).await;
         };
         let parents = known(connector, &format!("{}.list", parent.object))?;
         let parent_object =
@@ -198,8 +186,9 @@ impl Engine {
         let mut records = Vec::new();
         for found in parents {
             let Some(id) = found.get(&parent_object.id).cloned() else { continue };
-            let Some(parent_id) = text(&id) else { continue };
-            let input = json!({ parent.id.clone(): id.clone() });
+            let Some(parent_id) = as_text(&id) else { continue };
+            let mut input = input.clone();
+            input[&parent.id] = id;
             for mut record in self.pages(plan, connection, operation, input, object, feed, seen).await? {
                 object.put_parent(&mut record, &parent_id);
                 records.push(record);
@@ -241,6 +230,25 @@ impl Engine {
             }
         }
     }
+}
+
+/// What the list operation is given: the `with` of a `poll:` trigger, in the operation's types.
+fn input(plan: &Plan, connector: &Connector, connection: &Connection, polling: &Polling) -> Result<Value, Failure> {
+    let workflow = polling.of.as_ref().and_then(|workflow| plan.workflow(workflow));
+    let Some((workflow, Starts::Poll { alias, with: Some(with), .. })) =
+        workflow.map(|workflow| (workflow, &workflow.trigger.starts))
+    else {
+        return Ok(json!({}));
+    };
+    let root = json!({
+        "vars": plan.vars(workflow, connection.tenant.as_deref()),
+        "connection": { alias.clone(): connection.settings },
+    });
+    let invalid = |message: String| Failure::new("invalid", format!("`with` of `{}`: {message}", workflow.name));
+    let value = with.eval(&Scope::new(&root, &plan.locale)).map_err(|fault| invalid(fault.message))?;
+    let operation = known(connector, &polling.feed.operation)?;
+    let value = value.unwrap_or_else(|| json!({}));
+    operation.unshape(connector, &value, &Names::default(), &plan.locale).map_err(invalid)
 }
 
 fn find<'p>(plan: &'p Plan, polling: &Polling) -> Result<(&'p Connector, &'p Connection, &'p Object), Failure> {
