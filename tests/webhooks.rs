@@ -294,3 +294,42 @@ async fn without_a_signature_the_url_is_the_secret() {
     runs.sort();
     assert_eq!(runs, ["of-a-connector", "of-its-own"], "once each");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_could_be_for_two_tenants_is_for_none() {
+    let mut stage = Stage::set().await;
+    let connector = "connector: plain\nversion: 1.0.0\nbase_url: https://plain.example.com\n\
+                     connection: { account: { type: string } }\n\
+                     auth: { token: { bearer: $.secrets.token } }\n\
+                     objects: { order: { id: id, changes: { webhook: [order] } } }\n\
+                     webhooks:\n  verify: [{ header: X-Token, token: $.secrets.hook }]\n  \
+                     replay: { id: $.delivery }\n  connection: { account: $.account }\n  name: $.type\n  \
+                     events: { order: { object: order, change: created, whole: true } }\n";
+    stage.write("connectors/plain.yaml", connector);
+    let account = |name: &str, account: &str| {
+        let secrets = "token: $.secrets.ghl_token, hook: $.secrets.ghl_token";
+        format!(
+            "  {name}: {{ connections: {{ {name}-shop: {{ connector: plain, account: {account}, {secrets} }} }} }}\n"
+        )
+    };
+    let tenants = [account("one", "shared"), account("two", "shared"), account("three", "own")].concat();
+    let project = format!("project: shops\ntenants:\n{tenants}active: [orders]\n");
+    stage.write("dovetail.yaml", &project);
+    let workflow = "workflow: orders\nuses: { shop: plain }\ntrigger: { event: shop.order.created }\n\
+                    actions: [{ stop: done }]\n";
+    stage.write("workflows/orders.yaml", workflow);
+    let _serve = stage.serve().await;
+    let url = stage.url().replace(&format!("/hooks/{GHL}"), "/hooks/plain");
+    let token = "pit-sandbox-location";
+    let client = reqwest::Client::new();
+    let post = async |account: &str| {
+        let body = json!({ "type": "order", "delivery": account, "account": account, "id": "o-1" });
+        let answer = client.post(&url).header("x-token", token).json(&body).send().await.expect("it answers");
+        answer.status().as_u16()
+    };
+    assert_eq!(post("shared").await, 503, "the source keeps it and sends it again");
+    assert_eq!(post("own").await, 200);
+    let runs = stage.over().await;
+    assert_eq!(runs.len(), 1);
+    assert_eq!(runs[0].start.tenant.as_deref(), Some("three"));
+}

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::secrets::{Plain, Secrets};
 use super::{Engine, count, now_ms};
 use crate::connector::Connector;
-use crate::expr::{Locale, Path, Scope, convert};
+use crate::expr::{Locale, Path, Scope, as_text, convert};
 use crate::project::{Connection, Plan};
 use crate::run::Start;
 use crate::store::{self, Accepted, Intake};
@@ -84,11 +84,17 @@ impl Engine {
                 |(key, value): &(String, String)| connection.settings.get(key).and_then(Value::as_str) == Some(value);
             delivery.settings.iter().all(has)
         };
-        let Some(connection) = verified.iter().find(meant) else {
+        let busy = webhooks.when_busy;
+        let fitting: Vec<&Connection> = verified.iter().filter(meant).copied().collect();
+        let Some(connection) = fitting.first().copied() else {
             count(&self.inner.counters.unknown_connection);
             return Taken::new(200, "unknown_account");
         };
-        let busy = webhooks.when_busy;
+        if fitting.iter().any(|other| other.tenant != connection.tenant) {
+            // Nobody may guess whose data it is. The source sends it again, when the project tells the accounts apart.
+            tracing::error!(connector = name, "a delivery could be for several tenants and is not taken");
+            return Taken::new(busy, "busy");
+        }
         let intakes = delivery.events.into_iter().map(|event| self.intake(&plan, connection, event)).collect();
         self.accept(intakes, busy).await
     }
@@ -216,10 +222,10 @@ impl Engine {
         let Some(object) = object else {
             return Err("the workflow's event has no object that could be given by hand".into());
         };
-        let Some(id) = record.get(&object.id).and_then(text) else {
+        let Some(id) = record.get(&object.id).and_then(as_text) else {
             return Err(format!("the input must hold the {}'s id: {{ \"{}\": \"…\" }}", object.name, object.id));
         };
-        let parent_id = object.parent.as_ref().and_then(|parent| record.get(&parent.id)).and_then(text);
+        let parent_id = object.parent.as_ref().and_then(|parent| record.get(&parent.id)).and_then(as_text);
         let whole = record.as_object().is_some_and(|map| map.len() > 1 + usize::from(parent_id.is_some()));
         let read_with =
             connector.operation(&format!("{}.get", object.name)).filter(|_| !whole).map(|get| get.name.clone());
@@ -381,7 +387,7 @@ fn delivery_id(path: Option<&Path>, body: &Value) -> Result<String, Taken> {
     match path {
         None => Ok(uuid::Uuid::now_v7().to_string()),
         Some(path) => {
-            let id = path.get_in(body).as_ref().and_then(text).filter(|id| id.len() <= 200);
+            let id = path.get_in(body).as_ref().and_then(as_text).filter(|id| id.len() <= 200);
             id.ok_or(Taken::new(400, "no_delivery_id"))
         }
     }
@@ -391,14 +397,6 @@ fn is_json(header: &(dyn Fn(&str) -> Option<String> + Sync)) -> bool {
     let kind = header("content-type").unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
-}
-
-pub(super) fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
 }
 
 /// Inputs by hand: each in its type, defaults filled in, nothing unknown.

@@ -7,6 +7,7 @@ macro_rules! pages {
 
 #[rustfmt::skip]
 pub const PAGES: &[(&str, &str)] = pages![
+    "ambiguous-account",
     "ambiguous-connection",
     "bad-add",
     "bad-condition",

@@ -4,6 +4,7 @@
 //! place. All findings are collected; a workflow with findings of its own is left out of the plan.
 
 mod fields;
+mod hooks;
 mod names;
 mod sync;
 mod walk;
@@ -33,6 +34,7 @@ pub(super) fn check(
         check_uses(plan, workflow, file, refused, report);
         walk::walk(plan, workflow, file, report);
     }
+    hooks::check(plan, &workflows_read, files, report);
     let syncs_read = with_files(&syncs, files);
     for (sync, file) in &syncs_read {
         sync::check(plan, sync, file, refused, report);

@@ -1,0 +1,67 @@
+//! Webhooks against accounts: can it be told for which tenant a delivery is?
+
+use serde_json::Value;
+
+use crate::connector::{Connector, Webhooks};
+use crate::project::{Connection, Plan};
+use crate::source::{Diagnostic, File, Report};
+use crate::workflow::{Starts, Workflow};
+
+/// Checks every connector whose webhooks an active workflow hears.
+pub(super) fn check(plan: &Plan, workflows: &[(&Workflow, &File)], files: &[File], report: &mut Report) {
+    for connector in plan.connectors.iter().filter(|connector| is_heard(plan, connector, workflows)) {
+        let Some(webhooks) = &connector.webhooks else { continue };
+        // Accounts with secrets of their own are told apart by the signature.
+        if !connector.webhook_secrets().is_empty() {
+            continue;
+        }
+        let own: Vec<&Connection> =
+            plan.connections.iter().filter(|connection| connection.connector == connector.name).collect();
+        for (index, connection) in own.iter().enumerate() {
+            let alike = |other: &&&Connection| {
+                other.tenant != connection.tenant && account(webhooks, other) == account(webhooks, connection)
+            };
+            if let Some(other) = own[..index].iter().find(alike) {
+                report.extend(found(connector, webhooks, (connection, other), files));
+            }
+        }
+    }
+}
+
+fn is_heard(plan: &Plan, connector: &Connector, workflows: &[(&Workflow, &File)]) -> bool {
+    let stands_for = |name: &str| {
+        let of_connection = plan.connection(name).map(|connection| connection.connector.as_str());
+        name == connector.name || of_connection == Some(connector.name.as_str())
+    };
+    workflows.iter().any(|(workflow, _)| match &workflow.trigger.starts {
+        Starts::Event(heard) => heard.iter().any(|event| workflow.connector_of(&event.alias).is_some_and(stands_for)),
+        _ => false,
+    })
+}
+
+/// What a delivery says of the account.
+fn account<'c>(webhooks: &Webhooks, connection: &'c Connection) -> Vec<Option<&'c Value>> {
+    webhooks.connection.iter().map(|(setting, _)| connection.settings.get(setting)).collect()
+}
+
+fn found(connector: &Connector, webhooks: &Webhooks, pair: (&Connection, &Connection), files: &[File]) -> Report {
+    let (one, other) = pair;
+    let message = format!("a webhook of `{}` could be for `{}` or for `{}`", connector.name, other.name, one.name);
+    let settings: Vec<&str> = webhooks.connection.iter().map(|(setting, _)| setting.as_str()).collect();
+    let help = match settings.as_slice() {
+        [] => format!(
+            "say in connector `{}` how a delivery names its account: `webhooks: {{ connection: … }}`",
+            connector.name
+        ),
+        settings => format!("give the two tenants different values of `{}`", settings.join("` and `")),
+    };
+    let mut report = Report::default();
+    let Some(file) = files.iter().find(|file| file.path == one.place.path) else { return report };
+    let pointer = |connection: &Connection| match &connection.tenant {
+        None => format!("/connections/{}", connection.name),
+        Some(tenant) => format!("/tenants/{tenant}/connections/{}", connection.name),
+    };
+    let found = Diagnostic::error("ambiguous-account", message).at_key(file, &pointer(one), "");
+    report.push(found.also(file, &pointer(other), "the same account").help(help));
+    report
+}
