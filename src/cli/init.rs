@@ -102,9 +102,10 @@ impl Init {
             }
             say::talk("  dovetail run hello             # the example, once");
             say::talk("  dovetail catalog               # what a workflow can do, with examples");
-            say::talk("  dovetail sandbox               # the pretend vendors, in a second terminal; then");
+            say::talk("  # the pretend vendors, in a second terminal:");
+            say::talk("  dovetail sandbox --webhooks http://127.0.0.1:4000");
             say::talk("  cp secrets.example.yaml secrets.yaml && chmod 600 secrets.yaml");
-            say::talk("  dovetail serve --secrets secrets.yaml \\");
+            say::talk("  dovetail serve --secrets secrets.yaml --webhook-key NAME=KEY-THAT-IT-PRINTS \\");
             say::talk("    --allow-net 127.0.0.1:4010 --allow-net 127.0.0.1:4011 --allow-net 127.0.0.1:4012");
         }
         Ok(exit::OK)
