@@ -91,10 +91,9 @@ async fn the_sandbox_and_serve_play_together_as_processes() {
     let words: Vec<&str> = all.iter().flat_map(|name| [*name, "127.0.0.1:0"]).collect();
     let sandbox = Sandbox::start(&[words.as_slice(), &["--retry-base", "50ms"]].concat());
     let stage = Stage::set().await;
-    stage.write("dovetail.yaml", &stage::repository("dovetail.yaml"));
-    for (name, port) in [(GHL, 4010), ("opinion-stage", 4011), (PEOPLE, 4012)] {
-        stage.edit("dovetail.yaml", &format!("http://127.0.0.1:{port}"), &sandbox.url(name));
-    }
+    let place = |port, name| (port, sandbox.url(name).trim_start_matches("http://").to_string());
+    let places = [place(4010, GHL), place(4011, "opinion-stage"), place(4012, PEOPLE)];
+    stage.write("dovetail.yaml", &stage::at_ports(&stage::repository("dovetail.yaml"), &places));
     let mut command = stage::command();
     command.arg("serve").arg("--project").arg(stage.project()).arg("--data").arg(stage.data());
     command.arg("--secrets").arg(stage.folder.join("secrets.yaml")).args(["--listen", "127.0.0.1:0"]);
@@ -131,4 +130,12 @@ async fn the_sandbox_and_serve_play_together_as_processes() {
     let webhooks = webhooks["webhooks"].as_array().expect("a list");
     assert!(webhooks.iter().all(|webhook| webhook["state"] == "delivered"), "{webhooks:#?}");
     assert_eq!(serve.term().await.0.code(), Some(0));
+}
+
+#[test]
+fn a_real_port_that_begins_like_a_standard_one_stays_as_it_is() {
+    let places = [(4010, "127.0.0.1:40125".to_string()), (4012, "127.0.0.1:41325".to_string())];
+    let project = "a: http://127.0.0.1:4010\nb: http://127.0.0.1:4012/x\nc: 127.0.0.1:40109\n";
+    let expected = "a: http://127.0.0.1:40125\nb: http://127.0.0.1:41325/x\nc: 127.0.0.1:40109\n";
+    assert_eq!(stage::at_ports(project, &places), expected);
 }

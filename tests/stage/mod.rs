@@ -64,10 +64,9 @@ impl Stage {
     }
 
     fn fill_project(&self) {
-        let mut project = repository("dovetail.yaml").replace(SHIPPED_LOCATION, LOCATION);
-        for (name, port) in [(GHL, 4010), (QUIZ, 4011), (PEOPLE, 4012)] {
-            project = project.replace(&format!("127.0.0.1:{port}"), &self.address(name));
-        }
+        let project = repository("dovetail.yaml").replace(SHIPPED_LOCATION, LOCATION);
+        let places = [(4010, self.address(GHL)), (4011, self.address(QUIZ)), (4012, self.address(PEOPLE))];
+        let project = at_ports(&project, &places);
         self.write("dovetail.yaml", &project);
         let shipped = std::fs::read_dir(root().join("workflows")).expect("the shipped workflows");
         for entry in shipped.flatten() {
@@ -319,6 +318,23 @@ pub async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
 
 pub fn now() -> String {
     chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+/// A project whose standard ports are real addresses. A real port may begin like a standard one: what was put in is not
+/// looked at again.
+pub fn at_ports(project: &str, places: &[(u16, String)]) -> String {
+    let mut parts = project.split("127.0.0.1:");
+    let mut text = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        let place = places.iter().find_map(|(port, address)| {
+            let rest = part
+                .strip_prefix(&port.to_string())
+                .filter(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))?;
+            Some(format!("{address}{rest}"))
+        });
+        text.push_str(&place.unwrap_or_else(|| format!("127.0.0.1:{part}")));
+    }
+    text
 }
 
 pub fn root() -> &'static Path {
