@@ -200,6 +200,8 @@ async fn a_run_under_way_ends_as_it_began_when_its_workflow_is_edited() {
     let _serve = stage.serve().await;
     stage.over().await.iter().for_each(completed);
     assert_eq!(stage.vendors[PEOPLE].records("contact")[0]["first_name"], "Ada");
+    let id = ada["id"].as_str().expect("an id");
+    let ada = stage.change(GHL, "contact", id, json!({ "source": "a fair" })).await;
     stage.tell("ContactUpdate", &ada).await;
     stage.over().await.iter().for_each(completed);
     assert_eq!(stage.vendors[PEOPLE].records("contact")[0]["first_name"], "Edited");

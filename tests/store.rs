@@ -201,8 +201,9 @@ async fn links_are_one_to_one_in_both_directions() {
     store.accept(vec![intake("one", "first")], vec![]).await.unwrap();
     let mut length = 0;
     let mut keep = async |link: Vec<Link>, unlink: Vec<Link>| {
-        let done =
-            store.commit(Commit { kept: Kept { link, unlink }, ..commit("first", length, vec![paused(1)]) }).await;
+        let done = store
+            .commit(Commit { kept: Kept { link, unlink, told: None }, ..commit("first", length, vec![paused(1)]) })
+            .await;
         length += usize::from(done.is_ok());
         done
     };

@@ -112,6 +112,14 @@ impl Teller<'_> {
             Fact::Started {} => self.line(ms, "", "begun"),
             Fact::Retried { by } => self.line(ms, "", &format!("tried again by {by}")),
             Fact::Ended { ending } => self.ended(ms, ending),
+            Fact::Compared(compared) => {
+                let told = match (&compared.nothing, compared.changed.is_empty()) {
+                    (Some(why), _) => why.clone(),
+                    (None, true) => format!("the record was {}", compared.kind),
+                    (None, false) => format!("the record was {}: {}", compared.kind, compared.changed.join(", ")),
+                };
+                self.line(ms, "", &told);
+            }
             Fact::Chose { address, branch } => self.under(ms, address, &format!("goes on with `{branch}`")),
             Fact::Listed { address, items } => self.under(ms, address, &count(items.len(), "item")),
             Fact::Sent(sent) => {

@@ -40,6 +40,11 @@ impl Engine {
         loop {
             let mut length = state.length - learnt.len();
             let Decision { entries, kept, next } = decide(&plan, start, &mut state, now_ms());
+            if let Next::Recall { of } = &next {
+                learnt.extend(entries);
+                state.recall(self.retrying(|| self.inner.store.known(&start.workflow, of)).await?);
+                continue;
+            }
             // Also of an action that failed: what stands in for it takes turns of its own.
             let elsewhere =
                 |held: &Held| matches!(next, Next::Send(_) | Next::Look { .. }) && held.address != address_of(&next);
@@ -87,6 +92,8 @@ impl Engine {
                 continue;
             }
             match next {
+                // Answered above.
+                Next::Recall { .. } => {}
                 Next::Over => {
                     tracing::info!(run = start.id, workflow = start.workflow, ending = ?state.ending, "over");
                     return Ok(());

@@ -25,6 +25,11 @@ pub struct Decision {
 pub enum Next {
     /// Send one request; record `Answered`.
     Send(Box<Send>),
+    /// Ask the store for the copy that this workflow was last told, and give it to [`State::recall`]; nothing need be
+    /// durable before.
+    Recall {
+        of: RecordRef,
+    },
     /// Ask the store for a pair; record `Looked`.
     Look {
         address: Address,
@@ -153,11 +158,15 @@ impl Deciding<'_> {
         if let Some((name, record)) = record {
             root.insert(name, record);
         }
+        let compared = self.state.compared.as_ref();
         root.insert(
             "event".into(),
             json!({
-                "id": event.id, "type": event.kind, "time": instant(event.time_ms), "source": event.source,
+                "id": event.id, "type": compared.map_or(&event.kind, |compared| &compared.kind),
+                "time": instant(event.time_ms), "source": event.source,
                 "connection": event.connection, "body": event.body,
+                "changed": compared.map(|compared| &compared.changed),
+                "previous": compared.map(|compared| &compared.previous),
             }),
         );
         root.insert("inputs".into(), self.start.inputs.clone());

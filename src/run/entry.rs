@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::known::{Compared, Told};
 use crate::connector::{Failure, Page};
 use crate::trigger::Event;
 use crate::workflow::{Answer, Outcome, Purpose, RecordRef};
@@ -47,6 +48,8 @@ pub struct Entry {
 pub enum Fact {
     /// The run was taken up for the first time; the instant is `$.run.started_at`.
     Started {},
+    /// What the event tells, compared with what the workflow was last told of the record.
+    Compared(Box<Compared>),
     /// An `if` went one way: `then` or `else`.
     Chose {
         address: Address,
@@ -169,4 +172,6 @@ pub struct Kept {
     pub link: Vec<Link>,
     /// Pairs that turned out to be gone.
     pub unlink: Vec<Link>,
+    /// What the workflow is told of the record, for the next event to be compared with.
+    pub told: Option<Told>,
 }

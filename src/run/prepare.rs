@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::accounts::RunAccounts;
-use super::decide::Deciding;
+use super::decide::{Deciding, Next};
+use super::entry::Fact;
+use super::known::{Compared, News, Told, compare};
 use super::walk::{Flow, fail};
 use crate::connector::{Connector, Failure, Names, Object, Operation, Page, Reference, join};
 use crate::expr::{Scope, as_text};
-use crate::workflow::{Answer, Purpose, Retry, Sending, Starts, Workflow};
+use crate::trigger::Event;
+use crate::workflow::{Answer, Purpose, RecordRef, Retry, Sending, Starts, Workflow};
 
 /// Pages that are read to find one record, at most.
 const PAGES_MAX: usize = 50;
@@ -48,6 +51,7 @@ impl Deciding<'_> {
         let Some(alias) = alias_of(workflow, connection, accounts) else { return Ok(None) };
         let name = workflow.trigger.name.clone().unwrap_or_else(|| object.name.clone());
         let names = crate::workflow::Accounts::names(accounts, &alias, &object.name);
+        let read_with = event.read_with.as_deref().or(event.from_operation.as_deref());
         let mut record = match &event.read_with {
             None => shaped(connector, object, event.from_operation.as_deref(), &event.record, &names),
             Some(operation) => {
@@ -60,11 +64,45 @@ impl Deciding<'_> {
                 }
             }
         };
+        let from_list = read_with.and_then(|name| connector.operation(name)).is_some_and(|read| read.lists);
+        let changed_at = object.changed_at.as_deref();
+        let news = News { kind: &event.kind, record: &record, read_with, from_list, changed_at };
+        self.compare(workflow, &alias, object, &news)?;
+        if let Some(compared) = self.state.compared.as_ref().filter(|compared| compared.kind == "deleted") {
+            let mut whole = compared.previous.clone();
+            whole.extend(record.as_object().cloned().unwrap_or_default());
+            record = Value::Object(whole);
+        }
         let wanted = includes(workflow, object);
         for reference in wanted {
             self.include(&alias, connector, reference, &mut record, &names, object)?;
         }
         Ok(Some((name, record)))
+    }
+
+    /// What the event tells, compared once with what this workflow was told of the record before.
+    fn compare(&mut self, workflow: &Workflow, alias: &str, object: &Object, news: &News<'_>) -> Result<(), Flow> {
+        let event = &self.start.event;
+        let (Some(connection), Some(id)) = (&event.connection, &event.record_id) else { return Ok(()) };
+        if self.state.compared.is_none() {
+            let of = RecordRef { connection: connection.clone(), object: object.name.clone(), id: id.clone() };
+            let Some(known) = self.state.recalled.take() else { return Err(Flow::Blocked(Next::Recall { of })) };
+            let (mut compared, kept) = compare(known.as_ref(), news, &self.plan.locale);
+            if event.source == "manual" {
+                // A person says that it is to happen, also to a record that has not changed.
+                compared = Compared { kind: event.kind.clone(), nothing: None, ..compared };
+            } else if compared.nothing.is_none() && !hears(workflow, alias, event, &compared.kind) {
+                let message = format!("the {} is not new, and `{}` is not listened to", object.name, compared.kind);
+                compared.nothing = Some(message);
+            }
+            let workflow = workflow.name.clone();
+            self.kept.told = kept.map(|known| Told { workflow, of, known });
+            self.record(Fact::Compared(Box::new(compared)));
+        }
+        match self.state.compared.as_ref().and_then(|compared| compared.nothing.clone()) {
+            Some(why) => Err(Flow::Skipped(why)),
+            None => Ok(()),
+        }
     }
 
     /// Reads the records that a reference names, and puts them in their place.
@@ -247,6 +285,14 @@ fn alias_of(workflow: &Workflow, connection: &str, accounts: &RunAccounts<'_>) -
     aliases.extend(workflow.uses.iter().map(|uses| uses.alias.as_str()));
     let stands = |alias: &&&str| accounts.start.connections.get(**alias).is_some_and(|known| known == connection);
     aliases.iter().find(stands).map(|alias| (*alias).to_string())
+}
+
+/// Does the workflow listen to this kind of the event's object? A poll of its own hears all that its list shows.
+fn hears(workflow: &Workflow, alias: &str, event: &Event, kind: &str) -> bool {
+    let Starts::Event(heard) = &workflow.trigger.starts else { return true };
+    heard.iter().any(|heard| {
+        heard.alias == alias && heard.object == event.object && heard.kinds.iter().any(|known| known == kind)
+    })
 }
 
 /// What `include` names, and what keyed lists need to be read at all.

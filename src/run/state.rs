@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::entry::{Address, Ending, Entry, Fact, Sent};
+use super::known::{Compared, Known};
 use crate::connector::Failure;
 use crate::workflow::{Answer, Exchange, Outcome, Purpose};
 
@@ -17,6 +18,9 @@ pub struct State {
     pub attempt: u32,
     /// Number of entries folded.
     pub length: usize,
+    pub(super) compared: Option<Compared>,
+    /// What the store knows of the event's record, once it was asked. No line of the journal: it is asked anew.
+    pub(super) recalled: Option<Option<Known>>,
     pub(super) progress: HashMap<Address, Progress>,
 }
 
@@ -97,6 +101,11 @@ impl State {
         open.next()
     }
 
+    /// Takes in what the store knows of the record that [`super::Next::Recall`] asked for.
+    pub fn recall(&mut self, known: Option<Known>) {
+        self.recalled = Some(known);
+    }
+
     /// Is the action at this address over?
     pub fn is_finished(&self, address: &str) -> bool {
         self.progress.get(address).is_some_and(|progress| progress.finished.is_some())
@@ -107,6 +116,7 @@ impl State {
         let at_ms = entry.at_ms;
         match &entry.fact {
             Fact::Started {} => self.started_ms = Some(at_ms),
+            Fact::Compared(compared) => self.compared = Some((**compared).clone()),
             Fact::Chose { address, branch } => self.at(address, at_ms).branch = Some(branch.clone()),
             Fact::Listed { address, items } => self.at(address, at_ms).items = Some(items.clone()),
             Fact::Sent(sent) => self.sent(sent, at_ms),

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Commit, Error, Status, links};
+use super::{Commit, Error, Status, known, links};
 use crate::run::{Ending, Entry, Fact, Kept};
 
 /// A decision as it will be written: all JSON is made before the writer's turn.
@@ -13,11 +13,13 @@ pub(super) struct Written {
     due_ms: i64,
     ending: Option<Ended>,
     kept: Kept,
+    told: Option<known::Written>,
 }
 
 impl Written {
     pub(super) fn bytes(&self) -> usize {
-        self.entries.iter().map(|(_, json)| json.len()).sum()
+        let told = self.told.as_ref().map_or(0, known::Written::bytes);
+        self.entries.iter().map(|(_, json)| json.len()).sum::<usize>() + told
     }
 }
 
@@ -37,6 +39,7 @@ pub(super) fn write_down(commit: Commit, now_ms: i64) -> Result<Written, Error> 
         // A length that no journal can have is a conflict like any other.
         length: i64::try_from(commit.length).unwrap_or(i64::MAX),
         due_ms: commit.due_ms,
+        told: commit.kept.told.as_ref().map(|told| known::write_down(told, last_ms)).transpose()?,
         kept: commit.kept,
     })
 }
@@ -60,6 +63,12 @@ pub(super) fn commit(connection: &Connection, decision: &Written) -> Result<(), 
     let head = Head::of(connection, &decision.run)?
         .ok_or_else(|| Error::Failed(format!("there is no run {}", decision.run)))?;
     if head.status != Status::Pending || head.length != decision.length {
+        return Err(Error::Conflict { run: decision.run.clone() });
+    }
+    if let Some(told) = &decision.told
+        && !known::keep(connection, told)?
+    {
+        // Another run has told the workflow of this record meanwhile.
         return Err(Error::Conflict { run: decision.run.clone() });
     }
     links::keep(connection, &decision.kept)?;

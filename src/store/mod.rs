@@ -9,12 +9,13 @@
 //! ```
 //! - `store.rs` the handle; `open.rs` folder, lock, modes, checks; `schema.rs` tables and their versions
 //! - `writer.rs` (its thread in `batch.rs`), `reader.rs` the two ways to the file; `error.rs` what may go wrong
-//! - `intake.rs`, `journal.rs`, `runs.rs`, `links.rs`, `shelf.rs`, `prune.rs` the SQL, one kind of thing each
+//! - `intake.rs`, `journal.rs`, `runs.rs`, `links.rs`, `known.rs`, `shelf.rs`, `prune.rs` the SQL, one kind of thing each
 
 mod batch;
 mod error;
 mod intake;
 mod journal;
+mod known;
 mod links;
 mod open;
 mod prune;

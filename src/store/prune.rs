@@ -8,6 +8,8 @@ use super::Error;
 
 /// How long the id of an event is known at least.
 pub(super) const REMEMBERED_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
+/// How much longer the copy of a record is kept that no event was about.
+const KNOWN_MS: i64 = 400 * 24 * 60 * 60 * 1_000;
 /// Removed in one write, so that others get their turn.
 const STRIDE: u32 = 256;
 
@@ -20,6 +22,8 @@ pub struct Pruned {
     pub bodies: u64,
     /// Ids of events; a copy of these would be accepted as new.
     pub ids: u64,
+    /// Copies of records that are gone, or that no event was about for more than a year.
+    pub copies: u64,
 }
 
 impl Pruned {
@@ -27,11 +31,12 @@ impl Pruned {
         self.runs += other.runs;
         self.bodies += other.bodies;
         self.ids += other.ids;
+        self.copies += other.copies;
     }
 
     /// Did a stride find less than it may take of everything?
     pub(super) fn is_last(&self) -> bool {
-        [self.runs, self.bodies, self.ids].iter().all(|removed| *removed < u64::from(STRIDE))
+        [self.runs, self.bodies, self.ids, self.copies].iter().all(|removed| *removed < u64::from(STRIDE))
     }
 }
 
@@ -56,5 +61,14 @@ pub(super) fn stride(connection: &Connection, before_ms: i64, forgotten_ms: i64)
                  SELECT seq FROM events WHERE (body IS NULL) = 1 AND received_ms < ? LIMIT ?)",
             before_ms.min(forgotten_ms),
         )?,
+        copies: copies(connection, before_ms.min(forgotten_ms))?,
     })
+}
+
+fn copies(connection: &Connection, before_ms: i64) -> Result<u64, Error> {
+    let sql = "DELETE FROM known WHERE (workflow, connection, object, id) IN (
+                   SELECT workflow, connection, object, id FROM known
+                   WHERE (gone = 1 AND told_ms < ?) OR (gone = 0 AND told_ms < ?) LIMIT ?)";
+    let before_long_ms = before_ms.saturating_sub(KNOWN_MS);
+    Ok(connection.prepare_cached(sql)?.execute(params![before_ms, before_long_ms, STRIDE])? as u64)
 }

@@ -10,7 +10,7 @@ use super::Error;
 const APPLICATION_ID: i64 = 0x446f_7665;
 
 /// From version n to n + 1, each in one transaction.
-const MIGRATIONS: &[&str] = &[FIRST];
+const MIGRATIONS: &[&str] = &[FIRST, KNOWN];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -75,6 +75,23 @@ CREATE TABLE links (
 CREATE TABLE cursors (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE plans (hash TEXT PRIMARY KEY, documents TEXT NOT NULL) STRICT;
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+";
+
+const KNOWN: &str = "
+-- The last copy of a record that a workflow was told.
+CREATE TABLE known (
+    workflow TEXT NOT NULL,
+    connection TEXT NOT NULL,
+    object TEXT NOT NULL,
+    id TEXT NOT NULL,
+    version INTEGER NOT NULL CHECK (version > 0),
+    told_ms INTEGER NOT NULL,
+    gone INTEGER NOT NULL CHECK (gone IN (0, 1)),
+    read_with TEXT,
+    record TEXT NOT NULL,
+    PRIMARY KEY (workflow, connection, object, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX known_by_age ON known (gone, told_ms);
 ";
 
 /// The version of an opened file; 0 for one that holds nothing yet.

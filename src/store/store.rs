@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::reader::Reader;
 use super::writer::{Admission, Writer};
 use super::{Accepted, Commit, Counts, Error, Filter, Intake, Pruned, Run};
-use super::{intake, journal, links, open, prune, runs, shelf};
-use crate::run::{Entry, Link, RecordRef};
+use super::{intake, journal, known, links, open, prune, runs, shelf};
+use crate::run::{Entry, Known, Link, RecordRef};
 
 /// The open store. Cheap to clone; the writer ends with the last clone.
 ///
@@ -148,6 +148,12 @@ impl Store {
         let tenant = tenant.map(str::to_owned);
         let (of, other, object) = (of.clone(), connection.to_owned(), object.to_owned());
         self.read(move |connection| links::within(connection, tenant.as_deref(), &of, &other, &object)).await
+    }
+
+    /// The last copy of a record that a workflow was told.
+    pub async fn known(&self, workflow: &str, of: &RecordRef) -> Result<Option<Known>, Error> {
+        let (workflow, of) = (workflow.to_owned(), of.clone());
+        self.read(move |connection| known::find(connection, &workflow, &of)).await
     }
 
     pub async fn links(&self, limit: usize) -> Result<Vec<Link>, Error> {

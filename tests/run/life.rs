@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use dovetail::project::{Plan, Text, read};
-use dovetail::run::{Decision, Ending, Entry, Fact, Link, Next, RecordRef, Send, Start, State, decide};
+use dovetail::run::{Decision, Ending, Entry, Fact, Known, Link, Next, RecordRef, Send, Start, State, decide};
 use dovetail::trigger::Event;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -35,6 +35,9 @@ pub struct Case {
     /// Pairs known before: `[contact, c1, contact, c2]`, the first at `shop`, the second at `desk`.
     #[serde(default)]
     links: Vec<[String; 4]>,
+    /// Copies that the workflow was told before, as `contact.get` gave them.
+    #[serde(default)]
+    known: Vec<Value>,
     /// A person retries the dead letter, once per entry, after changing these records at the vendor.
     #[serde(default)]
     retries: Vec<Records>,
@@ -65,6 +68,8 @@ pub struct Life {
     endings: Vec<String>,
     world: World,
     links: Vec<Link>,
+    /// By record: what the workflow was told.
+    known: BTreeMap<String, Known>,
 }
 
 impl Life {
@@ -107,6 +112,7 @@ pub fn live(case: &Case, crash: Option<Crash>) -> Life {
         endings: Vec::new(),
         world: World::new(case.records.clone(), case.script.clone()),
         links: case.links.iter().map(link).collect(),
+        known: case.known.iter().map(known).collect(),
     };
     let mut retries = case.retries.iter();
     let mut journal: Vec<Entry> = Vec::new();
@@ -122,6 +128,7 @@ pub fn live(case: &Case, crash: Option<Crash>) -> Life {
         assert_eq!(State::fold(&journal).length, state.length, "{}: the fold lags behind", case.why);
         life.links.retain(|link| !kept.unlink.contains(link));
         life.links.extend(kept.link);
+        life.known.extend(kept.told.map(|told| (told.of.id, told.known)));
         let step = life.steps;
         life.steps += 1;
         if matches!(crash, Some(Crash::Committed(at)) if at == step) {
@@ -142,6 +149,10 @@ pub fn live(case: &Case, crash: Option<Crash>) -> Life {
             Next::Wait { until_ms } => {
                 assert!(until_ms > now_ms, "{}: it waits for the past", case.why);
                 now_ms = until_ms;
+                continue;
+            }
+            Next::Recall { of } => {
+                state.recall(life.known.get(&of.id).cloned());
                 continue;
             }
             Next::Look { address, of, connection, object, .. } => {
@@ -175,6 +186,12 @@ fn taken_up(journal: &[Entry], learnt: &mut Vec<Entry>, now_ms: i64) -> State {
         learnt.push(entry);
     }
     state
+}
+
+fn known(record: &Value) -> (String, Known) {
+    let read_with = Some("contact.get".into());
+    let known = Known { record: record.clone(), read_with, gone: false, version: 1 };
+    (record["id"].as_str().unwrap_or_default().into(), known)
 }
 
 fn line(send: &Send) -> String {
