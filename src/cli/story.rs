@@ -265,6 +265,8 @@ fn name(action: &Action) -> String {
         },
         Kind::Set(_) => "set".into(),
         Kind::If(_) => "if".into(),
+        Kind::Switch(_) => "switch".into(),
+        Kind::Parallel(_) => "parallel".into(),
         Kind::Stop(_) => "stop".into(),
         Kind::Fail(_) => "fail".into(),
     };

@@ -46,9 +46,7 @@ impl Engine {
                 continue;
             }
             // Also of an action that failed: what stands in for it takes turns of its own.
-            let elsewhere =
-                |held: &Held| matches!(next, Next::Send(_) | Next::Look { .. }) && held.address != address_of(&next);
-            if held.as_ref().is_some_and(|held| state.is_finished(&held.address) || elsewhere(held)) {
+            if held.as_ref().is_some_and(|held| state.is_given_up(&held.address)) {
                 held = None;
             }
             let turns: &[String] = match &next {

@@ -79,7 +79,7 @@ fn no_field(name: &str, fields: &[(String, FieldType)]) -> String {
 }
 
 /// One value as text; for lists and maps their JSON.
-pub(super) fn text_of(value: &Value) -> String {
+pub fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number_text(number),

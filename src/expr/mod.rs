@@ -21,7 +21,7 @@ mod cases;
 
 pub use condition::Condition;
 pub use conversion::Conversion;
-pub use convert::convert;
+pub use convert::{convert, text_of};
 pub use duration::parse_duration;
 pub use field::FieldType;
 pub use locale::{Locale, e164, read_time, write_time};

@@ -45,6 +45,18 @@ pub enum Next {
     Over,
 }
 
+impl Next {
+    /// Of two waits the one that ends first.
+    pub(super) fn or_sooner(self, other: Option<Next>) -> Next {
+        match (&self, other) {
+            (Next::Wait { until_ms: one }, Some(Next::Wait { until_ms: other })) => {
+                Next::Wait { until_ms: (*one).min(other) }
+            }
+            _ => self,
+        }
+    }
+}
+
 /// A request to send.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Send {

@@ -13,6 +13,7 @@ mod decide;
 mod entry;
 mod exchange;
 mod known;
+mod nested;
 mod prepare;
 mod settle;
 mod state;

@@ -106,6 +106,32 @@ impl State {
         self.recalled = Some(known);
     }
 
+    /// Is nothing more done at this address: is it over, or has it failed and something else is done about that?
+    pub fn is_given_up(&self, address: &str) -> bool {
+        let under = |at: &str| {
+            address
+                .strip_prefix(at)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || rest.starts_with('['))
+        };
+        // What stands in for a failed action is at work below it.
+        let failed = |at: &str| match at {
+            WORKFLOW => !under("on_error"),
+            _ => under(at) && !under(&format!("{at}/on_error")),
+        };
+        self.progress.iter().any(|(at, progress)| {
+            (progress.finished.is_some() && under(at)) || (progress.rescued.is_some() && failed(at))
+        })
+    }
+
+    /// Does another action of the run hold turns?
+    pub(super) fn holds_elsewhere(&self, address: &str) -> bool {
+        self.progress.iter().any(|(at, progress)| {
+            at != address
+                && (progress.looked.is_some() || progress.exchanges.iter().any(|exchange| !exchange.turns.is_empty()))
+                && !self.is_given_up(at)
+        })
+    }
+
     /// Is the action at this address over?
     pub fn is_finished(&self, address: &str) -> bool {
         self.progress.get(address).is_some_and(|progress| progress.finished.is_some())

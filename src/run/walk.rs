@@ -11,7 +11,7 @@ use super::decide::{Deciding, Next, error_value, instant};
 use super::entry::{Fact, Link};
 use crate::connector::Failure;
 use crate::expr::{Fault, Scope, as_text};
-use crate::workflow::action::{Action, Call, ForEach, Kind, Over, call, for_each};
+use crate::workflow::action::{Action, Kind};
 use crate::workflow::{Accounts, Advance, Context, Finish, OnError, Outcome, RecordRef, Retry};
 
 /// How a list of actions, or one, came out.
@@ -52,7 +52,7 @@ impl Deciding<'_> {
         Flow::Done(last)
     }
 
-    fn action(
+    pub(super) fn action(
         &mut self,
         action: &Action,
         address: &str,
@@ -110,24 +110,21 @@ impl Deciding<'_> {
     ) -> Flow {
         match &action.kind {
             Kind::If(choice) => {
-                let chosen = self.state.progress.get(address).and_then(|progress| progress.branch.clone());
-                let branch = match chosen {
-                    Some(branch) => branch,
-                    None => match choice.condition.holds(&scope(root, over, self)) {
-                        Ok(holds) => {
-                            let branch = if holds { "then" } else { "else" };
-                            self.record(Fact::Chose { address: address.into(), branch: branch.into() });
-                            branch.to_string()
-                        }
-                        Err(fault) => return fail(address, condition_fault("if", &fault)),
-                    },
+                let choose = |scope: &Scope<'_>| {
+                    let holds = choice.condition.holds(scope).map_err(|fault| condition_fault("if", &fault))?;
+                    Ok(if holds { "then".to_string() } else { "else".to_string() })
                 };
-                let actions = if branch == "then" { &choice.then } else { &choice.otherwise };
-                match self.list(actions, &format!("{address}/{branch}"), accounts, root, over) {
-                    Flow::Done(value) => self.finish(action, address, root, Outcome::Done, value, None),
-                    other => other,
-                }
+                let actions = |branch: &str| choice.actions(branch);
+                self.choice(action, address, accounts, root, over, (&choose, &actions))
             }
+            Kind::Switch(switch) => {
+                let choose = |scope: &Scope<'_>| {
+                    switch.choose(scope).map(String::from).map_err(|fault| condition_fault("switch", &fault))
+                };
+                let actions = |branch: &str| switch.actions(branch);
+                self.choice(action, address, accounts, root, over, (&choose, &actions))
+            }
+            Kind::Parallel(parallel) => self.parallel(action, parallel, address, accounts, root, over),
             Kind::ForEach(each) => self.for_each(action, each, address, accounts, root, over),
             Kind::Stop(stop) => match stop.value.eval(&scope(root, over, self)) {
                 Ok(value) => Flow::Stopped(value.unwrap_or(Value::Null)),
@@ -142,78 +139,6 @@ impl Deciding<'_> {
                 self.advancing(action, address, accounts, root, over, |context| give_up.advance(context))
             }
         }
-    }
-
-    fn for_each(
-        &mut self,
-        action: &Action,
-        each: &ForEach,
-        address: &str,
-        accounts: &RunAccounts<'_>,
-        root: &mut Value,
-        over: &Overlay,
-    ) -> Flow {
-        if self.state.progress.get(address).and_then(|progress| progress.items.as_ref()).is_none() {
-            let items = match &each.over {
-                Over::List(list) => match list.eval(&scope(root, over, self)) {
-                    Ok(None) => Vec::new(),
-                    Ok(Some(Value::Array(items))) => items,
-                    Ok(Some(_)) => return fail(address, Failure::new("invalid", "`for_each`: the value is no list")),
-                    Err(fault) => return fail(address, condition_fault("for_each", &fault)),
-                },
-                Over::Operation { alias, operation, with } => {
-                    let list = Call { alias: alias.clone(), operation: operation.clone(), with: None };
-                    let step = |context: &Context<'_>| match call::advance(
-                        &list.alias,
-                        &list.operation,
-                        with.as_ref(),
-                        context,
-                    ) {
-                        Ok(call::Step::Send(sending)) => Advance::Send(sending),
-                        Ok(call::Step::Done(result)) => {
-                            Advance::Finish(Box::new(Finish { result, ..Finish::default() }))
-                        }
-                        Err(failure) => Advance::Fail(failure),
-                    };
-                    match self.exchanges(address, action, accounts, root, over, step) {
-                        Ok(finish) => finish.result.as_array().cloned().unwrap_or_default(),
-                        Err(flow) => return flow,
-                    }
-                }
-            };
-            if items.len() > for_each::ITEMS_MAX {
-                let message = format!("`for_each`: {} items are more than {}", items.len(), for_each::ITEMS_MAX);
-                return fail(address, Failure::new("invalid", message));
-            }
-            self.record(Fact::Listed { address: address.into(), items });
-        }
-        let items = self.state.progress.get(address).and_then(|progress| progress.items.clone()).unwrap_or_default();
-        let mut results = Vec::with_capacity(items.len());
-        for (index, item) in items.into_iter().enumerate() {
-            let at = format!("{address}[{index}]");
-            if let Some(done) = self.state.progress.get(&at).and_then(|progress| progress.finished.as_ref()) {
-                results.push(done.result.clone());
-                continue;
-            }
-            let mut over: Vec<(String, Value)> = over.to_vec();
-            over.push((each.name.clone(), item));
-            let mut inner = root.clone();
-            match self.list(&each.actions, &format!("{at}/actions"), accounts, &mut inner, &over) {
-                Flow::Done(result) => {
-                    let fact = Fact::Finished {
-                        address: at,
-                        outcome: Outcome::Done,
-                        result: result.clone(),
-                        failure: None,
-                        warnings: Vec::new(),
-                    };
-                    self.record(fact);
-                    results.push(result);
-                }
-                other => return other,
-            }
-        }
-        self.finish(action, address, root, Outcome::Done, Value::Array(results), None)
     }
 
     /// An action that works by exchanges, until it is finished, failed or must wait.
@@ -239,7 +164,7 @@ impl Deciding<'_> {
         }
     }
 
-    fn exchanges(
+    pub(super) fn exchanges(
         &mut self,
         address: &str,
         action: &Action,
@@ -261,7 +186,17 @@ impl Deciding<'_> {
             accounts,
             locale: &self.plan.locale,
         };
-        match advance(&context) {
+        let advance = advance(&context);
+        let turns = match &advance {
+            Advance::Send(sending) => sending.turns.as_slice(),
+            Advance::Look { turns, .. } => turns,
+            _ => &[],
+        };
+        if !turns.is_empty() && self.state.holds_elsewhere(address) {
+            // Another branch is at a write. A run that held one turn and waited for a second could wait for ever.
+            return Err(Flow::Blocked(Next::Wait { until_ms: i64::MAX }));
+        }
+        match advance {
             Advance::Finish(finish) => Ok(*finish),
             Advance::Fail(failure) => Err(fail(address, failure)),
             Advance::Look { of, alias, object, turns } => {
@@ -342,7 +277,7 @@ impl Deciding<'_> {
         }
     }
 
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         action: &Action,
         address: &str,
@@ -380,7 +315,7 @@ fn name_result(action: &Action, root: &mut Value, outcome: Outcome, result: &Val
     }
 }
 
-fn scope<'s>(root: &'s Value, over: &'s Overlay, deciding: &'s Deciding<'_>) -> Scope<'s> {
+pub(super) fn scope<'s>(root: &'s Value, over: &'s Overlay, deciding: &'s Deciding<'_>) -> Scope<'s> {
     let scope = Scope::new(root, &deciding.plan.locale);
     over.iter().fold(scope, |scope, (name, value)| scope.with(name, value))
 }
@@ -389,6 +324,6 @@ pub(super) fn fail(address: &str, failure: Failure) -> Flow {
     Flow::Failed { address: address.into(), failure }
 }
 
-fn condition_fault(key: &str, fault: &Fault) -> Failure {
+pub(super) fn condition_fault(key: &str, fault: &Fault) -> Failure {
     Failure::new("invalid", format!("`{key}`: {}", fault.message))
 }

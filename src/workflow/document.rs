@@ -107,9 +107,8 @@ impl Workflow {
 
     /// The action at an address of a run: `actions/4[3]/actions/0` is any turn of the loop `actions/4`.
     pub fn action_at(&self, address: &str) -> Option<&Action> {
-        let plain: String =
-            address.split('[').map(|part| part.split_once(']').map_or(part, |(_, rest)| rest)).collect();
-        self.all_actions().into_iter().find(|action| action.pointer.strip_prefix('/') == Some(plain.as_str()))
+        let address = format!("/{}", without_turns(address));
+        self.all_actions().into_iter().find(|action| without_turns(&action.pointer) == address)
     }
 
     /// Every action, nested ones included, in the order of the file.
@@ -120,4 +119,8 @@ impl Workflow {
         }
         all
     }
+}
+
+fn without_turns(address: &str) -> String {
+    address.split('[').map(|part| part.split_once(']').map_or(part, |(_, rest)| rest)).collect()
 }

@@ -11,9 +11,19 @@ const ACTIONS: &[(&str, &str, &str)] = &[
         "- if:\n    $.run.attempt: { gt: 1 }\n  then:\n    - stop: tried again\n  else:\n    - stop: the first time\n",
     ),
     (
+        "switch",
+        "Goes on with the case that a value chooses, else with `default`.",
+        "- switch: $.run.attempt\n  cases:\n    \"1\": [{ stop: the first time }]\n  default: [{ stop: tried again }]\n",
+    ),
+    (
         "for_each",
         "Does its actions for each item of a list, or of a list operation page by page.",
         "- for_each: [red, green]\n  as: colour\n  actions:\n    - id: painted\n      set: { colour: $.colour }\n",
+    ),
+    (
+        "parallel",
+        "Goes several ways at once; what waits in one does not hold up the others.",
+        "- parallel:\n    - { id: one, set: { colour: red } }\n    - - { id: two, set: { colour: green } }\n      - { id: three, set: { shade: $.two.colour } }\n",
     ),
     ("stop", "Ends the run, completed, with a value.", "- stop: all is done\n"),
     (

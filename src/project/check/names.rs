@@ -23,6 +23,13 @@ impl Names {
         self.roots.push((name.into(), schema));
     }
 
+    /// Adds what a branch has named.
+    pub fn join(&mut self, branch: Names) {
+        let new: Vec<_> = branch.roots.into_iter().filter(|(name, _)| !self.has(name)).collect();
+        self.roots.extend(new);
+        self.unsure |= branch.unsure;
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.roots.iter().any(|(known, _)| known == name)
     }

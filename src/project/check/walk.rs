@@ -233,6 +233,23 @@ impl<'a> Walker<'a> {
                 self.actions(&choice.then, names);
                 self.actions(&choice.otherwise, names);
             }
+            Kind::Switch(switch) => {
+                self.reads(&switch.value.reads(), &at("switch"), names);
+                for case in &switch.cases {
+                    self.actions(&case.actions, names);
+                }
+                self.actions(&switch.default, names);
+            }
+            Kind::Parallel(parallel) => {
+                // A branch does not know what the others do.
+                let branches = parallel.branches.iter().map(|branch| {
+                    let mut inner = names.clone();
+                    self.actions(&branch.actions, &mut inner);
+                    inner
+                });
+                let branches: Vec<Names> = branches.collect();
+                branches.into_iter().for_each(|branch| names.join(branch));
+            }
             Kind::ForEach(each) => self.for_each(action, each, names),
             Kind::Stop(stop) => self.reads(&stop.value.reads(), &at("stop"), names),
             Kind::Fail(fail) => self.reads(&fail.text.reads(), &at("fail"), names),

@@ -1,4 +1,4 @@
-//! `for_each`: the same for every item of a list, one after the other.
+//! `for_each`: the same for every item of a list.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -18,10 +18,9 @@ pub struct Document {
     /// The name of the item in its actions. Default: `item`.
     #[schemars(regex(pattern = r"^[a-z][a-z0-9_]*$"), extend("x-name" = "a name of small letters, digits and `_`"))]
     r#as: Option<String>,
-    /// How many items at once; only 1 is possible in this version.
-    #[schemars(range(min = 1, max = 1))]
-    #[expect(dead_code, reason = "the schema allows nothing but 1")]
-    at_once: Option<u32>,
+    /// How many items may be under way at once: while one waits or is tried again later, others go on. Default: 1.
+    #[schemars(range(min = 1, max = 50))]
+    at_once: Option<usize>,
     /// Done for each item.
     actions: Vec<super::Document>,
 }
@@ -30,6 +29,7 @@ pub struct Document {
 pub struct ForEach {
     pub over: Over,
     pub name: String,
+    pub at_once: usize,
     pub actions: Vec<Action>,
 }
 
@@ -55,6 +55,7 @@ impl ForEach {
             value => Over::List(reading.child("for_each").expr(value)?),
         };
         let actions = super::read_list(&document.actions, &mut reading.child("actions"));
-        Some(Self { over, name: document.r#as.unwrap_or_else(|| "item".into()), actions })
+        let name = document.r#as.unwrap_or_else(|| "item".into());
+        Some(Self { over, name, at_once: document.at_once.unwrap_or(1), actions })
     }
 }

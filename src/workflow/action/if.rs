@@ -34,4 +34,8 @@ impl If {
         let otherwise = super::read_list(&document.r#else, &mut reading.child("else"));
         Some(Self { condition: condition?, then, otherwise })
     }
+
+    pub fn actions(&self, branch: &str) -> &[Action] {
+        if branch == "then" { &self.then } else { &self.otherwise }
+    }
 }

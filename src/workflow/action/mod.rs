@@ -6,8 +6,10 @@ pub mod call;
 mod fail;
 pub mod for_each;
 mod r#if;
+mod parallel;
 mod set;
 mod stop;
+mod switch;
 mod upsert;
 
 use std::time::Duration;
@@ -25,8 +27,10 @@ pub use call::Call;
 pub use fail::Fail;
 pub use for_each::{ForEach, Over};
 pub use r#if::If;
+pub use parallel::Parallel;
 pub use set::Set;
 pub use stop::Stop;
+pub use switch::Switch;
 pub use upsert::Upsert;
 
 /// One thing that a workflow does, read.
@@ -129,14 +133,16 @@ macro_rules! kinds {
 }
 
 /// Verbs of the language that are not built yet.
-const LATER: &[&str] = &["switch", "parallel", "wait", "run", "emit"];
+const LATER: &[&str] = &["wait", "run", "emit"];
 
 kinds! {
     "call" => Call in call,
     "upsert" => Upsert in upsert,
     "set" => Set in set,
     "if" => If in r#if,
+    "switch" => Switch in switch,
     "for_each" => ForEach in for_each,
+    "parallel" => Parallel in parallel,
     "stop" => Stop in stop,
     "fail" => Fail in fail,
 }
@@ -188,26 +194,25 @@ impl Action {
         Some(Action { id: common.id, only_if, retry, timeout, on_error, kind: kind?, place, pointer })
     }
 
-    /// The actions inside, with the step that leads to each list.
-    pub fn lists(&self) -> Vec<(&'static str, &[Action])> {
-        let mut lists: Vec<(&'static str, &[Action])> = match &self.kind {
-            Kind::If(choice) => vec![("then", &choice.then), ("else", &choice.otherwise)],
-            Kind::ForEach(each) => vec![("actions", &each.actions)],
+    /// The actions inside, list by list.
+    pub fn lists(&self) -> Vec<&[Action]> {
+        let mut lists: Vec<&[Action]> = match &self.kind {
+            Kind::If(choice) => vec![&choice.then, &choice.otherwise],
+            Kind::Switch(switch) => {
+                let cases = switch.cases.iter().map(|case| case.actions.as_slice());
+                cases.chain([switch.default.as_slice()]).collect()
+            }
+            Kind::ForEach(each) => vec![&each.actions],
+            Kind::Parallel(parallel) => parallel.branches.iter().map(|branch| branch.actions.as_slice()).collect(),
             _ => Vec::new(),
         };
-        if let OnError::Actions(actions) = &self.on_error {
-            lists.push(("on_error", actions));
-        }
+        lists.push(self.on_error.actions());
         lists
     }
 
     pub(super) fn collect<'a>(&'a self, all: &mut Vec<&'a Action>) {
         all.push(self);
-        for (_, actions) in self.lists() {
-            for action in actions {
-                action.collect(all);
-            }
-        }
+        self.lists().into_iter().flatten().for_each(|action| action.collect(all));
     }
 
     /// The alias and the full name of the operation or object that it uses.
@@ -227,11 +232,12 @@ impl Action {
         match &self.kind {
             Kind::Set(set) => reads.extend(set.values.reads()),
             Kind::If(choice) => reads.extend(choice.condition.reads()),
+            Kind::Switch(switch) => reads.extend(switch.value.reads()),
             Kind::ForEach(ForEach { over: Over::List(list), .. }) => reads.extend(list.reads()),
             Kind::Stop(stop) => reads.extend(stop.value.reads()),
             Kind::Fail(fail) => reads.extend(fail.text.reads()),
             Kind::Upsert(upsert) => reads.extend(upsert.link.as_ref().map(Expr::reads).unwrap_or_default()),
-            Kind::ForEach(_) | Kind::Call(_) => {}
+            Kind::ForEach(_) | Kind::Parallel(_) | Kind::Call(_) => {}
         }
         reads
     }

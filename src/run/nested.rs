@@ -1,0 +1,190 @@
+//! Actions that hold others: one way of several, every item of a list, several at once.
+
+use serde_json::Value;
+
+use super::accounts::RunAccounts;
+use super::decide::{Deciding, Next};
+use super::entry::Fact;
+use super::walk::{Flow, Overlay, condition_fault, fail, scope};
+use crate::connector::Failure;
+use crate::expr::Scope;
+use crate::workflow::action::{Action, Call, ForEach, Over, Parallel, call, for_each};
+use crate::workflow::{Advance, Context, Finish, Outcome};
+
+/// Chooses a branch, and gives its actions.
+type Choice<'c> = (&'c dyn Fn(&Scope<'_>) -> Result<String, Failure>, &'c dyn for<'b> Fn(&'b str) -> &'c [Action]);
+
+impl Deciding<'_> {
+    pub(super) fn choice(
+        &mut self,
+        action: &Action,
+        address: &str,
+        accounts: &RunAccounts<'_>,
+        root: &mut Value,
+        over: &Overlay,
+        (choose, actions): Choice<'_>,
+    ) -> Flow {
+        let chosen = self.state.progress.get(address).and_then(|progress| progress.branch.clone());
+        let branch = match chosen {
+            Some(branch) => branch,
+            None => match choose(&scope(root, over, self)) {
+                Ok(branch) => {
+                    self.record(Fact::Chose { address: address.into(), branch: branch.clone() });
+                    branch
+                }
+                Err(failure) => return fail(address, failure),
+            },
+        };
+        match self.list(actions(&branch), &format!("{address}/{branch}"), accounts, root, over) {
+            Flow::Done(value) => self.finish(action, address, root, Outcome::Done, value, None),
+            other => other,
+        }
+    }
+
+    pub(super) fn parallel(
+        &mut self,
+        action: &Action,
+        parallel: &Parallel,
+        address: &str,
+        accounts: &RunAccounts<'_>,
+        root: &mut Value,
+        over: &Overlay,
+    ) -> Flow {
+        let before = root.clone();
+        let mut branches = vec![before.clone(); parallel.branches.len()];
+        let at = |index: usize| format!("{address}/parallel/{index}");
+        let results = self.together(parallel.branches.len(), parallel.branches.len().max(2), &at, |run, index| {
+            let branch = &parallel.branches[index];
+            let root = &mut branches[index];
+            match branch.actions.as_slice() {
+                [one] if !branch.is_list => run.action(one, &at(index), accounts, root, over),
+                actions => run.list(actions, &at(index), accounts, root, over),
+            }
+        });
+        match results {
+            Ok(results) => {
+                branches.iter().for_each(|branch| Parallel::name_results(root, branch));
+                self.finish(action, address, root, Outcome::Done, Value::Array(results), None)
+            }
+            Err(flow) => flow,
+        }
+    }
+
+    /// Lives through several things at once, at most so many; `walk` takes one as far as it goes.
+    ///
+    /// The requests of one run go one after the other; what waits lets the others go on. When one has failed, the others
+    /// go on to their end; items that have not begun do not begin.
+    fn together(
+        &mut self,
+        count: usize,
+        at_once: usize,
+        at: &dyn Fn(usize) -> String,
+        mut walk: impl FnMut(&mut Self, usize) -> Flow,
+    ) -> Result<Vec<Value>, Flow> {
+        let mut results = Vec::with_capacity(count);
+        let (mut open, mut waits, mut failed) = (0, None, None);
+        for index in 0..count {
+            if failed.is_some() && at_once < count && !self.has_begun(&at(index)) {
+                continue;
+            }
+            match walk(self, index) {
+                Flow::Done(value) => results.push(value),
+                Flow::Blocked(next @ Next::Wait { .. }) => {
+                    open += 1;
+                    waits = Some(next.or_sooner(waits));
+                }
+                Flow::Failed { address, failure } => {
+                    if at_once > 1 && !self.state.is_finished(&address) {
+                        // It must not look like one that is still at work, while others are.
+                        let (address, outcome) = (address.clone(), Outcome::Failed);
+                        let failure = Some(failure.clone());
+                        let warnings = Vec::new();
+                        self.record(Fact::Finished { address, outcome, result: Value::Null, failure, warnings });
+                    }
+                    failed.get_or_insert(Flow::Failed { address, failure });
+                }
+                other => return Err(other),
+            }
+            if open == at_once {
+                break;
+            }
+        }
+        match (waits, failed) {
+            (Some(next), _) => Err(Flow::Blocked(next)),
+            (None, Some(failed)) => Err(failed),
+            (None, None) => Ok(results),
+        }
+    }
+
+    fn has_begun(&self, address: &str) -> bool {
+        self.state
+            .progress
+            .keys()
+            .any(|known| known.strip_prefix(address).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    }
+
+    pub(super) fn for_each(
+        &mut self,
+        action: &Action,
+        each: &ForEach,
+        address: &str,
+        accounts: &RunAccounts<'_>,
+        root: &mut Value,
+        over: &Overlay,
+    ) -> Flow {
+        if self.state.progress.get(address).and_then(|progress| progress.items.as_ref()).is_none() {
+            let items = match &each.over {
+                Over::List(list) => match list.eval(&scope(root, over, self)) {
+                    Ok(None) => Vec::new(),
+                    Ok(Some(Value::Array(items))) => items,
+                    Ok(Some(_)) => return fail(address, Failure::new("invalid", "`for_each`: the value is no list")),
+                    Err(fault) => return fail(address, condition_fault("for_each", &fault)),
+                },
+                Over::Operation { alias, operation, with } => {
+                    let list = Call { alias: alias.clone(), operation: operation.clone(), with: None };
+                    let step = |context: &Context<'_>| match call::advance(
+                        &list.alias,
+                        &list.operation,
+                        with.as_ref(),
+                        context,
+                    ) {
+                        Ok(call::Step::Send(sending)) => Advance::Send(sending),
+                        Ok(call::Step::Done(result)) => {
+                            Advance::Finish(Box::new(Finish { result, ..Finish::default() }))
+                        }
+                        Err(failure) => Advance::Fail(failure),
+                    };
+                    match self.exchanges(address, action, accounts, root, over, step) {
+                        Ok(finish) => finish.result.as_array().cloned().unwrap_or_default(),
+                        Err(flow) => return flow,
+                    }
+                }
+            };
+            if items.len() > for_each::ITEMS_MAX {
+                let message = format!("`for_each`: {} items are more than {}", items.len(), for_each::ITEMS_MAX);
+                return fail(address, Failure::new("invalid", message));
+            }
+            self.record(Fact::Listed { address: address.into(), items });
+        }
+        let items = self.state.progress.get(address).and_then(|progress| progress.items.clone()).unwrap_or_default();
+        let at = |index: usize| format!("{address}[{index}]");
+        let results = self.together(items.len(), each.at_once, &at, |run, index| {
+            let at = at(index);
+            if let Some(done) = run.state.progress.get(&at).and_then(|progress| progress.finished.as_ref()) {
+                return Flow::Done(done.result.clone());
+            }
+            let mut over: Vec<(String, Value)> = over.to_vec();
+            over.push((each.name.clone(), items[index].clone()));
+            let flow = run.list(&each.actions, &format!("{at}/actions"), accounts, &mut root.clone(), &over);
+            if let Flow::Done(result) = &flow {
+                let (result, outcome, warnings) = (result.clone(), Outcome::Done, Vec::new());
+                run.record(Fact::Finished { address: at, outcome, result, failure: None, warnings });
+            }
+            flow
+        });
+        match results {
+            Ok(results) => self.finish(action, address, root, Outcome::Done, Value::Array(results), None),
+            Err(flow) => flow,
+        }
+    }
+}
