@@ -538,7 +538,7 @@ fn intake(event: &str, run: &str) -> Intake {
 
 fn commit(run: &str, length: usize, facts: Vec<Fact>) -> Commit {
     let entries = facts.into_iter().map(|fact| Entry { at_ms: 7, fact }).collect();
-    Commit { run: run.to_owned(), length, entries, due_ms: 0, ending: None, kept: Kept::default() }
+    Commit { run: run.to_owned(), length, entries, due_ms: 0, parked: false, ending: None, kept: Kept::default() }
 }
 
 async fn end(store: &Store, run: &str, ending: Ending) {

@@ -385,3 +385,31 @@ async fn what_a_webhook_and_a_poll_both_notice_is_done_once() {
     assert_eq!((runs.len(), done), (4, 2), "{runs:#?}");
     assert_eq!(stage.vendors[GHL].records("note").len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_lets_others_of_its_key_go_first_and_survives_a_restart() {
+    let mut stage = Stage::set().await;
+    let workflow = "workflow: later\nuses: { ghl: gohighlevel }\ntrigger: { event: ghl.contact.changed }\nactions:\n\
+                    - if: { $.event.type: created }\n  then: [{ wait: { for: 3s } }]\n\
+                    - call: ghl.note.create\n  with: { contactId: $.contact.id, body: $.event.type }\n";
+    stage.write("workflows/later.yaml", workflow);
+    let project = std::fs::read_to_string(stage.project().join("dovetail.yaml")).expect("the project");
+    let active = project.find("active:").expect("a list of what runs");
+    stage.write("dovetail.yaml", &format!("{}active: [later]\n", &project[..active]));
+    let serve = stage.serve().await;
+    let notes = |stage: &Stage| -> Vec<Value> {
+        stage.vendors[GHL].records("note").iter().map(|note| note["body"].clone()).collect()
+    };
+    let ada = stage.make(GHL, "contact", json!({ "email": "ada@example.com" })).await;
+    stage.tell("ContactCreate", &ada).await;
+    stage::until("it waits", async || stage.runs().await.iter().any(|run| run.due_ms > 0).then_some(())).await;
+    let ada = stage.change(GHL, "contact", ada["id"].as_str().expect("an id"), json!({ "source": "a fair" })).await;
+    stage.tell("ContactUpdate", &ada).await;
+    stage::until("the later one is done first", async || (notes(&stage) == ["updated"]).then_some(())).await;
+    serve.kill();
+    let _serve = stage.serve().await;
+    let runs = stage.over().await;
+    // The poll notices both changes as well, and has nothing to tell.
+    assert!(runs.iter().all(|run| matches!(run.status, Status::Completed | Status::Skipped)), "{runs:#?}");
+    assert_eq!(notes(&stage), ["updated", "created"]);
+}

@@ -154,6 +154,10 @@ impl Teller<'_> {
                 let told = format!("waits {}, until {}: {why}", shown::span(until_ms - ms), clock(*until_ms));
                 self.under(ms, address, &told);
             }
+            Fact::Waits { address, until_ms } => {
+                let told = format!("waits {}, until {}", shown::span(until_ms - ms), shown::minute(*until_ms));
+                self.under(ms, address, &told);
+            }
             Fact::Rescued { address, action, failure: why } if address == "workflow" => {
                 let told = format!("{} has failed: {}; `on_error` is done", self.short(action), failure(why));
                 self.line(ms, "", &told);
@@ -267,6 +271,7 @@ fn name(action: &Action) -> String {
         Kind::If(_) => "if".into(),
         Kind::Switch(_) => "switch".into(),
         Kind::Parallel(_) => "parallel".into(),
+        Kind::Wait(_) => "wait".into(),
         Kind::Stop(_) => "stop".into(),
         Kind::Fail(_) => "fail".into(),
     };

@@ -9,6 +9,15 @@ use crate::http::Take;
 use crate::run::{Answer, Decision, Entry, Fact, Kept, Next, Outcome, RecordRef, Send, Start, State, decide};
 use crate::store::{self, Commit};
 
+/// Why a run is let go.
+pub(super) enum Left {
+    Over,
+    /// It waits until an instant; nothing of it is kept in memory.
+    Waiting {
+        until_ms: i64,
+    },
+}
+
 /// Why a run is let go before it is over.
 enum Parked {
     /// The program stops, or the store takes no more writes: a restart takes it up again.
@@ -16,15 +25,12 @@ enum Parked {
 }
 
 impl Engine {
-    /// True when the run is over, so that the next of its key may begin.
-    pub(super) async fn drive(&self, start: &Start) -> bool {
-        match self.live_through(start).await {
-            Ok(()) => true,
-            Err(Parked::Stopping) => false,
-        }
+    /// Why the next of its key may begin; None: the program stops.
+    pub(super) async fn drive(&self, start: &Start) -> Option<Left> {
+        self.live_through(start).await.ok()
     }
 
-    async fn live_through(&self, start: &Start) -> Result<(), Parked> {
+    async fn live_through(&self, start: &Start) -> Result<Left, Parked> {
         let mut held: Option<Held> = self.inner.turns.taken_again(&start.id);
         let mut permit = Some(self.permit().await?);
         let mut state = self.state(start).await?;
@@ -82,10 +88,12 @@ impl Engine {
                 return Err(Parked::Stopping);
             }
             let entries: Vec<Entry> = learnt.drain(..).chain(entries).collect();
-            let due_ms = if let Next::Wait { until_ms } = next { until_ms } else { 0 };
+            let due_ms = if let Next::Wait { until_ms, .. } = next { until_ms } else { 0 };
+            // Who runs one workflow by hand waits for it.
+            let parked = self.inner.listens && matches!(next, Next::Wait { lets_go: true, .. });
             let ending = state.ending.clone();
-            let commit = Commit { run: start.id.clone(), length, entries, due_ms, ending, kept };
-            if !commit.entries.is_empty() && !self.commit(commit).await? {
+            let commit = Commit { run: start.id.clone(), length, entries, due_ms, parked, ending, kept };
+            if (parked || !commit.entries.is_empty()) && !self.commit(commit).await? {
                 state = self.state(start).await?;
                 continue;
             }
@@ -94,9 +102,10 @@ impl Engine {
                 Next::Recall { .. } => {}
                 Next::Over => {
                     tracing::info!(run = start.id, workflow = start.workflow, ending = ?state.ending, "over");
-                    return Ok(());
+                    return Ok(Left::Over);
                 }
-                Next::Wait { until_ms } => {
+                Next::Wait { until_ms, .. } if parked => return Ok(Left::Waiting { until_ms }),
+                Next::Wait { until_ms, .. } => {
                     drop(permit.take());
                     self.sleep_until(until_ms).await?;
                     permit = Some(self.permit().await?);
@@ -128,7 +137,7 @@ impl Engine {
         let entries: Vec<Entry> = std::mem::take(learnt);
         let added = entries.len();
         let run = start.id.clone();
-        let commit = Commit { run, length, entries, due_ms: 0, ending: None, kept: Kept::default() };
+        let commit = Commit { run, length, entries, due_ms: 0, parked: false, ending: None, kept: Kept::default() };
         // Only one process and one task writes to a run's journal: a conflict means that this task is not it.
         if self.commit(commit).await? { Ok(length + added) } else { Err(Parked::Stopping) }
     }
@@ -181,7 +190,7 @@ impl Engine {
             warnings: Vec::new(),
         };
         entries.push(Entry { at_ms: now_ms(), fact });
-        let commit = Commit { entries, kept: Kept::default(), due_ms: 0, ending: None, ..refused };
+        let commit = Commit { entries, kept: Kept::default(), due_ms: 0, parked: false, ending: None, ..refused };
         Box::pin(self.commit(commit)).await?;
         Ok(false)
     }

@@ -7,6 +7,7 @@
 //! Nothing is sent before the entry that says so is durable; nothing is acknowledged before it is stored. What is in
 //! memory here can be rebuilt from the store at any moment.
 
+mod alarm;
 mod drive;
 mod hooks;
 mod intake;
@@ -66,6 +67,9 @@ pub(in crate::engine) struct Inner {
     turns: turns::Turns,
     working: Semaphore,
     tasks: Mutex<JoinSet<()>>,
+    /// Takes up every run; else only those that it is asked for.
+    listens: bool,
+    alarm: alarm::Alarm,
     stopping: watch::Sender<bool>,
     ended: Notify,
     counters: Counters,
@@ -105,6 +109,8 @@ impl Engine {
             turns: turns::Turns::default(),
             working: Semaphore::new(settings.at_once),
             tasks: Mutex::new(JoinSet::new()),
+            listens: settings.listens,
+            alarm: alarm::Alarm::default(),
             stopping: watch::channel(false).0,
             ended: Notify::new(),
             counters: Counters::default(),
@@ -122,6 +128,8 @@ impl Engine {
             for run in pending {
                 engine.enqueue(run.start);
             }
+            let waking = engine.clone();
+            engine.spawn(async move { waking.wake_for_ever().await });
             poll::listen(&engine).await?;
             schedule::listen(&engine).await?;
         }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use parking_lot::Mutex;
 
 use super::Engine;
+use super::drive::Left;
 use crate::run::Start;
 
 pub(super) type Key = (String, Option<String>, String);
@@ -19,6 +20,9 @@ impl Queues {
     fn add(&self, start: &Start) -> bool {
         let mut waiting = self.waiting.lock();
         let queue = waiting.entry(key(start)).or_default();
+        if queue.iter().any(|other| other.id == start.id) {
+            return false;
+        }
         // Ids are in the order of arrival; two deliveries at the same moment may come here the other way round. The first
         // is at work already and stays.
         let place = queue.iter().rposition(|other| other.id < start.id).map_or(queue.len().min(1), |before| before + 1);
@@ -54,12 +58,15 @@ impl Engine {
     fn take_up(&self, start: Start) {
         let engine = self.clone();
         self.spawn(async move {
-            if engine.drive(&start).await {
-                let next = engine.inner.queues.next(&start);
-                engine.inner.ended.notify_waiters();
-                if let Some(next) = next {
-                    engine.take_up(next);
-                }
+            let Some(left) = engine.drive(&start).await else { return };
+            let next = engine.inner.queues.next(&start);
+            engine.inner.ended.notify_waiters();
+            if let Left::Waiting { until_ms } = left {
+                // Only now: as long as it stood in its queue, it could not be called.
+                engine.inner.alarm.set(until_ms);
+            }
+            if let Some(next) = next {
+                engine.take_up(next);
             }
         });
     }

@@ -133,7 +133,7 @@ fn pointer_under(key: &str, rest: &str) -> String {
 }
 
 /// A value in a message: as JSON, cut short, so that a long note does not become a long message.
-fn shown(value: &serde_json::Value) -> String {
+pub(crate) fn shown(value: &serde_json::Value) -> String {
     const CHARACTERS_MAX: usize = 40;
     let text = match value {
         serde_json::Value::String(text) => text.clone(),

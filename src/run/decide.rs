@@ -41,16 +41,18 @@ pub enum Next {
     /// Decide again at this instant.
     Wait {
         until_ms: i64,
+        /// A `wait`, not a pause: the run lets go of its order key, and need not be kept in memory.
+        lets_go: bool,
     },
     Over,
 }
 
 impl Next {
-    /// Of two waits the one that ends first.
+    /// Of two waits the one that ends first. The order key is let go only when both let go of it.
     pub(super) fn or_sooner(self, other: Option<Next>) -> Next {
         match (&self, other) {
-            (Next::Wait { until_ms: one }, Some(Next::Wait { until_ms: other })) => {
-                Next::Wait { until_ms: (*one).min(other) }
+            (Next::Wait { until_ms: one, lets_go }, Some(Next::Wait { until_ms: other, lets_go: also })) => {
+                Next::Wait { until_ms: (*one).min(other), lets_go: *lets_go && also }
             }
             _ => self,
         }

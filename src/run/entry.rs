@@ -87,6 +87,11 @@ pub enum Fact {
         until_ms: i64,
         why: String,
     },
+    /// A `wait` has begun, and ends at an instant.
+    Waits {
+        address: Address,
+        until_ms: i64,
+    },
     /// An action has failed, and its `on_error` actions stand in for it; for the address `workflow`: the run has failed,
     /// and the workflow's `on_error` deals with that.
     Rescued {

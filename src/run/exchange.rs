@@ -22,7 +22,9 @@ impl Deciding<'_> {
         let Some(exchange) = progress.exchanges.last().cloned() else { return Ok(()) };
         let number = u32::try_from(progress.exchanges.len() - 1).unwrap_or(u32::MAX);
         let due = match progress.paused_until_ms {
-            Some(until_ms) if until_ms > self.now_ms => return Err(Flow::Blocked(Next::Wait { until_ms })),
+            Some(until_ms) if until_ms > self.now_ms => {
+                return Err(Flow::Blocked(Next::Wait { until_ms, lets_go: false }));
+            }
             Some(_) => true,
             None => false,
         };
@@ -137,7 +139,7 @@ impl Deciding<'_> {
 
     fn pause(&mut self, address: &str, until_ms: i64, why: String) -> Flow {
         self.record(Fact::Paused { address: address.into(), until_ms, why });
-        Flow::Blocked(Next::Wait { until_ms })
+        Flow::Blocked(Next::Wait { until_ms, lets_go: false })
     }
 
     fn again(&mut self, address: &str, number: u32, exchange: &Exchange, timeout: Option<Duration>) -> Flow {

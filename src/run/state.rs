@@ -32,6 +32,7 @@ pub(super) struct Progress {
     pub exchanges: Vec<Exchange>,
     pub looked: Option<Option<String>>,
     pub paused_until_ms: Option<i64>,
+    pub waits_until_ms: Option<i64>,
     pub branch: Option<String>,
     pub items: Option<Vec<Value>>,
     /// The action that failed, and why; `on_error` is at work.
@@ -158,6 +159,7 @@ impl State {
             Fact::Looked { address, found } => self.at(address, at_ms).looked = Some(found.clone()),
             Fact::Forgot { address } => self.at(address, at_ms).forget(),
             Fact::Paused { address, until_ms, .. } => self.at(address, at_ms).paused_until_ms = Some(*until_ms),
+            Fact::Waits { address, until_ms } => self.at(address, at_ms).waits_until_ms = Some(*until_ms),
             Fact::Rescued { address, action, failure } => {
                 self.at(address, at_ms).rescued = Some((action.clone(), failure.clone()));
             }

@@ -130,6 +130,20 @@ impl Deciding<'_> {
                 Ok(value) => Flow::Stopped(value.unwrap_or(Value::Null)),
                 Err(fault) => fail(address, condition_fault("stop", &fault)),
             },
+            Kind::Wait(wait) => {
+                let begun = self.state.progress.get(address).and_then(|progress| progress.waits_until_ms);
+                let until_ms = match begun.map_or_else(|| wait.ends_ms(&scope(root, over, self), self.now_ms), Ok) {
+                    Ok(until_ms) => until_ms,
+                    Err(failure) => return fail(address, failure),
+                };
+                if begun.is_none() {
+                    self.record(Fact::Waits { address: address.into(), until_ms });
+                }
+                if until_ms > self.now_ms {
+                    return Flow::Blocked(Next::Wait { until_ms, lets_go: true });
+                }
+                self.finish(action, address, root, Outcome::Done, Value::Null, None)
+            }
             Kind::Call(call) => self.advancing(action, address, accounts, root, over, |context| call.advance(context)),
             Kind::Upsert(upsert) => {
                 self.advancing(action, address, accounts, root, over, |context| upsert.advance(context))
@@ -194,7 +208,7 @@ impl Deciding<'_> {
         };
         if !turns.is_empty() && self.state.holds_elsewhere(address) {
             // Another branch is at a write. A run that held one turn and waited for a second could wait for ever.
-            return Err(Flow::Blocked(Next::Wait { until_ms: i64::MAX }));
+            return Err(Flow::Blocked(Next::Wait { until_ms: i64::MAX, lets_go: true }));
         }
         match advance {
             Advance::Finish(finish) => Ok(*finish),

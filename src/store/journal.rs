@@ -11,6 +11,7 @@ pub(super) struct Written {
     length: i64,
     entries: Vec<(i64, String)>,
     due_ms: i64,
+    parked: bool,
     ending: Option<Ended>,
     kept: Kept,
     told: Option<known::Written>,
@@ -39,6 +40,7 @@ pub(super) fn write_down(commit: Commit, now_ms: i64) -> Result<Written, Error> 
         // A length that no journal can have is a conflict like any other.
         length: i64::try_from(commit.length).unwrap_or(i64::MAX),
         due_ms: commit.due_ms,
+        parked: commit.parked,
         told: commit.kept.told.as_ref().map(|told| known::write_down(told, last_ms)).transpose()?,
         kept: commit.kept,
     })
@@ -72,7 +74,7 @@ pub(super) fn commit(connection: &Connection, decision: &Written) -> Result<(), 
         return Err(Error::Conflict { run: decision.run.clone() });
     }
     links::keep(connection, &decision.kept)?;
-    head.append(connection, &decision.entries, decision.due_ms, decision.ending.as_ref())
+    head.append(connection, &decision.entries, (decision.due_ms, decision.parked), decision.ending.as_ref())
 }
 
 /// False if it is no dead letter.
@@ -81,7 +83,7 @@ pub(super) fn retry(connection: &Connection, run: &str, by: String, now_ms: i64)
         return Ok(false);
     };
     let retried = line(&Entry { at_ms: now_ms, fact: Fact::Retried { by } })?;
-    head.append(connection, &[retried], 0, None)?;
+    head.append(connection, &[retried], (0, false), None)?;
     Ok(true)
 }
 
@@ -92,7 +94,7 @@ pub(super) fn drop_dead(connection: &Connection, run: &str, by: String, now_ms: 
     };
     let ending = Ending::Dropped { by };
     let end = ended(&ending, now_ms)?;
-    head.append(connection, &[line(&Entry { at_ms: now_ms, fact: Fact::Ended { ending } })?], 0, Some(&end))?;
+    head.append(connection, &[line(&Entry { at_ms: now_ms, fact: Fact::Ended { ending } })?], (0, false), Some(&end))?;
     Ok(true)
 }
 
@@ -128,7 +130,7 @@ impl Head {
         self,
         connection: &Connection,
         lines: &[(i64, String)],
-        due_ms: i64,
+        (due_ms, parked): (i64, bool),
         ending: Option<&Ended>,
     ) -> Result<(), Error> {
         let mut insert = connection.prepare_cached("INSERT INTO journal (run, n, at_ms, entry) VALUES (?, ?, ?, ?)")?;
@@ -137,10 +139,11 @@ impl Head {
             insert.execute(params![self.seq, length, at_ms, json])?;
             length += 1;
         }
-        let sql = "UPDATE runs SET journal_length = ?, due_ms = ?, status = ?, ended_ms = ?, ending = ? WHERE seq = ?";
+        let sql = "UPDATE runs SET journal_length = ?, due_ms = ?, parked = ?, status = ?, ended_ms = ?, ending = ? WHERE seq = ?";
         connection.prepare_cached(sql)?.execute(params![
             length,
             due_ms,
+            parked,
             ending.map_or(Status::Pending, |ending| ending.status),
             ending.map(|ending| ending.at_ms),
             ending.map(|ending| &ending.json),

@@ -94,6 +94,8 @@ pub struct Commit {
     pub length: usize,
     pub entries: Vec<Entry>,
     pub due_ms: i64,
+    /// It waits until `due_ms`, and is not among the pending runs until then: see [`Store::waiting`].
+    pub parked: bool,
     /// Set when the run ends.
     pub ending: Option<Ending>,
     pub kept: Kept,

@@ -12,7 +12,13 @@ const LIMIT: usize = 100;
 const PREFIX_MIN: usize = 4;
 
 pub(super) fn pending(connection: &Connection) -> Result<Vec<Run>, Error> {
-    select(connection, "WHERE status = 'pending' ORDER BY seq", &[])
+    select(connection, "WHERE status = 'pending' AND parked = 0 ORDER BY seq", &[])
+}
+
+pub(super) fn waiting(connection: &Connection, after: (i64, i64), limit: usize) -> Result<Vec<Run>, Error> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rest = "WHERE parked = 1 AND (due_ms, seq) > (:due, :seq) ORDER BY due_ms, seq LIMIT :limit";
+    select(connection, rest, named_params! { ":due": after.0, ":seq": after.1, ":limit": limit })
 }
 
 pub(super) fn one(connection: &Connection, id: &str) -> Result<Option<Run>, Error> {

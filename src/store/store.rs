@@ -89,7 +89,12 @@ impl Store {
         self.read(move |connection| journal::read(connection, &run)).await
     }
 
-    /// Every run that has not ended, in the order of acceptance.
+    /// Runs that wait, in the order in which they are due; those after a pair of due (milliseconds) and seq.
+    pub async fn waiting(&self, after: (i64, i64), limit: usize) -> Result<Vec<Run>, Error> {
+        self.read(move |connection| runs::waiting(connection, after, limit)).await
+    }
+
+    /// Every run that has not ended and does not wait, in the order of acceptance.
     pub async fn pending(&self) -> Result<Vec<Run>, Error> {
         self.read(runs::pending).await
     }

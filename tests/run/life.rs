@@ -146,7 +146,7 @@ pub fn live(case: &Case, crash: Option<Crash>) -> Life {
                 life.world.records.extend(records.clone());
                 Fact::Retried { by: "a person".into() }
             }
-            Next::Wait { until_ms } => {
+            Next::Wait { until_ms, .. } => {
                 assert!(until_ms > now_ms, "{}: it waits for the past", case.why);
                 now_ms = until_ms;
                 continue;

@@ -8,7 +8,7 @@ use crate::connector::{Connector, Operation};
 use crate::expr::{Expr, Read};
 use crate::project::Plan;
 use crate::source::{Diagnostic, File, Report, nearest};
-use crate::workflow::action::{Action, ForEach, Kind, OnError, Over};
+use crate::workflow::action::{Action, ForEach, Kind, OnError, Over, Wait};
 use crate::workflow::{Heard, Starts, Workflow};
 
 const NO_EVENT: &str = "write `alias.object.changed`, such as `crm.contact.changed`, or one of the vendor's own names";
@@ -251,6 +251,10 @@ impl<'a> Walker<'a> {
                 branches.into_iter().for_each(|branch| names.join(branch));
             }
             Kind::ForEach(each) => self.for_each(action, each, names),
+            Kind::Wait(wait) => {
+                let key = if matches!(wait, Wait::For(_)) { "wait/for" } else { "wait/until" };
+                self.reads(&wait.value().reads(), &at(key), names);
+            }
             Kind::Stop(stop) => self.reads(&stop.value.reads(), &at("stop"), names),
             Kind::Fail(fail) => self.reads(&fail.text.reads(), &at("fail"), names),
         }

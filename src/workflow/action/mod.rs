@@ -11,6 +11,7 @@ mod set;
 mod stop;
 mod switch;
 mod upsert;
+mod wait;
 
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ pub use set::Set;
 pub use stop::Stop;
 pub use switch::Switch;
 pub use upsert::Upsert;
+pub use wait::Wait;
 
 /// One thing that a workflow does, read.
 #[derive(Debug)]
@@ -133,7 +135,7 @@ macro_rules! kinds {
 }
 
 /// Verbs of the language that are not built yet.
-const LATER: &[&str] = &["wait", "run", "emit"];
+const LATER: &[&str] = &["run", "emit"];
 
 kinds! {
     "call" => Call in call,
@@ -143,6 +145,7 @@ kinds! {
     "switch" => Switch in switch,
     "for_each" => ForEach in for_each,
     "parallel" => Parallel in parallel,
+    "wait" => Wait in wait,
     "stop" => Stop in stop,
     "fail" => Fail in fail,
 }
@@ -234,6 +237,7 @@ impl Action {
             Kind::If(choice) => reads.extend(choice.condition.reads()),
             Kind::Switch(switch) => reads.extend(switch.value.reads()),
             Kind::ForEach(ForEach { over: Over::List(list), .. }) => reads.extend(list.reads()),
+            Kind::Wait(wait) => reads.extend(wait.value().reads()),
             Kind::Stop(stop) => reads.extend(stop.value.reads()),
             Kind::Fail(fail) => reads.extend(fail.text.reads()),
             Kind::Upsert(upsert) => reads.extend(upsert.link.as_ref().map(Expr::reads).unwrap_or_default()),
