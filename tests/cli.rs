@@ -55,6 +55,19 @@ fn a_store_in_use() {
     std::fs::remove_dir_all(folder).expect("removed");
 }
 
+/// Without a project, `schema` prints what the repository keeps in `schemas/`.
+#[test]
+fn plain_schemas_are_printed() {
+    let folder = fresh("schema");
+    for kind in ["workflow", "connector", "sync", "test", "project"] {
+        let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schemas/{kind}.schema.json"));
+        let printed = run(&format!("dovetail schema {kind}"), &folder).stdout;
+        assert!(printed == std::fs::read(&kept).expect("a schema"), "{kind} is not {}", kept.display());
+    }
+    assert_eq!(run("dovetail schema", &folder).stdout, run("dovetail schema workflow", &folder).stdout);
+    std::fs::remove_dir_all(folder).expect("removed");
+}
+
 const PROJECT: &str = "\
 project: shop
 connections:

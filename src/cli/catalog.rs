@@ -8,12 +8,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde_json::Value;
 
-use super::{check::count, exit, folder, say, shipped};
+use super::{check::count, exit, folder, say, schema, shipped};
 use crate::connector::Connector;
-use crate::project::{self, Text};
-use crate::source::{File, nearest};
+use crate::source::nearest;
 use item::{Item, Kind};
 
 #[derive(Debug, clap::Args)]
@@ -90,39 +88,13 @@ impl Source {
     fn read(folder: &Path) -> Result<Source> {
         let there = folder.join("dovetail.yaml").is_file();
         let texts = if there { folder::texts(folder)? } else { shipped::workflows() };
-        let files: Vec<File> = texts.iter().filter_map(|text| File::read(&text.path, &text.text).ok()).collect();
-        let kind = |file: &File, kind: &str| file.first_key() == Some(kind);
+        let known = schema::known(&texts)?;
         let mut aliases = BTreeMap::new();
-        for file in files.iter().filter(|file| kind(file, "workflow")) {
-            for (alias, name) in file.value.get("uses").and_then(Value::as_object).into_iter().flatten() {
-                if let Some(name) = name.as_str() {
-                    aliases.entry(name.to_string()).or_insert_with(|| alias.clone());
-                }
-            }
+        for (alias, name) in &known.uses {
+            aliases.entry(name.clone()).or_insert_with(|| alias.clone());
         }
-        let own = files.iter().filter(|file| kind(file, "connector"));
-        let own = own.map(|file| Text { path: file.path.to_string(), text: file.text.to_string() });
-        let base = Text { path: "dovetail.yaml".into(), text: "project: catalog\n".into() };
-        let documents: Vec<Text> = std::iter::once(base).chain(own).collect();
-        let loaded = project::read(&documents, &shipped::connectors(), None);
-        let plan = loaded.plan.ok_or_else(|| {
-            exit::Refusal::Findings("a connector of this project has errors; `dovetail check` tells which".into())
-        })?;
-        let mut connectors = plan.connectors;
-        let used: Vec<&str> = files.iter().filter(|file| kind(file, "project")).flat_map(connectors_of).collect();
-        if !used.is_empty() {
-            connectors.retain(|connector| used.contains(&connector.name.as_str()));
-        }
-        Ok(Source { connectors, aliases })
+        Ok(Source { connectors: known.into_used(), aliases })
     }
-}
-
-/// The connectors that a project's connections name.
-fn connectors_of(file: &File) -> Vec<&str> {
-    let tenants = file.value.get("tenants").and_then(Value::as_object).into_iter().flatten().map(|(_, tenant)| tenant);
-    let blocks: Vec<&Value> = std::iter::once(&file.value).chain(tenants).collect();
-    let all = blocks.into_iter().filter_map(|block| block.get("connections")?.as_object());
-    all.flatten().filter_map(|(_, connection)| connection.get("connector")?.as_str()).collect()
 }
 
 /// The short name of a connector: as the workflows have it, else its own with `_`.
@@ -185,7 +157,8 @@ fn paragraph(indent: &str, text: &str, width: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::render_text;
+    use crate::project::{self, Text};
+    use crate::source::{File, render_text};
 
     /// Each example, put into a workflow of a new project, is without errors.
     #[test]

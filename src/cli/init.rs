@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::{check, exit, folder, say, shipped};
+use super::{check, exit, folder, say, schema, shipped};
 use crate::project::Text;
 use crate::source::nearest;
 
@@ -61,7 +61,12 @@ impl Init {
             let made = write_new(&self.dir.join(path), text)?;
             if made { &mut written } else { &mut kept }.push(path.as_str());
         }
-        self.tell(known, &written, &kept)
+        // A connector with errors has no schema; `check` tells of it below.
+        let schemas = match schema::known(&folder::texts(&self.dir)?) {
+            Ok(known) => schema::write(&self.dir, &known)?,
+            Err(_) => schema::Done::default(),
+        };
+        self.tell(known, &written, &kept, &schemas)
     }
 
     fn templates(&self) -> Result<Vec<Text>> {
@@ -74,9 +79,12 @@ impl Init {
         Ok(TEMPLATES.iter().map(filled).collect())
     }
 
-    fn tell(&self, known: bool, written: &[&str], kept: &[&str]) -> Result<u8> {
+    fn tell(&self, known: bool, written: &[&str], kept: &[&str], schemas: &schema::Done) -> Result<u8> {
         if self.json {
-            let told = json!({ "dir": self.dir, "written": written, "kept": kept });
+            let more = schemas.paths();
+            let all =
+                |own: &[&str], more: Vec<String>| own.iter().map(|path| (*path).into()).chain(more).collect::<Vec<_>>();
+            let told = json!({ "dir": self.dir, "written": all(written, more.0), "kept": all(kept, more.1) });
             say::data(&serde_json::to_string_pretty(&told)?);
         }
         for path in written {
@@ -85,6 +93,7 @@ impl Init {
         for path in kept {
             say::talk(&format!("  kept  {}: it was there already", self.dir.join(path).display()));
         }
+        schemas.tell(&self.dir);
         if kept.contains(&".gitignore") {
             say::talk("        see to it that it holds `.dovetail/` and `secrets.yaml`");
         }

@@ -18,6 +18,7 @@ mod run;
 mod runs;
 mod sandbox;
 mod say;
+mod schema;
 mod secrets;
 mod serve;
 mod shipped;
@@ -61,6 +62,8 @@ enum Command {
     Dead(dead::Dead),
     /// Every action and trigger that a workflow can use, with examples to copy.
     Catalog(catalog::Catalog),
+    /// What an editor needs to complete and to mark: the schema of a kind of document, or of a whole project.
+    Schema(schema::Schema),
     /// What the code of a finding means, with an example and how to put it right.
     Explain(explain::Explain),
     /// The URLs to give to those who send webhooks.
@@ -133,6 +136,7 @@ pub fn main() -> ExitCode {
             Command::Runs(command) => command.run().await,
             Command::Dead(command) => command.run().await,
             Command::Catalog(command) => command.run(),
+            Command::Schema(command) => command.run(),
             Command::Explain(command) => command.run(),
             Command::Hooks(command) => command.run().await,
             Command::Sandbox(command) => command.run().await,

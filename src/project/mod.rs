@@ -4,12 +4,13 @@
 //!  (path, text)* ─ read ─▶ connectors, workflows, project ─ resolve ─▶ connections, accounts ─ check ─▶ Plan
 //!                                        └────────────── all findings, one Report ──────────────┘
 //! ```
-//! Handed texts, never a folder. A plan is data: its documents under their hash rebuild it anywhere.
+//! `editor` says with JSON Schema what `check` says, so that much of it is seen while typing. Handed texts, never a folder. A plan is data: its documents under their hash rebuild it anywhere.
 
 mod accounts;
 mod check;
 mod connection;
 mod document;
+pub mod editor;
 mod plan;
 mod read;
 mod refused;

@@ -147,7 +147,7 @@ fn kind_word(file: &File) -> &str {
 }
 
 /// Reads connectors by name; gives them, and the paths of the files that were used.
-fn read_connectors(files: &[&File], own: &[&str], report: &mut Report) -> (Vec<Connector>, Vec<String>) {
+pub(super) fn read_connectors(files: &[&File], own: &[&str], report: &mut Report) -> (Vec<Connector>, Vec<String>) {
     let name_of = |file: &File| file.value.get("connector").and_then(Value::as_str).map(String::from);
     let mut names: Vec<String> = files.iter().filter_map(|file| name_of(file)).collect();
     names.sort();

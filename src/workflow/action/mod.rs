@@ -152,13 +152,17 @@ kinds! {
 
 /// A map with exactly one verb and no key that neither it nor `common` knows.
 ///
-/// Said twice: in standard words for editors, and as `x-verbs` for [`crate::source::check_shape`], which tells findings
-/// at the verb's own keys.
+/// Said twice: in standard words for editors, which propose what goes with a verb under its title, and as `x-verbs` for
+/// [`crate::source::check_shape`], which tells findings at the verb's own keys.
 pub(crate) fn verb_schema(title: &str, common: Schema, verbs: Value) -> Schema {
     let verbs = verbs.as_object().cloned().unwrap_or_default();
     let one: Vec<Value> = verbs.keys().map(|verb| json!({ "required": [verb] })).collect();
     let mut all = vec![common.to_value()];
-    all.extend(verbs.iter().map(|(verb, schema)| json!({ "if": { "required": [verb] }, "then": schema })));
+    all.extend(verbs.iter().map(|(verb, schema)| {
+        let mut then = schema.clone();
+        then["title"] = format!("`{verb}`").into();
+        json!({ "if": { "required": [verb] }, "then": then })
+    }));
     let schema = json!({
         "title": title,
         "type": "object",

@@ -1,0 +1,116 @@
+//! What a project offers to its workflows: connectors, accounts, and the aliases by which they are called.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::connector::Connector;
+use crate::project::Text;
+use crate::project::read::read_connectors;
+use crate::source::{File, Report};
+
+/// What can be named in a project, read without regard to mistakes in workflows: they are about to be mended.
+#[derive(Debug)]
+pub struct Known {
+    /// All of them, used or not.
+    pub connectors: Vec<Connector>,
+    /// Every connection of the project and its tenants, with its connector's name.
+    pub connections: Vec<(String, String)>,
+    /// Alias and what it stands for, as `uses` says; in the order of the files.
+    pub uses: Vec<(String, String)>,
+    /// The names of all workflows and syncs, each with its description.
+    pub documents: Vec<(String, Option<String>)>,
+}
+
+/// More aliases of one connector are not looked at: an agency has a connection for each of hundreds of tenants. What
+/// begins with another alias is neither completed nor marked.
+pub(super) const ALIASES_MAX: usize = 8;
+
+impl Known {
+    /// Reads a project's documents, or any others. None if a connector has errors.
+    pub fn read(own: &[Text], shipped: &[Text]) -> Option<Known> {
+        let files: Vec<File> =
+            own.iter().chain(shipped).filter_map(|text| File::read(&text.path, &text.text).ok()).collect();
+        let of = |kind: &str| files.iter().filter(|file| file.first_key() == Some(kind)).collect::<Vec<_>>();
+        let own_paths: Vec<&str> = own.iter().map(|text| text.path.as_str()).collect();
+        let mut report = Report::default();
+        let (connectors, _) = read_connectors(&of("connector"), &own_paths, &mut report);
+        if report.has_errors() {
+            return None;
+        }
+        let mut known = Known { connectors, connections: Vec::new(), uses: Vec::new(), documents: Vec::new() };
+        known.connections = of("project").into_iter().flat_map(connections).collect();
+        for file in of("workflow").into_iter().chain(of("sync")) {
+            let kind = file.first_key().unwrap_or_default();
+            let text = |key: &str| file.value.get(key).and_then(Value::as_str).map(String::from);
+            known.documents.extend(text(kind).map(|name| (name, text("description"))));
+            let uses = file.value.get("uses").and_then(Value::as_object).into_iter().flatten();
+            known.uses.extend(uses.filter_map(|(alias, name)| Some((alias.clone(), name.as_str()?.to_string()))));
+        }
+        known.documents.sort();
+        Some(known)
+    }
+
+    /// The connectors that a connection names; all if there is none such.
+    pub fn used(&self) -> Vec<&Connector> {
+        let is_used = |connector: &&Connector| self.connections.iter().any(|(_, name)| *name == connector.name);
+        let used: Vec<&Connector> = self.connectors.iter().filter(is_used).collect();
+        if used.is_empty() { self.connectors.iter().collect() } else { used }
+    }
+
+    /// Those same connectors, and nothing else.
+    pub fn into_used(mut self) -> Vec<Connector> {
+        let names: Vec<String> = self.used().into_iter().map(|connector| connector.name.clone()).collect();
+        self.connectors.retain(|connector| names.contains(&connector.name));
+        self.connectors
+    }
+
+    /// The connector of a name of `uses`: its own name, or a connection's.
+    fn connector(&self, name: &str) -> Option<&Connector> {
+        let of_connection = self.connections.iter().find(|(known, _)| known == name).map(|(_, connector)| connector);
+        let name = of_connection.map_or(name, String::as_str);
+        self.connectors.iter().find(|connector| connector.name == name)
+    }
+
+    /// Each alias, with the connectors that it stands for in one document or another. First come those that documents
+    /// use, then the connectors' own names, then those of connections, as `uses` could have them.
+    pub(super) fn aliases(&self) -> BTreeMap<String, Vec<&Connector>> {
+        let mut aliases: BTreeMap<String, Vec<&Connector>> = BTreeMap::new();
+        for (alias, name) in &self.uses {
+            if let Some(connector) = self.connector(name)
+                && !aliases.get(alias).is_some_and(|all| has(all, connector))
+            {
+                add(&mut aliases, alias.clone(), connector);
+            }
+        }
+        let own = self.used().into_iter().map(|connector| (&connector.name, connector));
+        let accounts = self.connections.iter().filter_map(|(name, _)| Some((name, self.connector(name)?)));
+        for (name, connector) in own.chain(accounts) {
+            let alias = name.replace('-', "_");
+            // What documents use for something else is theirs, and no alias begins with a digit.
+            if !aliases.contains_key(&alias) && alias.starts_with(|first: char| first.is_ascii_lowercase()) {
+                add(&mut aliases, alias, connector);
+            }
+        }
+        aliases
+    }
+}
+
+fn add<'k>(aliases: &mut BTreeMap<String, Vec<&'k Connector>>, alias: String, connector: &'k Connector) {
+    if aliases.values().filter(|all| has(all, connector)).count() < ALIASES_MAX {
+        aliases.entry(alias).or_default().push(connector);
+    }
+}
+
+fn has(connectors: &[&Connector], connector: &Connector) -> bool {
+    connectors.iter().any(|other| std::ptr::eq(*other, connector))
+}
+
+/// The connections of a project's document, and those of its tenants.
+fn connections(file: &File) -> Vec<(String, String)> {
+    let tenants = file.value.get("tenants").and_then(Value::as_object).into_iter().flatten().map(|(_, tenant)| tenant);
+    let blocks = std::iter::once(&file.value).chain(tenants);
+    let all = blocks.filter_map(|block| block.get("connections")?.as_object()).flatten();
+    all.filter_map(|(name, connection)| Some((name.clone(), connection.get("connector")?.as_str()?.to_string())))
+        .collect()
+}

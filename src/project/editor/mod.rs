@@ -1,0 +1,41 @@
+//! Schemas that know one project, so that an editor completes its names and marks those that are none.
+//!
+//! ```text
+//!  (path, text)* ─ Known::read ─▶ connectors, connections, aliases, names ─ schemas ─▶ JSON Schema of each kind
+//! ```
+//! They say what `check` says, as far as JSON Schema can: names of operations, objects, events, fields and documents.
+//! Where they cannot know, they let pass: what `$.contact.email` reads, or an alias that no document used so far.
+//!
+//! Their size is bounded by what the connectors offer: a name and a line for each operation under each of at most eight
+//! aliases, and each operation's fields once, four levels deep.
+
+mod fields;
+mod known;
+mod others;
+#[cfg(test)]
+mod tests;
+mod words;
+mod workflow;
+
+use serde_json::Value;
+
+pub use known::Known;
+
+/// Stands in every schema that knows a project; a file without it is not ours to overwrite.
+pub const MARK: &str =
+    "Written by `dovetail schema`, which writes it anew after a change of connectors, connections or aliases.";
+
+/// The schema of each kind of document, as this project's documents are written.
+pub fn schemas(known: &Known) -> [(&'static str, Value); 5] {
+    let all = [
+        ("workflow", workflow::schema(known)),
+        ("project", others::project(known)),
+        ("connector", crate::connector::schema()),
+        ("sync", others::sync(known)),
+        ("test", others::test(known)),
+    ];
+    all.map(|(kind, mut schema)| {
+        schema["$comment"] = MARK.into();
+        (kind, schema)
+    })
+}
