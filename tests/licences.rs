@@ -66,6 +66,12 @@ fn packages(metadata: &Value) -> impl Iterator<Item = &Value> {
     packages.iter().filter(|package| package["name"] != "dovetail")
 }
 
+/// A crate of our own, in this repository, that stands in for one that is named and not used; its licence counts, too.
+fn stands_in(package: &Value) -> bool {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("stand-ins");
+    package["source"].is_null() && Path::new(text(package, "manifest_path")).starts_with(folder)
+}
+
 fn text<'v>(value: &'v Value, key: &str) -> &'v str {
     value[key].as_str().unwrap_or_default()
 }
@@ -83,7 +89,7 @@ fn everything_that_we_build_on_is_allowed() {
             }
             Some(_) => {}
         }
-        if text(package, "source") != REGISTRY {
+        if text(package, "source") != REGISTRY && !stands_in(package) {
             violations.push(format!("{name}: not from crates.io but {}", package["source"]));
         }
         if BANNED.contains(&text(package, "name")) {

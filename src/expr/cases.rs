@@ -27,6 +27,11 @@ fn conditions() {
     run("conditions.yaml", include_str!("../../tests/cases/expr/conditions.yaml"));
 }
 
+#[test]
+fn scripts() {
+    run("scripts.yaml", include_str!("../../tests/cases/expr/scripts.yaml"));
+}
+
 /// Every operator asked of every type: `yes`, `no`, `fault`, or `-` where it is refused when it is read.
 #[test]
 fn operators_by_type() {

@@ -13,11 +13,15 @@ mod helper;
 mod locale;
 mod path;
 mod scope;
+mod script;
+
 mod template;
 mod value;
 
 #[cfg(test)]
 mod cases;
+
+use std::ops::Range;
 
 pub use condition::Condition;
 pub use conversion::Conversion;
@@ -42,6 +46,8 @@ pub struct Problem {
     pub pointer: String,
     /// The finding is about the key, not the value, under `pointer`.
     pub key: bool,
+    /// The finding is about these bytes of the text under `pointer`.
+    pub part: Option<Range<usize>>,
     /// Stable code, e.g. `bad-path`, `bad-template`, `unknown-instruction`, `unknown-operator`.
     pub code: &'static str,
     pub message: String,
@@ -50,7 +56,12 @@ pub struct Problem {
 
 impl Problem {
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { pointer: String::new(), key: false, code, message: message.into(), help: None }
+        Self { pointer: String::new(), key: false, part: None, code, message: message.into(), help: None }
+    }
+
+    /// Says which bytes of the text are wrong.
+    pub(crate) fn of_part(self, part: Range<usize>) -> Self {
+        Self { part: Some(part), ..self }
     }
 
     /// Says that it is the key under the pointer that is wrong.
@@ -79,7 +90,11 @@ impl Problem {
     pub fn told(self, file: &crate::source::File, pointer: &str) -> crate::source::Diagnostic {
         let pointer = format!("{pointer}{}", self.pointer);
         let found = crate::source::Diagnostic::error(self.code, self.message);
-        let found = if self.key { found.at_key(file, &pointer, "") } else { found.at(file, &pointer, "") };
+        let found = match self.part {
+            Some(part) => found.at_within(file, &pointer, part),
+            None if self.key => found.at_key(file, &pointer, ""),
+            None => found.at(file, &pointer, ""),
+        };
         crate::source::Diagnostic { help: self.help, ..found }
     }
 
@@ -119,6 +134,8 @@ pub struct Read {
     pub plural: bool,
     /// The whole path as written.
     pub text: String,
+    /// Where it stands in the scalar, in bytes of its text, if it is only a part of that.
+    pub part: Option<Range<usize>>,
 }
 
 impl Read {

@@ -88,6 +88,10 @@ pub fn read(own: &[Text], shipped: &[Text], environment: Option<&str>) -> Loaded
         report.push(Diagnostic::warning("not-yet", message).at_key(file, &format!("/{kind}"), ""));
     }
     let project = read_project(&of("project"), environment, &refused, &mut report);
+    let scripts = project.as_ref().and_then(|(document, _)| document.scripts);
+    for (kind, file) in &kinds {
+        check::scripts::check(kind, file, scripts, &mut report);
+    }
     let documents: Vec<Text> = own
         .iter()
         .chain(shipped)

@@ -1,7 +1,11 @@
 //! What is wrong with a document, told to its author: what, where, what now.
 
-use serde::Serialize;
+use std::ops::Range;
 
+use serde::Serialize;
+use serde_json::Value;
+
+use super::within::within;
 use super::{File, Span};
 
 /// How bad it is: errors refuse the document, warnings do not.
@@ -101,6 +105,16 @@ impl Diagnostic {
             None => whole,
         };
         self.at_span(file, span, "")
+    }
+
+    /// Points at some bytes of the text that is the value under a JSON pointer; at all of it where they cannot be found
+    /// in what is written.
+    pub fn at_within(self, file: &File, pointer: &str, part: Range<usize>) -> Self {
+        let whole = file.span(pointer);
+        let text = file.value.pointer(pointer).and_then(Value::as_str);
+        let found = text.and_then(|text| within(file.written(whole), text, part));
+        let span = found.map(|found| Span { start: whole.start + found.start, end: whole.start + found.end });
+        self.at_span(file, span.unwrap_or(whole), "")
     }
 
     pub fn help(mut self, help: impl Into<String>) -> Self {

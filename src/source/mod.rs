@@ -12,6 +12,7 @@ mod render;
 mod scalar;
 mod shape;
 mod syntax;
+mod within;
 
 pub use diagnostic::{Diagnostic, Label, Report, Severity};
 pub use file::{File, Place, Span};

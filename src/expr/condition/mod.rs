@@ -7,6 +7,7 @@ mod operator;
 use regex::Regex;
 use serde_json::Value;
 
+use super::script::Script;
 use super::value::{is_instruction_key, is_path};
 use super::{Expr, Fault, Path, Problem, Read, Scope, is_blank, shown};
 use operator::Operator;
@@ -27,6 +28,7 @@ enum Part {
     Any(Vec<Condition>),
     All(Condition),
     Not(Condition),
+    Script(Script),
     Test(Box<Test>),
 }
 
@@ -110,6 +112,7 @@ impl Condition {
                     .flat_map(|(at, one)| one.reads().into_iter().map(move |read| read.under(&at.to_string())))
                     .collect(),
                 Part::All(one) | Part::Not(one) => one.reads(),
+                Part::Script(script) => script.reads(),
                 Part::Test(test) => test.right.reads(),
             };
             if let Part::Test(test) = part {
@@ -148,13 +151,10 @@ fn line(key: &str, written: &Value, depth: usize, parts: &mut Vec<(Vec<String>, 
         ),
         ("all", _) => parts.push((place, Part::All(Condition::compile_under(written, key, depth, problems)))),
         ("not", _) => parts.push((place, Part::Not(Condition::compile_under(written, key, depth, problems)))),
-        ("$script", _) => {
-            problems.push(
-                Problem::new("not-yet", "scripts are not available in this version")
-                    .help("write conditions with operators instead")
-                    .of_key(key),
-            );
-        }
+        ("$script", _) => match Script::compile(written) {
+            Ok(script) => parts.push((place, Part::Script(script))),
+            Err(problem) => problems.push(problem.under(key)),
+        },
         _ if is_path(key) => match Path::compile(key) {
             Ok(path) => test_line(key, &path, written, parts, problems),
             Err(problem) => problems.push(problem.of_key(key)),
@@ -221,6 +221,13 @@ impl Part {
         match self {
             Part::All(condition) => condition.holds(scope),
             Part::Not(condition) => condition.holds(scope).map(|held| !held),
+            Part::Script(script) => match script.eval(scope)? {
+                Some(Value::Bool(held)) => Ok(held),
+                given => {
+                    let given = given.as_ref().map_or_else(|| "nothing".to_owned(), shown);
+                    Err(Fault::new(format!("a script that is a condition gives true or false, not {given}")))
+                }
+            },
             Part::Test(test) => test.holds(scope),
             Part::Any(any) => {
                 for (at, one) in any.iter().enumerate() {

@@ -108,7 +108,7 @@ impl Path {
             Kind::Singular(steps) => steps.iter().map_while(Step::name).map(str::to_owned).collect(),
             Kind::Plural(plural) => plural.names(),
         };
-        Read { pointer: String::new(), names, plural: !self.is_singular(), text: self.text.clone() }
+        Read { pointer: String::new(), names, plural: !self.is_singular(), text: self.text.clone(), part: None }
     }
 
     pub fn text(&self) -> &str {

@@ -193,7 +193,7 @@ impl Preparer {
         let text = names.join(".");
         let is_index = |name: &String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
         let names = names.into_iter().take_while(|name| !is_index(name)).collect();
-        self.reads.push(Read { pointer: String::new(), names, plural: false, text });
+        self.reads.push(Read { pointer: String::new(), names, plural: false, text, part: None });
         Ok(())
     }
 }

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::{Expr, Work, add, is_instruction_key};
+use super::{Expr, STEP, Work, add, is_instruction_key};
 use crate::expr::convert::text_of;
+use crate::expr::script::Script;
 use crate::expr::{Conversion, Fault, Problem, Read, Scope, shown};
 
 const SOURCES: &[&str] = &["$from", "$first", "$each", "$script", "$literal"];
@@ -32,6 +33,7 @@ enum Source {
         list: Expr,
         to: Expr,
     },
+    Script(Script),
     Literal(Value),
 }
 
@@ -43,10 +45,14 @@ impl Instruction {
         let (from, each, to) = (part("$from"), part("$each"), part("$to"));
         let (more, otherwise) = (part("$add"), part("$otherwise"));
         let first = fields.get("$first").map(|value| first(value, depth, problems));
-        let source = match (from, first, each, to) {
+        let script = fields.get("$script").and_then(|written| {
+            Script::compile(written).map_err(|problem| problems.push(problem.under("$script"))).ok()
+        });
+        let source = match (from, first, each, to, script) {
             (Some(from), ..) => Source::From(from),
             (_, Some(first), ..) => first,
-            (_, _, Some(list), Some(to)) => Source::Each { list, to },
+            (_, _, Some(list), Some(to), _) => Source::Each { list, to },
+            (.., Some(script)) => Source::Script(script),
             _ => Source::Literal(fields.get("$literal").cloned().unwrap_or(Value::Null)),
         };
         problems.extend(more.as_ref().and_then(add::check).map(|problem| problem.under("$add")));
@@ -118,6 +124,7 @@ impl Instruction {
                 let of_to = to.reads_under("$to").into_iter().filter(|read| !own(read));
                 list.reads_under("$each").into_iter().chain(of_to).collect()
             }
+            Source::Script(script) => script.reads().into_iter().map(|read| read.under("$script")).collect(),
             Source::Literal(_) => Vec::new(),
         };
         for (key, to) in self.map.iter().flatten() {
@@ -134,6 +141,7 @@ impl Instruction {
             Source::FirstOf(items) => items.iter().any(Expr::depends),
             Source::FirstIn(list) => list.depends(),
             Source::Each { list, to } => list.depends() || to.depends(),
+            Source::Script(script) => !script.reads().is_empty(),
             Source::Literal(_) => false,
         };
         source
@@ -149,6 +157,11 @@ impl Source {
         match self {
             Source::From(from) => from.make(scope, work).map_err(|fault| fault.under("$from")),
             Source::Literal(value) => work.made(Some(value.clone())),
+            Source::Script(script) => {
+                let (made, done) = script.run(scope, work.left.get() / STEP);
+                work.spend(done * STEP)?;
+                work.made(made.map_err(|fault| fault.under("$script"))?)
+            }
             Source::FirstOf(items) => {
                 for (at, item) in items.iter().enumerate() {
                     let made = item.make(scope, work).map_err(|fault| fault.under(&at.to_string()).under("$first"))?;
@@ -208,7 +221,7 @@ fn check_keys(fields: &Map<String, Value>, problems: &mut Vec<Problem>) {
     match sources[..] {
         [] if problems.is_empty() => problems.push(
             Problem::new("no-source", "an instruction has no value to begin with")
-                .help("give one of `$from`, `$first`, `$each`, `$literal`"),
+                .help("give one of `$from`, `$first`, `$each`, `$script`, `$literal`"),
         ),
         [] | [_] => {}
         [first, ref others @ ..] => problems.extend(others.iter().map(|other| {
@@ -216,13 +229,6 @@ fn check_keys(fields: &Map<String, Value>, problems: &mut Vec<Problem>) {
                 .of_key(other)
                 .help("keep one of the two; for the first that is there, write `$first: [ … ]`")
         })),
-    }
-    if fields.contains_key("$script") {
-        problems.push(
-            Problem::new("not-yet", "scripts are not available in this version")
-                .of_key("$script")
-                .help("write a template, `$map` or a condition instead"),
-        );
     }
     match (fields.contains_key("$each"), fields.contains_key("$to")) {
         (true, false) => problems.push(

@@ -6,6 +6,7 @@
 mod fields;
 mod hooks;
 mod names;
+pub(super) mod scripts;
 mod sync;
 mod walk;
 

@@ -87,8 +87,11 @@ impl Names {
     }
 }
 
-/// Where a path is read: a condition's own stands in a key, a template's in a part of the text.
+/// Where a path is read: a condition's own stands in a key, a template's and a script's in a part of the text.
 fn at_read(found: Diagnostic, read: &Read, file: &File, pointer: &str) -> Diagnostic {
+    if let Some(part) = &read.part {
+        return found.at_within(file, pointer, part.clone());
+    }
     let key = pointer.rsplit('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
     if key == read.text { found.at_key(file, pointer, "") } else { found.at_part(file, pointer, &read.text) }
 }

@@ -1,0 +1,88 @@
+//! `$script`: a few lines of [Rhai](https://rhai.rs), where no instruction is enough.
+//!
+//! Compiled when the document is read. What it reads of the context is handed to it as constants; it gives a value and
+//! changes nothing. There is no file, network, clock, randomness, module, `eval` or output to reach. Work, depth and
+//! sizes are bounded: by steps and by the data that is looked at, never by time, so that it ends alike everywhere.
+
+mod data;
+mod engine;
+mod reads;
+mod told;
+
+use std::sync::{Arc, LazyLock};
+
+use rhai::AST;
+use serde_json::Value;
+
+use super::{Fault, Problem, Read, Scope, shown};
+use engine::Budget;
+
+/// The longest script in bytes.
+const TEXT_MAX: usize = 4 * 1024;
+
+/// A compiled script.
+#[derive(Clone)]
+pub(super) struct Script(Arc<Compiled>);
+
+struct Compiled {
+    text: String,
+    ast: AST,
+    /// What is read of the context; the pointer is that of the script itself.
+    reads: Vec<Read>,
+}
+
+impl Script {
+    /// # Errors
+    /// What is wrong with the text, and where in it.
+    pub(super) fn compile(written: &Value) -> Result<Script, Problem> {
+        static ENGINE: LazyLock<rhai::Engine> = LazyLock::new(engine::bounded);
+        let Value::String(text) = written else {
+            let message = format!("a script is a text, not {}", shown(written));
+            return Err(Problem::new("bad-script", message).help("write it in quotes, or below `$script: |`"));
+        };
+        if text.len() > TEXT_MAX {
+            let message = format!("a script of {} bytes is too long, {TEXT_MAX} are allowed", text.len());
+            return Err(Problem::new("bad-script", message).help("split it: `set` keeps what a script gives"));
+        }
+        if text.trim().is_empty() {
+            let help = "write what it gives, such as `contact.tags.len()`";
+            return Err(Problem::new("bad-script", "a script says nothing").help(help));
+        }
+        let ast = ENGINE.compile(text).map_err(|error| told::problem(&error, text))?;
+        let reads = reads::reads(&ast, text)?;
+        Ok(Script(Arc::new(Compiled { text: text.clone(), ast, reads })))
+    }
+
+    /// What the script gives, None for nothing; and the work that was done, which is never more than `most`.
+    pub(super) fn run(&self, scope: &Scope<'_>, most: u64) -> (Result<Option<Value>, Fault>, u64) {
+        let budget = Budget::new(most);
+        let made = self.made(scope, &budget).map_err(Fault::new);
+        (made, budget.spent())
+    }
+
+    /// What the script gives, with all that one script may do.
+    pub(super) fn eval(&self, scope: &Scope<'_>) -> Result<Option<Value>, Fault> {
+        self.run(scope, u64::MAX).0
+    }
+
+    fn made(&self, scope: &Scope<'_>, budget: &Budget) -> Result<Option<Value>, String> {
+        let Compiled { text, ast, reads } = &*self.0;
+        let names: Vec<&[String]> = reads.iter().map(|read| read.names.as_slice()).collect();
+        let roots = data::read_of(&names, &|root| Some(scope.root(root).unwrap_or(&Value::Null)));
+        let given = engine::run(ast, roots, budget).map_err(|error| told::fault(&error, text))?;
+        data::out_of_script(&given)
+    }
+
+    pub(super) fn reads(&self) -> Vec<Read> {
+        self.0.reads.clone()
+    }
+}
+
+impl std::fmt::Debug for Script {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_tuple("Script").field(&self.0.text).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

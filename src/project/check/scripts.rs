@@ -1,0 +1,49 @@
+//! Scripts where none may be: in a connector, and anywhere in a project that refuses them.
+//!
+//! Looked for in what is written, not in what was compiled: one that stands where nothing would run it is told, too.
+
+use serde_json::Value;
+
+use crate::project::document::Scripts;
+use crate::source::{Diagnostic, File, Report};
+
+/// Scripts of one document. `project` is the project's answer; a connector's is always no.
+pub(in crate::project) fn check(kind: &str, file: &File, project: Option<Scripts>, report: &mut Report) {
+    let (message, help) = match (kind, project) {
+        ("connector", _) => {
+            ("a connector holds no script", "write a path, a template or an instruction; scripts are for workflows")
+        }
+        (_, Some(Scripts::Refused)) => (
+            "the project refuses scripts",
+            "write an instruction or a condition instead, or remove `scripts: refused` from dovetail.yaml",
+        ),
+        _ => return,
+    };
+    let mut found = Vec::new();
+    find(&file.value, "", &mut found);
+    for pointer in found {
+        report.push(Diagnostic::error("script-refused", message).at_key(file, &pointer, "").help(help));
+    }
+}
+
+/// The pointer of every script. What stands under `$literal` is no instruction.
+fn find(value: &Value, pointer: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, field) in fields {
+                let pointer = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
+                match key.as_str() {
+                    "$script" => found.push(pointer),
+                    "$literal" => {}
+                    _ => find(field, &pointer, found),
+                }
+            }
+        }
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                find(item, &format!("{pointer}/{at}"), found);
+            }
+        }
+        _ => {}
+    }
+}
