@@ -115,11 +115,11 @@ fn origin(url: &str) -> Option<String> {
 }
 
 fn failure(error: &http::Error) -> Failure {
-    let name = match error {
-        http::Error::Refused(_) => "invalid",
-        http::Error::Unreachable(_) => "unreachable",
-        http::Error::NoAnswer(_) => "timeout",
-        http::Error::TooBig(_) => "transient",
-    };
-    Failure::new(name, error.to_string())
+    match error {
+        http::Error::Refused(_) => Failure::new("invalid", error.to_string()),
+        // The name says it already.
+        http::Error::Unreachable(why) => Failure::new("unreachable", why.clone()),
+        http::Error::NoAnswer(_) => Failure::new("timeout", error.to_string()),
+        http::Error::TooBig(_) => Failure::new("transient", error.to_string()),
+    }
 }
