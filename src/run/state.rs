@@ -52,6 +52,11 @@ impl Progress {
         self.finished.is_none() && self.rescued.is_none()
     }
 
+    /// It upserts an identity, or a pair.
+    fn takes_turns(&self) -> bool {
+        self.looked.is_some() || self.exchanges.iter().any(|exchange| !exchange.turns.is_empty())
+    }
+
     /// Nothing was written yet.
     fn has_only_searched(&self) -> bool {
         self.exchanges.iter().all(|exchange| matches!(exchange.purpose, Purpose::Find { .. } | Purpose::Get))
@@ -80,11 +85,8 @@ impl State {
     /// What is to be recorded when a run is taken up again. Whoever searched held a turn that ended with the program:
     /// another run may have created meanwhile what was not there.
     pub fn taken_up(&self) -> Vec<Fact> {
-        let stale = |progress: &Progress| {
-            progress.is_at_work()
-                && progress.has_only_searched()
-                && (progress.looked.is_some() || progress.exchanges.iter().any(|exchange| !exchange.turns.is_empty()))
-        };
+        let stale =
+            |progress: &Progress| progress.is_at_work() && progress.has_only_searched() && progress.takes_turns();
         let mut addresses: Vec<&Address> =
             self.progress.iter().filter(|(_, progress)| stale(progress)).map(|(address, _)| address).collect();
         addresses.sort();
@@ -127,9 +129,8 @@ impl State {
     /// Does another action of the run hold turns?
     pub(super) fn holds_elsewhere(&self, address: &str) -> bool {
         self.progress.iter().any(|(at, progress)| {
-            at != address
-                && (progress.looked.is_some() || progress.exchanges.iter().any(|exchange| !exchange.turns.is_empty()))
-                && !self.is_given_up(at)
+            // Of a long loop few are at work: what is quick to tell comes first.
+            at != address && progress.is_at_work() && progress.takes_turns() && !self.is_given_up(at)
         })
     }
 
