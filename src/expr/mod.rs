@@ -146,7 +146,7 @@ impl Read {
 
 /// `/key` and the rest of the pointer, escaped as RFC 6901 says.
 fn pointer_under(key: &str, rest: &str) -> String {
-    format!("/{}{rest}", key.replace('~', "~0").replace('/', "~1"))
+    crate::source::under("", key) + rest
 }
 
 /// A value in a message: as JSON, cut short, so that a long note does not become a long message.

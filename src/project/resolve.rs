@@ -8,7 +8,7 @@ use super::test_document::Subject;
 use super::{Connection, Document, Plan, Tenant, Text, check, plan};
 use crate::connector::Connector;
 use crate::expr::Locale;
-use crate::source::{Diagnostic, File, Report, check_shape};
+use crate::source::{Diagnostic, File, Report, check_shape, under};
 
 /// The one project, with an environment laid over it.
 pub(super) fn read_project<'f>(
@@ -41,7 +41,7 @@ pub(super) fn read_project<'f>(
     check_shape(file, "", &super::schema(), &mut found);
     let environments = file.value.get("environments").and_then(Value::as_object);
     for name in environments.into_iter().flatten().map(|(name, _)| name) {
-        check_shape(file, &format!("/environments/{}", escaped(name)), &environment_schema(), &mut found);
+        check_shape(file, &under("/environments", name), &environment_schema(), &mut found);
     }
     let broken = found.has_errors();
     report.extend(found);
@@ -82,10 +82,6 @@ fn environment_schema() -> Value {
     schema
 }
 
-fn escaped(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
-}
-
 /// The project's file, in which an environment may lie over the rest.
 pub(super) struct Site<'f> {
     pub file: &'f File,
@@ -94,7 +90,7 @@ pub(super) struct Site<'f> {
 
 impl<'f> Site<'f> {
     pub fn new(file: &'f File, environment: Option<&str>) -> Self {
-        Self { file, environment: environment.map(|name| format!("/environments/{}", escaped(name))) }
+        Self { file, environment: environment.map(|name| under("/environments", name)) }
     }
 
     /// Where what the project says under a pointer is written.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::refused::Refused;
 use crate::expr::{Condition, Expr, Locale, Problem, parse_duration, read_time};
-use crate::source::{Diagnostic, File, Report, check_shape};
+use crate::source::{Diagnostic, File, Report, check_shape, under};
 use crate::workflow::action::verb_schema;
 
 /// A test document as written.
@@ -410,8 +410,4 @@ impl Judge<'_> {
 
 fn at(found: Diagnostic, file: &File, pointer: &str, is_key: bool) -> Diagnostic {
     if is_key { found.at_key(file, pointer, "") } else { found.at(file, pointer, "") }
-}
-
-fn under(pointer: &str, key: &str) -> String {
-    format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
 }

@@ -50,8 +50,7 @@ impl Deciding<'_> {
         root: &mut Value,
         over: &Overlay,
     ) -> Flow {
-        let before = root.clone();
-        let mut branches = vec![before.clone(); parallel.branches.len()];
+        let mut branches = vec![root.clone(); parallel.branches.len()];
         let at = |index: usize| format!("{address}/parallel/{index}");
         let results = self.together(parallel.branches.len(), parallel.branches.len().max(2), &at, |run, index| {
             let branch = &parallel.branches[index];
@@ -63,7 +62,7 @@ impl Deciding<'_> {
         });
         match results {
             Ok(results) => {
-                branches.iter().for_each(|branch| Parallel::name_results(root, branch));
+                branches.into_iter().for_each(|branch| name_results(root, branch));
                 self.finish(action, address, root, Outcome::Done, Value::Array(results), None)
             }
             Err(flow) => flow,
@@ -185,6 +184,18 @@ impl Deciding<'_> {
         match results {
             Ok(results) => self.finish(action, address, root, Outcome::Done, Value::Array(results), None),
             Err(flow) => flow,
+        }
+    }
+}
+
+/// What a branch has named is there for all that follows.
+fn name_results(root: &mut Value, branch: Value) {
+    let Value::Object(names) = branch else { return };
+    for (name, value) in names {
+        match (root.get_mut(&name), value) {
+            (None, value) => root[&name] = value,
+            (Some(Value::Object(outcomes)), Value::Object(more)) if name == "outcome" => outcomes.extend(more),
+            _ => {}
         }
     }
 }

@@ -15,7 +15,7 @@ mod syntax;
 mod within;
 
 pub use diagnostic::{Diagnostic, Label, Report, Severity};
-pub use file::{File, Place, Span};
+pub use file::{File, Place, Span, under};
 pub use nearest::nearest;
 pub use render::{render_json, render_text};
 pub use shape::check_shape;

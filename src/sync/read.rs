@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::document::{Child, Conflicts, Document, Field as Written, Match};
 use super::{Conflict, Delete, Field, FirstRun, Mode, NoneFound, Pair, SeveralFound, Side, Sync, Which};
 use crate::expr::{Condition, Conversion, Expr, Problem, parse_duration};
-use crate::source::{Diagnostic, File, Report, Severity, check_shape};
+use crate::source::{Diagnostic, File, Report, Severity, check_shape, under};
 
 /// Keys of a field that are no aliases.
 const FIELD_KEYS: [&str; 3] = ["as", "merge", "owner"];
@@ -326,10 +326,6 @@ impl Reader<'_> {
     fn problem(&mut self, problem: Problem, pointer: &str) {
         self.report.push(problem.told(self.file, pointer));
     }
-}
-
-fn under(pointer: &str, key: &str) -> String {
-    format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 fn is_snake_case(name: &str) -> bool {

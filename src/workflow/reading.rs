@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::expr::{Condition, Expr, Problem};
-use crate::source::{Diagnostic, File, Place, Report};
+use crate::source::{Diagnostic, File, Place, Report, under};
 
 /// A place in a document under which a part is read, and the report that findings go to.
 pub struct Reading<'a> {
@@ -20,7 +20,7 @@ impl<'a> Reading<'a> {
 
     /// One step down. `/` and `~` in the step are escaped.
     pub fn child(&mut self, step: &str) -> Reading<'_> {
-        let pointer = format!("{}/{}", self.pointer, escape(step));
+        let pointer = under(&self.pointer, step);
         Reading { file: self.file, pointer, report: self.report }
     }
 
@@ -90,8 +90,4 @@ impl<'a> Reading<'a> {
             self.report.push(problem.told(self.file, &self.pointer));
         }
     }
-}
-
-fn escape(step: &str) -> String {
-    step.replace('~', "~0").replace('/', "~1")
 }

@@ -6,6 +6,8 @@ use super::merge::Merged;
 use crate::expr::{Condition, Expr, Path, Problem, Read, parse_duration};
 use crate::source::{Diagnostic, File, Report};
 
+pub(in crate::connector) use crate::source::under;
+
 /// Which roots an expression may read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::connector) enum Side {
@@ -215,11 +217,6 @@ impl<'a> Reader<'a> {
             self.key_error("bad-name", pointer, message, "use small letters, digits and `_`, beginning with a letter");
         }
     }
-}
-
-/// `pointer` with one more name.
-pub(in crate::connector) fn under(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 fn helped(found: Diagnostic, help: impl Into<String>) -> Diagnostic {

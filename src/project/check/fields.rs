@@ -6,7 +6,7 @@ use super::names::Names;
 use super::walk::Walker;
 use crate::connector::{Connector, Object, Operation};
 use crate::expr::{Expr, FieldType, convert};
-use crate::source::{Diagnostic, nearest};
+use crate::source::{Diagnostic, nearest, under};
 
 impl Walker<'_> {
     /// Checks what is sent to an operation. `site` is the pointer of the part that sends, and its verb.
@@ -42,7 +42,7 @@ impl Walker<'_> {
         // A required field that is only mistyped is told once, as what it is.
         let mut meant: Vec<&str> = Vec::new();
         for (field, value) in &fields {
-            let place = format!("{pointer}/{}", field.replace('~', "~0").replace('/', "~1"));
+            let place = under(&pointer, field);
             let head = field.split(['.', '[']).next().unwrap_or(field);
             let keyed = object.is_some_and(|object| object.keyed_lists.iter().any(|list| list.name == head));
             if keyed || holes.contains(&head) {

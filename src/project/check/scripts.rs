@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use crate::project::document::Scripts;
-use crate::source::{Diagnostic, File, Report};
+use crate::source::{Diagnostic, File, Report, under};
 
 /// Scripts of one document. `project` is the project's answer; a connector's is always no.
 pub(in crate::project) fn check(kind: &str, file: &File, project: Option<Scripts>, report: &mut Report) {
@@ -31,7 +31,7 @@ fn find(value: &Value, pointer: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
             for (key, field) in fields {
-                let pointer = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
+                let pointer = under(pointer, key);
                 match key.as_str() {
                     "$script" => found.push(pointer),
                     "$literal" => {}

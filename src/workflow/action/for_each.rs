@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Action, split_alias};
+use super::{Action, is_constant, split_alias};
 use crate::expr::Expr;
 use crate::workflow::Reading;
 
@@ -47,7 +47,7 @@ impl ForEach {
     pub(super) fn read(document: Document, reading: &mut Reading<'_>) -> Option<Self> {
         let with = document.with.as_ref().and_then(|value| reading.child("with").expr(value));
         let over = match &document.for_each {
-            Value::String(text) if !text.starts_with('$') && !text.contains("{{") => {
+            Value::String(text) if is_constant(text) => {
                 let mut child = reading.child("for_each");
                 let (alias, operation) = split_alias(text, "operation", "crm.contact.list", &mut child)?;
                 Over::Operation { alias, operation, with }

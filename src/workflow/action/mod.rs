@@ -261,6 +261,11 @@ impl Action {
     }
 }
 
+/// Is a text itself, and neither a path nor a template?
+fn is_constant(text: &str) -> bool {
+    !text.starts_with('$') && !text.contains("{{")
+}
+
 /// Splits `alias.rest`; a name without a dot is a finding.
 fn split_alias(text: &str, what: &str, example: &str, reading: &mut Reading<'_>) -> Option<(String, String)> {
     let split = text.split_once('.').filter(|(alias, rest)| !alias.is_empty() && !rest.is_empty());

@@ -2,7 +2,6 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::Action;
 use crate::workflow::Reading;
@@ -49,19 +48,5 @@ impl Parallel {
             });
         }
         Some(Self { branches })
-    }
-
-    /// The result of an id in a branch is there for all that follows.
-    pub(crate) fn name_results(root: &mut Value, branch: &Value) {
-        let Value::Object(names) = branch else { return };
-        for (name, value) in names {
-            match root.get_mut(name) {
-                None => root[name] = value.clone(),
-                Some(Value::Object(outcomes)) if name == "outcome" => {
-                    outcomes.extend(value.as_object().cloned().unwrap_or_default());
-                }
-                Some(_) => {}
-            }
-        }
     }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Action;
 use crate::expr::{Expr, Fault, Scope, text_of};
+use crate::source::under;
 use crate::workflow::Reading;
 
 /// One of several ways, by a value.
@@ -48,7 +49,7 @@ impl Switch {
             let mut reading = reading.child(key);
             let actions: Vec<super::Document> = reading.parse(actions)?;
             let actions = super::read_list(&actions, &mut reading);
-            let step = format!("cases/{}", key.replace('~', "~0").replace('/', "~1"));
+            let step = under("cases", key);
             cases.push(Case { key: key.clone(), step, actions });
         }
         let default = super::read_list(&document.default, &mut reading.child(DEFAULT));

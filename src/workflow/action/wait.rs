@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::invalid;
+use super::{invalid, is_constant};
 use crate::connector::Failure;
 use crate::expr::{Expr, Locale, Scope, parse_duration, read_time, shown};
 use crate::workflow::Reading;
@@ -99,8 +99,4 @@ impl Wait {
             Failure::new("invalid", format!("`{key}`: {found} is no {wanted}"))
         })
     }
-}
-
-fn is_constant(text: &str) -> bool {
-    !text.starts_with('$') && !text.contains("{{")
 }
