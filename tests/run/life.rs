@@ -124,6 +124,11 @@ pub fn live(case: &Case, crash: Option<Crash>) -> Life {
         now_ms += 1_000;
         let Decision { entries, kept, next } = decide(&plan, &start, &mut state, now_ms);
         journal.append(&mut learnt);
+        for entry in &entries {
+            if let Fact::Finished { warnings, .. } = &entry.fact {
+                life.requests.extend(warnings.iter().map(|warning| format!("  ! {warning}")));
+            }
+        }
         journal.extend(entries);
         assert_eq!(State::fold(&journal).length, state.length, "{}: the fold lags behind", case.why);
         life.links.retain(|link| !kept.unlink.contains(link));

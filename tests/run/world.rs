@@ -17,6 +17,8 @@ pub enum Happens {
     Timeout,
     /// It is done, and nothing is answered.
     TimeoutAfterWrite,
+    /// It is done without these fields, and the answer shows them all the same.
+    Drops(Vec<String>),
     /// This is answered, and nothing is done.
     Answer {
         status: u16,
@@ -54,7 +56,7 @@ impl World {
         let (status, body, headers) = match happens {
             Happens::Timeout => return no_answer(),
             Happens::Answer { status, body, headers } => (status, body, headers),
-            Happens::Ok | Happens::TimeoutAfterWrite => {
+            Happens::Ok | Happens::TimeoutAfterWrite | Happens::Drops(_) => {
                 let key = operation.idempotency_header().map(|_| send.idempotency_key.clone());
                 let done = match key.as_ref().and_then(|key| self.known.get(key)) {
                     Some(body) => (200, body.clone()),
@@ -64,6 +66,9 @@ impl World {
                 if matches!(happens, Happens::TimeoutAfterWrite) {
                     return no_answer();
                 }
+                if let Happens::Drops(fields) = &happens {
+                    self.forget(&send.operation, &done.1["id"], fields);
+                }
                 (done.0, done.1, Vec::new())
             }
         };
@@ -72,6 +77,13 @@ impl World {
             Outcome::Done { value, next } => Answer::Done { value, next },
             Outcome::Failed(failure) => Answer::Failed(failure),
         }
+    }
+
+    fn forget(&mut self, operation: &str, id: &Value, fields: &[String]) {
+        let (object, _) = operation.split_once('.').unwrap();
+        let records = self.records.get_mut(object).unwrap();
+        let record = records.iter_mut().find(|record| record["id"] == *id).and_then(Value::as_object_mut).unwrap();
+        record.retain(|name, _| !fields.contains(name));
     }
 
     fn act(&mut self, send: &Send) -> (u16, Value) {

@@ -161,6 +161,10 @@ impl<'a> Step<'a> {
                     None => Err(failure.clone()),
                 }
             }
+            (Purpose::Confirm, Some(Answer::Failed(failure))) if failure.name == "not_found" => {
+                let message = format!("the write was accepted, and then there is no such {}", self.object.name);
+                Err(Failure { name: "not_accepted".into(), message, ..failure.clone() })
+            }
             (_, Some(Answer::Failed(failure))) => Err(failure.clone()),
             (Purpose::Get, Some(Answer::Done { value, .. })) => self.compare(value, last).map(Some),
             (Purpose::Create, Some(Answer::Done { value, .. })) => {
@@ -265,20 +269,20 @@ impl<'a> Step<'a> {
         Ok(Advance::Send(self.sending(Purpose::Update, "update", input)))
     }
 
-    /// After a write: believe the record that came back, or read it.
+    /// After a write: believe the record that came back, or read it; always where the vendor's answers are not believed.
     fn written(&self, outcome: Outcome, value: &Value, write: &Exchange) -> Result<Advance, Failure> {
         let standard = if outcome == Outcome::Created { "create" } else { "update" };
         let record = self.shape(standard, value);
-        let id = self.id(&record).or_else(|| write.input.get("id").and_then(as_text));
-        match (record.is_object() && self.id(&record).is_some(), id) {
-            (true, _) => self.finish(outcome, record),
-            (false, Some(id)) => {
-                let mut input = self.holes("get");
-                input.insert("id".into(), Value::String(id));
-                self.send(Purpose::Confirm, "get", input)
-            }
-            (false, None) => Err(Failure::new("not_accepted", format!("the answer names no {}", self.object.name))),
+        let named = self.id(&record);
+        let Some(id) = named.clone().or_else(|| write.input.get("id").and_then(as_text)) else {
+            return Err(Failure::new("not_accepted", format!("the answer names no {}", self.object.name)));
+        };
+        if named.is_some() && !self.object.confirm_writes {
+            return self.finish(outcome, record);
         }
+        let mut input = self.holes("get");
+        input.insert("id".into(), Value::String(id));
+        self.send(Purpose::Confirm, "get", input)
     }
 
     fn finish(&self, outcome: Outcome, record: Value) -> Result<Advance, Failure> {
