@@ -79,7 +79,10 @@ pub fn ending(ending: &Ending) -> String {
         Ending::Completed { value } if value.is_null() => "completed".into(),
         Ending::Completed { value } => format!("completed: {}", line(value)),
         Ending::Skipped { why } => format!("skipped: {why}"),
-        Ending::Failed { place, failure, .. } => format!("failed at {place}: {}", uncovered(&failure.to_string())),
+        Ending::Failed { place, failure, .. } => {
+            let at = if place.is_empty() { String::new() } else { format!(" at {place}") };
+            format!("failed{at}: {}", uncovered(&failure.to_string()))
+        }
         Ending::Dropped { by } => format!("dropped by {by}"),
     }
 }

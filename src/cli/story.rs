@@ -8,7 +8,7 @@ use crate::connector::Failure;
 use crate::engine::kept_plan;
 use crate::project::Plan;
 use crate::run::{Answer, Ending, Entry, Fact, Purpose};
-use crate::store::{Run, Status, Store};
+use crate::store::{self, Run, Status, Store};
 use crate::workflow::Workflow;
 use crate::workflow::action::{Action, Kind, Over};
 
@@ -22,7 +22,13 @@ const MARGIN: &str = "              ";
 /// # Errors
 /// The store's.
 pub async fn tell(store: &Store, run: &Run, as_json: bool) -> Result<()> {
-    let journal = store.journal(&run.start.id).await?;
+    let journal = match store.journal(&run.start.id).await {
+        Err(error @ store::Error::Unreadable(_)) => {
+            say::talk(&format!("run {}: {error}; its steps are left out", run.seq));
+            Vec::new()
+        }
+        journal => journal?,
+    };
     // A plan that this program can no longer read costs the actions' names, not the story.
     let plan = kept_plan(store, &run.start.plan).await?;
     let workflow = plan.as_ref().and_then(|plan: &Plan| plan.workflow(&run.start.workflow));

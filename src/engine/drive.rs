@@ -1,12 +1,17 @@
 //! Drives one run from where its journal ends until it is over.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+
 use super::turns::Held;
-use super::{Engine, now_ms};
+use super::{Engine, now_ms, words_of};
 use crate::connector::Failure;
 use crate::http::Take;
-use crate::run::{Answer, Decision, Entry, Fact, Kept, Next, Outcome, RecordRef, Send, Start, State, decide};
+use crate::run::{
+    Answer, Decision, Ending, Entry, Fact, Kept, Next, Outcome, RecordRef, Send, Start, State, WORKFLOW, decide,
+};
 use crate::store::{self, Commit};
 
 /// Why a run is let go.
@@ -22,12 +27,40 @@ pub(super) enum Left {
 enum Parked {
     /// The program stops, or the store takes no more writes: a restart takes it up again.
     Stopping,
+    /// It cannot go on, today or after a restart.
+    Broken(String),
 }
 
 impl Engine {
     /// Why the next of its key may begin; None: the program stops.
     pub(super) async fn drive(&self, start: &Start) -> Option<Left> {
-        self.live_through(start).await.ok()
+        let why = match AssertUnwindSafe(self.live_through(start)).catch_unwind().await {
+            Ok(Ok(left)) => return Some(left),
+            Ok(Err(Parked::Stopping)) => return None,
+            Ok(Err(Parked::Broken(why))) => why,
+            Err(panic) => format!("an error in Dovetail itself ended the run; please report it: {}", words_of(&*panic)),
+        };
+        tracing::error!(run = start.id, workflow = start.workflow, why, "it cannot go on");
+        self.bury(start, why).await.ok()
+    }
+
+    /// Makes a dead letter of a run that cannot go on, so that those behind it can. Its journal may be unreadable.
+    async fn bury(&self, start: &Start, why: String) -> Result<Left, Parked> {
+        let ending =
+            Ending::Failed { address: WORKFLOW.into(), place: String::new(), failure: Failure::new("failed", why) };
+        loop {
+            let Some(run) = self.retrying(|| self.inner.store.run(&start.id)).await? else { return Ok(Left::Over) };
+            if run.ending.is_some() {
+                return Ok(Left::Over);
+            }
+            let entries = vec![Entry { at_ms: now_ms(), fact: Fact::Ended { ending: ending.clone() } }];
+            let (length, ending) = (run.length, Some(ending.clone()));
+            let kept = Kept::default();
+            let commit = Commit { run: start.id.clone(), length, entries, due_ms: 0, parked: false, ending, kept };
+            if self.commit(commit).await? {
+                return Ok(Left::Over);
+            }
+        }
     }
 
     async fn live_through(&self, start: &Start) -> Result<Left, Parked> {
@@ -36,8 +69,10 @@ impl Engine {
         let mut state = self.state(start).await?;
         let plan = self.retrying(|| self.plan_of(&start.plan)).await?;
         let Some(plan) = plan else {
-            tracing::error!(run = start.id, plan = start.plan, "its plan cannot be read any more");
-            return Err(Parked::Stopping);
+            let version = start.plan.get(..8).unwrap_or(&start.plan);
+            return Err(Parked::Broken(format!(
+                "the project's documents of version {version}, with which the run began, cannot be read any more"
+            )));
         };
         let mut learnt: Vec<Entry> = Vec::new();
         for fact in state.taken_up() {
@@ -147,7 +182,12 @@ impl Engine {
     /// # Errors
     /// The store's.
     pub(super) async fn take_turns_again(&self, run: &str) -> Result<(), store::Error> {
-        let state = State::fold(&self.inner.store.journal(run).await?);
+        let journal = match self.inner.store.journal(run).await {
+            // Whoever drives it will make a dead letter of it.
+            Err(store::Error::Unreadable(_)) => return Ok(()),
+            journal => journal?,
+        };
+        let state = State::fold(&journal);
         if let Some((address, turns)) = state.open_turns() {
             self.inner.turns.take_again(run, address, turns);
         }
@@ -211,8 +251,12 @@ impl Engine {
     /// A store that is full or busy may recover; one that has lost a write does not.
     async fn bear(&self, error: &store::Error) -> Result<(), Parked> {
         tracing::warn!(%error, "the store does not answer");
-        if matches!(error, store::Error::Lost(_)) {
-            return Err(Parked::Stopping);
+        match error {
+            store::Error::Lost(_) => return Err(Parked::Stopping),
+            store::Error::Unreadable(why) => {
+                return Err(Parked::Broken(format!("what is stored of it cannot be read: {why}")));
+            }
+            _ => {}
         }
         self.sleep_until(now_ms() + 1_000).await
     }

@@ -18,10 +18,14 @@ mod schedule;
 mod secrets;
 mod turns;
 
+use std::any::Any;
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -128,8 +132,7 @@ impl Engine {
             for run in pending {
                 engine.enqueue(run.start);
             }
-            let waking = engine.clone();
-            engine.spawn(async move { waking.wake_for_ever().await });
+            engine.spawn_for_ever("the alarm".into(), |engine| async move { engine.wake_for_ever().await });
             poll::listen(&engine).await?;
             schedule::listen(&engine).await?;
         }
@@ -192,6 +195,24 @@ impl Engine {
         tasks.spawn(task);
     }
 
+    /// A task that ends with the engine. An error of the program in it is told, and it begins anew.
+    fn spawn_for_ever<F>(&self, what: String, begin: impl Fn(Engine) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let engine = self.clone();
+        self.spawn(async move {
+            while let Err(panic) = AssertUnwindSafe(begin(engine.clone())).catch_unwind().await {
+                let why = words_of(&*panic);
+                tracing::error!(what, why, "an error in Dovetail itself; please report it. It begins anew");
+                tokio::select! {
+                    () = tokio::time::sleep(ANEW) => {}
+                    () = engine.stopped() => return,
+                }
+            }
+        });
+    }
+
     /// Ends when the engine is told to stop.
     async fn stopped(&self) {
         let mut stopping = self.inner.stopping.subscribe();
@@ -216,6 +237,15 @@ pub async fn kept_plan(store: &Store, hash: &str) -> Result<Option<Plan>, store:
 
 /// The name under which a kept plan remembers its environment.
 const ENVIRONMENT: &str = "\u{0}environment";
+
+/// Before what met an error of the program begins anew.
+const ANEW: Duration = Duration::from_secs(10);
+
+/// What a panic said.
+pub(in crate::engine) fn words_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it said nothing")
+}
 
 /// Now, in milliseconds since 1970.
 pub(in crate::engine) fn now_ms() -> i64 {

@@ -35,8 +35,10 @@ pub(super) async fn listen(engine: &Engine) -> Result<(), store::Error> {
             let seen = Seen { since_ms: Some(now_ms()), ..Seen::default() };
             engine.inner.store.set_cursor(&key, json!(seen)).await?;
         }
-        let engine_of_task = engine.clone();
-        engine.spawn(async move { engine_of_task.poll_for_ever(polling).await });
+        engine.spawn_for_ever(key, move |engine| {
+            let polling = polling.clone();
+            async move { engine.poll_for_ever(polling).await }
+        });
     }
     Ok(())
 }

@@ -19,8 +19,10 @@ pub(super) async fn listen(engine: &Engine) -> Result<(), store::Error> {
         if engine.inner.store.cursor(&key).await?.is_none() {
             engine.inner.store.set_cursor(&key, json!(now_ms())).await?;
         }
-        let engine_of_task = engine.clone();
-        engine.spawn(async move { engine_of_task.fire_for_ever(&name).await });
+        engine.spawn_for_ever(key, move |engine| {
+            let name = name.clone();
+            async move { engine.fire_for_ever(&name).await }
+        });
     }
     Ok(())
 }

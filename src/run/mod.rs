@@ -22,6 +22,6 @@ mod walk;
 pub use decide::{Decision, Next, Send, decide};
 pub use entry::{Address, Ending, Entry, Fact, Kept, Link, Start};
 pub use known::{Compared, Known, Told};
-pub use state::State;
+pub use state::{State, WORKFLOW};
 
 pub use crate::workflow::{Answer, Outcome, Purpose, RecordRef};

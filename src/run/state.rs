@@ -70,8 +70,8 @@ impl Progress {
     }
 }
 
-/// Where the workflow's own `on_error` is kept.
-pub(super) const WORKFLOW: &str = "workflow";
+/// The address of the run as a whole, and of the workflow's own `on_error`.
+pub const WORKFLOW: &str = "workflow";
 
 impl State {
     pub fn fold(entries: &[Entry]) -> State {

@@ -15,6 +15,9 @@ pub enum Error {
     Failed(String),
     #[error("a write could not be made durable; restart to recover: {0}")]
     Lost(String),
+    /// What an earlier program wrote, or somebody else, is none of our JSON.
+    #[error("what is stored cannot be read: {0}")]
+    Unreadable(String),
     #[error("the queue of writes is full")]
     Busy,
     #[error("the journal of run {run} has moved on")]
@@ -40,7 +43,7 @@ impl Error {
     /// The same trouble met while opening.
     pub(super) fn while_opening(self) -> Self {
         match self {
-            Error::Lost(why) | Error::Failed(why) => Error::Open(why),
+            Error::Lost(why) | Error::Failed(why) | Error::Unreadable(why) => Error::Open(why),
             Error::Full => Error::Open("the disk is full".to_owned()),
             other => other,
         }
@@ -64,6 +67,6 @@ impl From<rusqlite::Error> for Error {
 /// Our own JSON, written or read.
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Self {
-        Error::Failed(format!("stored JSON: {error}"))
+        Error::Unreadable(error.to_string())
     }
 }
