@@ -196,6 +196,36 @@ async fn sigterm_ends_what_is_under_way_and_leaves_nothing_unknown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_at_work_goes_before_a_dead_letter_that_is_retried() {
+    let mut stage = Stage::set().await;
+    let ada = stage.make(GHL, "contact", json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
+    stage.fault(PEOPLE, json!({ "at": "contact.create", "status": 422, "times": 1 })).await;
+    stage.fault(PEOPLE, json!({ "at": "contact.create", "delay_ms": 60_000, "times": 1 })).await;
+    let serve = stage.serve().await;
+    stage.tell("ContactCreate", &ada).await;
+    assert_eq!(stage.over().await[0].status, Status::Failed);
+    let ada = stage.change(GHL, "contact", ada["id"].as_str().expect("an id"), json!({ "firstName": "Ada B." })).await;
+    stage.tell("ContactUpdate", &ada).await;
+    until("the second creates", async || {
+        let asked = stage.requests(PEOPLE, "contact.create").await.len() == 2;
+        asked.then_some(())
+    })
+    .await;
+    serve.kill();
+    let retry = stage::command().args(["dead", "retry", "1", "--data"]).arg(stage.data()).output().expect("it runs");
+    assert!(retry.status.success(), "{}", String::from_utf8_lossy(&retry.stderr));
+    let _serve = stage.serve().await;
+    let runs = stage.over().await;
+    // What the poll noticed as well was told already.
+    assert!(runs[..2].iter().all(|run| run.status == Status::Completed), "{runs:#?}");
+    let retried = stage.journal(&runs[0].start.id).await;
+    let anew =
+        retried.iter().skip_while(|entry| !matches!(entry.fact, Fact::Retried { .. })).nth(1).expect("it went on");
+    assert!(anew.at_ms >= runs[1].ended_ms.expect("it ended"), "{retried:#?}");
+    assert_eq!(stage.vendors[PEOPLE].records("contact").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_serve_at_one_store_is_refused_and_looking_is_not() {
     let mut stage = Stage::set().await;
     let events = fill(&stage, 30).await;

@@ -177,21 +177,22 @@ impl Engine {
         if self.commit(commit).await? { Ok(length + added) } else { Err(Parked::Stopping) }
     }
 
-    /// Takes the turns of a run whose write is under way, for when it is driven.
+    /// Takes the turns of a run whose write was under way when the program ended, for when it is driven. Gives whether the
+    /// run was at work then.
     ///
     /// # Errors
     /// The store's.
-    pub(super) async fn take_turns_again(&self, run: &str) -> Result<(), store::Error> {
+    pub(super) async fn take_turns_again(&self, run: &str) -> Result<bool, store::Error> {
         let journal = match self.inner.store.journal(run).await {
             // Whoever drives it will make a dead letter of it.
-            Err(store::Error::Unreadable(_)) => return Ok(()),
+            Err(store::Error::Unreadable(_)) => return Ok(true),
             journal => journal?,
         };
         let state = State::fold(&journal);
-        if let Some((address, turns)) = state.open_turns() {
+        if let Some((address, turns)) = state.open_turns().filter(|_| !state.retried) {
             self.inner.turns.take_again(run, address, turns);
         }
-        Ok(())
+        Ok(!state.retried)
     }
 
     async fn state(&self, start: &Start) -> Result<State, Parked> {

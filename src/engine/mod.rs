@@ -94,7 +94,7 @@ impl Engine {
     /// # Errors
     /// The store's.
     pub async fn start(settings: Settings) -> Result<Engine, store::Error> {
-        let pending = if settings.listens { settings.store.pending().await? } else { Vec::new() };
+        let mut pending = if settings.listens { settings.store.pending().await? } else { Vec::new() };
         let plan = settings.plan;
         let documents: Vec<(String, String)> =
             plan.documents.iter().map(|text| (text.path.clone(), text.text.clone())).collect();
@@ -121,14 +121,15 @@ impl Engine {
         });
         let engine = Engine { inner };
         if settings.listens {
-            // Writes under way take their turns first: nobody may write what one of them is writing. Only the first of an
-            // order key: one that waits behind another must not hold what that one may need.
-            let mut keys = std::collections::HashSet::new();
-            for run in &pending {
-                if keys.insert(queue::key(&run.start)) && run.length > 0 {
-                    engine.take_turns_again(&run.start.id).await?;
+            // Writes under way take their turns first: nobody may write what one of them is writing. What was at work goes
+            // before a dead letter of its order key that a person has had retried since.
+            let mut at_work = std::collections::HashSet::new();
+            for run in pending.iter().filter(|run| run.length > 0) {
+                if engine.take_turns_again(&run.start.id).await? {
+                    at_work.insert(run.seq);
                 }
             }
+            pending.sort_by_key(|run| !at_work.contains(&run.seq));
             for run in pending {
                 engine.enqueue(run.start);
             }

@@ -8,7 +8,7 @@ use super::Engine;
 use super::drive::Left;
 use crate::run::Start;
 
-pub(super) type Key = (String, Option<String>, String);
+type Key = (String, Option<String>, String);
 
 #[derive(Default)]
 pub(super) struct Queues {
@@ -43,7 +43,7 @@ impl Queues {
     }
 }
 
-pub(super) fn key(start: &Start) -> Key {
+fn key(start: &Start) -> Key {
     (start.workflow.clone(), start.tenant.clone(), start.order_key.clone())
 }
 

@@ -16,6 +16,8 @@ pub struct State {
     pub ending: Option<Ending>,
     /// How often a person had it tried again, plus 1.
     pub attempt: u32,
+    /// A person wants it tried again, and nothing was done about that yet.
+    pub retried: bool,
     /// Number of entries folded.
     pub length: usize,
     pub(super) compared: Option<Compared>,
@@ -141,6 +143,7 @@ impl State {
 
     pub fn apply(&mut self, entry: &Entry) {
         self.length += 1;
+        self.retried = matches!(entry.fact, Fact::Retried { .. });
         let at_ms = entry.at_ms;
         match &entry.fact {
             Fact::Started {} => self.started_ms = Some(at_ms),
