@@ -7,7 +7,7 @@ mod stage;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -248,6 +248,65 @@ async fn a_sender_that_hangs_up_early_loses_nothing_that_was_stored() {
     let runs = runs.await;
     assert_eq!(runs.iter().filter(|run| run.status == Status::Completed).count(), 1);
     assert!(runs.iter().all(|run| matches!(run.status, Status::Completed | Status::Skipped)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_stops_coming_is_refused_after_ten_seconds() {
+    let mut stage = Stage::set().await;
+    let serve = stage.serve().await;
+    let head = "POST /hooks/gohighlevel HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{";
+    let mut stream = TcpStream::connect(("127.0.0.1", serve.port)).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a limit");
+    let begun = Instant::now();
+    stream.write_all(head.as_bytes()).expect("it is sent");
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer[9..], b"408");
+    assert!(begun.elapsed() >= Duration::from_secs(9), "{:?}", begun.elapsed());
+    assert_eq!(stage.counts().await, Counts::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_store_has_no_room_for_is_refused_for_a_while_and_nothing_accepted_is_lost() {
+    let mut stage = Stage::set().await;
+    let _serve = stage.serve().await;
+    // Somebody else holds the database, so that nothing can be made durable; few events fill what may wait.
+    let holder = rusqlite::Connection::open(stage.data().join("dovetail.sqlite3")).expect("the store");
+    holder.execute_batch("BEGIN IMMEDIATE").expect("it is held");
+    let long = json!({ "id": "task", "title": "x".repeat(900_000) });
+    let letters: Vec<_> = (0..240).map(|_| stage.letter(&stage.event("TaskDelete", &long))).collect();
+    let post = async |(body, signature): &(Vec<u8>, String)| {
+        let request = stage.client.post(stage.url()).header("content-type", "application/json");
+        let answer = request.header("x-ghl-signature", signature).body(body.clone()).send().await.expect("an answer");
+        let wait = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse::<u32>().ok());
+        (answer.status().as_u16(), wait)
+    };
+    let refused = tokio::sync::Notify::new();
+    let posts = letters.iter().map(async |letter| {
+        let said = post(letter).await;
+        if said.0 != 200 {
+            refused.notify_one();
+        }
+        said
+    });
+    let release = async {
+        refused.notified().await;
+        holder.execute_batch("ROLLBACK").expect("it is let go");
+    };
+    let (said, ()) = tokio::join!(futures_util::future::join_all(posts), release);
+    let taken = said.iter().filter(|(status, _)| *status == 200).count();
+    // The status that this source tries again; it documents one.
+    let others: Vec<_> = said.iter().filter(|(status, _)| *status != 200).collect();
+    assert!(others.iter().all(|said| **said == (429, Some(30))), "{others:?}");
+    assert!(taken > 0 && !others.is_empty(), "{taken} of {}", said.len());
+    assert_eq!(stage.counts().await.events, taken as u64);
+    // What was refused is taken later, what was taken is known.
+    let again = letters.iter().zip(&said).filter(|(_, said)| said.0 != 200).map(|(letter, _)| post(letter));
+    assert!(futures_util::future::join_all(again).await.iter().all(|said| said.0 == 200));
+    let known = said.iter().position(|said| said.0 == 200).expect("one was taken");
+    assert_eq!(post(&letters[known]).await.0, 200);
+    let counts = stage.counts().await;
+    assert_eq!((counts.events, counts.duplicates), (240, 1));
 }
 
 /// The status of the answer to these bytes.
