@@ -41,12 +41,15 @@ impl Run {
         let engine = self.operator.engine(&self.project, plan.clone(), 64, false).await?;
         let id = match engine.by_hand(&self.workflow, inputs, self.tenant.as_deref()).await {
             Ok(id) => id,
-            Err(ByHandError::Input(why)) => {
+            Err(error) => {
                 engine.stop().await;
                 engine.store().clone().close().await;
-                return Err(exit::usage(format!("{why}{}", wanted(&plan, &self.workflow))));
+                return Err(match error {
+                    ByHandError::Input(why) => exit::usage(format!("{why}{}", wanted(&plan, &self.workflow))),
+                    ByHandError::Nobody(why) => exit::usage(why),
+                    ByHandError::Store(error) => error.into(),
+                });
             }
-            Err(ByHandError::Store(error)) => return Err(error.into()),
         };
         let over = loop {
             let run = engine.store().run(&id).await?.context("the run is gone")?;

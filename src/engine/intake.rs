@@ -193,7 +193,7 @@ impl Engine {
         let runs: Vec<Start> =
             runs.into_iter().filter(|run| tenant.is_none() || run.tenant.as_deref() == tenant).collect();
         let Some(id) = runs.first().map(|run| run.id.clone()) else {
-            return Err(ByHandError::Input("no tenant has all connections that the workflow uses".into()));
+            return Err(ByHandError::Nobody(nobody(&plan, found, tenant)));
         };
         self.take_in(vec![Intake { event, runs }], Vec::new()).await?;
         Ok(id)
@@ -331,11 +331,31 @@ impl Engine {
     }
 }
 
+/// Why a workflow that is started by hand has nobody to run for.
+fn nobody(plan: &Plan, workflow: &Workflow, tenant: Option<&str>) -> String {
+    let known: Vec<&str> = plan.tenants_of(workflow).into_iter().flatten().collect();
+    match tenant {
+        None => "no tenant has all connections that the workflow uses".into(),
+        Some(tenant) if known.is_empty() => {
+            format!("`{}` runs for no tenant in particular: leave `{tenant}` out", workflow.name)
+        }
+        Some(tenant) => {
+            let near = crate::source::nearest(tenant, known.iter().copied());
+            let near =
+                near.map_or_else(|| format!("there are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+            format!("no tenant `{tenant}` has all connections that `{}` uses; {near}", workflow.name)
+        }
+    }
+}
+
 /// What a person gave is wrong, or the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ByHandError {
     #[error("{0}")]
     Input(String),
+    /// No tenant has what the workflow needs.
+    #[error("{0}")]
+    Nobody(String),
     #[error(transparent)]
     Store(#[from] store::Error),
 }
