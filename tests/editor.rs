@@ -203,7 +203,7 @@ fn names_of_the_project_are_completed() {
     let project = Project::new("complete");
     let trigger = |trigger: &str| BY_HAND.replace("trigger: { manual: }", trigger) + "  - stop: done\n";
     let action = |action: &str| format!("{BY_HAND}{action}");
-    let table: [(String, &[&str], &[&str]); 10] = [
+    let table: [(String, &[&str], &[&str]); 12] = [
         (action("  - call: ghl.contact.|\n"), &["ghl.contact.create", "ghl.contact.add_tags"], &["ghl.contact"]),
         (action("  - upsert: |\n"), &["ghl.contact", "os.task"], &["ghl.tag"]),
         (action("  - for_each: |\n"), &["ghl.task.search", "quiz.item.list"], &["ghl.contact.create"]),
@@ -217,6 +217,8 @@ fn names_of_the_project_are_completed() {
         (action("  - upsert: ghl.contact\n    with:\n      dnd: |\n"), &["true", "false"], &["email"]),
         (trigger("trigger:\n  event: |"), &["ghl.contact.changed", "quiz.response.created"], &["ghl.contact.get"]),
         (trigger("trigger:\n  event: ghl.task.changed\n  include: [|]"), &["contact"], &["task"]),
+        (action("  - run: |\n"), &["hello"], &["contact-to-opinion-stage"]),
+        (action("  - run: hello\n    with:\n      |\n"), &["first_name"], &["email"]),
         (trigger("trigger:\n  poll: |\n  every: 5m"), &["ghl.task.search"], &["ghl.contact.create"]),
     ];
     for (marked, some, none) in table {
@@ -261,6 +263,8 @@ fn names_of_nothing_are_marked_at_their_line() {
              `task`, `user`",
         ),
         ("  - call: ghl.note.create\n    with: { body: a }\n", "7: Missing property \"contactId\"."),
+        ("  - run: helo\n", "6: no workflow with a `manual` trigger has this name"),
+        ("  - run: hello\n    with: { name: a }\n", "7: Property name is not allowed."),
         ("  - call: ghl.note.create\n", "6: Missing property \"with\"."),
         (
             "  - for_each: ghl.tag.get\n    actions: [{ stop: a }]\n",

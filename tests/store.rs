@@ -202,7 +202,10 @@ async fn links_are_one_to_one_in_both_directions() {
     let mut length = 0;
     let mut keep = async |link: Vec<Link>, unlink: Vec<Link>| {
         let done = store
-            .commit(Commit { kept: Kept { link, unlink, told: None }, ..commit("first", length, vec![paused(1)]) })
+            .commit(Commit {
+                kept: Kept { link, unlink, ..Kept::default() },
+                ..commit("first", length, vec![paused(1)])
+            })
             .await;
         length += usize::from(done.is_ok());
         done
@@ -538,7 +541,7 @@ fn intake(event: &str, run: &str) -> Intake {
 
 fn commit(run: &str, length: usize, facts: Vec<Fact>) -> Commit {
     let entries = facts.into_iter().map(|fact| Entry { at_ms: 7, fact }).collect();
-    Commit { run: run.to_owned(), length, entries, due_ms: 0, parked: false, ending: None, kept: Kept::default() }
+    Commit { run: run.to_owned(), length, entries, ..Commit::default() }
 }
 
 async fn end(store: &Store, run: &str, ending: Ending) {

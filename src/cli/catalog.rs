@@ -167,6 +167,7 @@ mod tests {
             path: "dovetail.yaml".into(),
             text: include_str!("init/dovetail.yaml").replace("{{name}}", "copied"),
         }];
+        texts.push(Text { path: "workflows/hello.yaml".into(), text: include_str!("init/hello.yaml").into() });
         let source = Source::read(Path::new("tests")).expect("the shipped connectors");
         let mut items = builtin::all();
         for connector in &source.connectors {

@@ -31,14 +31,14 @@ pub async fn tell(store: &Store, run: &Run, as_json: bool) -> Result<()> {
     };
     // A plan that this program can no longer read costs the actions' names, not the story.
     let plan = kept_plan(store, &run.start.plan).await?;
-    let workflow = plan.as_ref().and_then(|plan: &Plan| plan.workflow(&run.start.workflow));
+    let known = Known::of(plan.as_ref(), &run.start.workflow);
     if as_json {
-        say::data(&serde_json::to_string_pretty(&whole(run, &journal, workflow))?);
+        say::data(&serde_json::to_string_pretty(&whole(run, &journal, known))?);
         return Ok(());
     }
     let width = say::width().unwrap_or(WIDTH);
-    head(run, &journal, workflow, width);
-    let mut teller = Teller { workflow, width, at: String::new(), day: String::new(), shown: Value::Null };
+    head(run, &journal, known, width);
+    let mut teller = Teller { known, width, at: String::new(), day: String::new(), shown: Value::Null };
     teller.line(run.start.created_ms, "", "accepted");
     for entry in &journal {
         teller.entry(entry);
@@ -49,8 +49,23 @@ pub async fn tell(store: &Store, run: &Run, as_json: bool) -> Result<()> {
     Ok(())
 }
 
+/// The workflow of the run, in the version that it runs on, if that can be read.
+#[derive(Clone, Copy)]
+struct Known<'a>(Option<(&'a Plan, &'a Workflow)>);
+
+impl<'a> Known<'a> {
+    fn of(plan: Option<&'a Plan>, workflow: &str) -> Self {
+        Self(plan.and_then(|plan| Some((plan, plan.workflow(workflow)?))))
+    }
+
+    fn action(&self, address: &str) -> Option<&'a Action> {
+        let (plan, workflow) = self.0?;
+        plan.action_at(workflow, address)
+    }
+}
+
 /// The same as JSON, with nothing shortened.
-fn whole(run: &Run, journal: &[Entry], workflow: Option<&Workflow>) -> Value {
+fn whole(run: &Run, journal: &[Entry], known: Known<'_>) -> Value {
     let mut told = shown::run(run);
     told.insert("connections".into(), json!(run.start.connections));
     told.insert("plan".into(), json!(run.start.plan));
@@ -61,7 +76,7 @@ fn whole(run: &Run, journal: &[Entry], workflow: Option<&Workflow>) -> Value {
         told.insert("at".into(), json!(shown::instant(entry.at_ms)));
         if let Value::Object(fact) = shown::concealed(&json!(entry.fact)) {
             let address = fact.values().next().and_then(|fact| fact.get("address")).and_then(Value::as_str);
-            let action = address.and_then(|address| workflow?.action_at(address));
+            let action = address.and_then(|address| known.action(address));
             told.insert("action".into(), json!(action.map(name)));
             told.insert("place".into(), json!(action.map(|action| action.place.to_string())));
             told.extend(fact);
@@ -72,13 +87,13 @@ fn whole(run: &Run, journal: &[Entry], workflow: Option<&Workflow>) -> Value {
     Value::Object(told)
 }
 
-fn head(run: &Run, journal: &[Entry], workflow: Option<&Workflow>, width: usize) {
+fn head(run: &Run, journal: &[Entry], known: Known<'_>, width: usize) {
     let start = &run.start;
     say::data(&format!("run {}: {}, {}", run.seq, start.workflow, shown::status(run.status)));
     let line =
         |what: &str, text: String| say::data(&format!("  {what:<9} {}", say::shortened(&text, width.max(60) - 12)));
     line("id", start.id.clone());
-    if let Some(workflow) = workflow {
+    if let Some((_, workflow)) = known.0 {
         line("file", workflow.place.path.to_string());
     }
     if let Some(tenant) = &start.tenant {
@@ -102,7 +117,7 @@ fn head(run: &Run, journal: &[Entry], workflow: Option<&Workflow>, width: usize)
 
 /// Tells entries one by one, and remembers what has been said.
 struct Teller<'a> {
-    workflow: Option<&'a Workflow>,
+    known: Known<'a>,
     width: usize,
     /// The address that the last lines were about.
     at: String,
@@ -127,6 +142,10 @@ impl Teller<'_> {
                 self.line(ms, "", &told);
             }
             Fact::Chose { address, branch } => self.under(ms, address, &format!("goes on with `{branch}`")),
+            Fact::Entered { address, inputs } => {
+                self.under(ms, address, "begins");
+                self.value("with ", inputs);
+            }
             Fact::Listed { address, items } => self.under(ms, address, &count(items.len(), "item")),
             Fact::Sent(sent) => {
                 let attempt = if sent.attempt > 1 { format!(", attempt {}", sent.attempt) } else { String::new() };
@@ -207,6 +226,8 @@ impl Teller<'_> {
 
     /// A line below the name of its action, which is said when it changes.
     fn under(&mut self, ms: i64, address: &str, text: &str) {
+        // What a workflow that is run begins with is told of the action that runs it.
+        let address = address.strip_suffix("/run").unwrap_or(address);
         if self.at != address {
             let title = self.title(address);
             self.line(ms, "", &title);
@@ -247,19 +268,19 @@ impl Teller<'_> {
     /// An action with its verb and its line; what is read before the first one in words.
     fn title(&self, address: &str) -> String {
         let turn = turn(address);
-        if let Some(action) = self.workflow.and_then(|workflow| workflow.action_at(address)) {
+        if let Some(action) = self.known.action(address) {
             return format!("{}{turn} ({})", name(action), action.place);
         }
         match address.split('/').collect::<Vec<_>>().as_slice() {
             ["event"] => "the record that the event is about".into(),
             ["include", name @ ..] => format!("include {}", name.join("/")),
-            ["names", alias, object, list] => format!("names of `{list}` of {alias}.{object}"),
+            [.., "names", alias, object, list] => format!("names of `{list}` of {alias}.{object}"),
             _ => address.into(),
         }
     }
 
     fn short(&self, address: &str) -> String {
-        let action = self.workflow.and_then(|workflow| workflow.action_at(address));
+        let action = self.known.action(address);
         action.map_or_else(|| self.title(address), |action| format!("{}{}", name(action), turn(address)))
     }
 }
@@ -278,6 +299,8 @@ fn name(action: &Action) -> String {
         Kind::Switch(_) => "switch".into(),
         Kind::Parallel(_) => "parallel".into(),
         Kind::Wait(_) => "wait".into(),
+        Kind::Run(run) => format!("run {}", run.workflow),
+        Kind::Emit(emit) => format!("emit {}", emit.name),
         Kind::Stop(_) => "stop".into(),
         Kind::Fail(_) => "fail".into(),
     };

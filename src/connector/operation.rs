@@ -212,7 +212,7 @@ impl Operation {
     }
 
     /// The fields that this operation takes, from its own schema or its object's: what a `with:` may name.
-    pub fn takes(&self, _connector: &Connector) -> FieldType {
+    pub fn takes(&self) -> FieldType {
         match &self.input {
             Value::Null => FieldType::Any,
             schema => FieldType::of_schema(schema),
@@ -257,7 +257,7 @@ impl Operation {
         names: &Names,
         locale: &Locale,
     ) -> Result<Value, String> {
-        let (known, open) = match self.takes(connector) {
+        let (known, open) = match self.takes() {
             FieldType::Map { fields, open } => (fields, open),
             _ => (Vec::new(), true),
         };

@@ -10,9 +10,9 @@ use super::{Engine, now_ms, words_of};
 use crate::connector::Failure;
 use crate::http::Take;
 use crate::run::{
-    Answer, Decision, Ending, Entry, Fact, Kept, Next, Outcome, RecordRef, Send, Start, State, WORKFLOW, decide,
+    Answer, Decision, Ending, Entry, Fact, Next, Outcome, RecordRef, Send, Start, State, WORKFLOW, decide,
 };
-use crate::store::{self, Commit};
+use crate::store::{self, Commit, Intake};
 
 /// Why a run is let go.
 pub(super) enum Left {
@@ -55,8 +55,7 @@ impl Engine {
             }
             let entries = vec![Entry { at_ms: now_ms(), fact: Fact::Ended { ending: ending.clone() } }];
             let (length, ending) = (run.length, Some(ending.clone()));
-            let kept = Kept::default();
-            let commit = Commit { run: start.id.clone(), length, entries, due_ms: 0, parked: false, ending, kept };
+            let commit = Commit { run: start.id.clone(), length, entries, ending, ..Commit::default() };
             if self.commit(commit).await? {
                 return Ok(Left::Over);
             }
@@ -80,7 +79,7 @@ impl Engine {
         }
         loop {
             let mut length = state.length - learnt.len();
-            let Decision { entries, kept, next } = decide(&plan, start, &mut state, now_ms());
+            let Decision { entries, mut kept, next } = decide(&plan, start, &mut state, now_ms());
             if let Next::Recall { of } = &next {
                 learnt.extend(entries);
                 state.recall(self.retrying(|| self.inner.store.known(&start.workflow, of)).await?);
@@ -127,10 +126,16 @@ impl Engine {
             // Who runs one workflow by hand waits for it.
             let parked = self.inner.listens && matches!(next, Next::Wait { lets_go: true, .. });
             let ending = state.ending.clone();
-            let commit = Commit { run: start.id.clone(), length, entries, due_ms, parked, ending, kept };
+            let intakes: Vec<Intake> = kept.emitted.drain(..).map(|event| self.heard_of_project(event)).collect();
+            let further: Vec<Start> = intakes.iter().flat_map(|intake| intake.runs.clone()).collect();
+            let run = start.id.clone();
+            let commit = Commit { run, length, entries, due_ms, parked, ending, kept, intakes };
             if (parked || !commit.entries.is_empty()) && !self.commit(commit).await? {
                 state = self.state(start).await?;
                 continue;
+            }
+            if self.inner.listens {
+                further.into_iter().for_each(|run| self.enqueue(run));
             }
             match next {
                 // Answered above.
@@ -172,7 +177,7 @@ impl Engine {
         let entries: Vec<Entry> = std::mem::take(learnt);
         let added = entries.len();
         let run = start.id.clone();
-        let commit = Commit { run, length, entries, due_ms: 0, parked: false, ending: None, kept: Kept::default() };
+        let commit = Commit { run, length, entries, ..Commit::default() };
         // Only one process and one task writes to a run's journal: a conflict means that this task is not it.
         if self.commit(commit).await? { Ok(length + added) } else { Err(Parked::Stopping) }
     }
@@ -231,7 +236,7 @@ impl Engine {
             warnings: Vec::new(),
         };
         entries.push(Entry { at_ms: now_ms(), fact });
-        let commit = Commit { entries, kept: Kept::default(), due_ms: 0, parked: false, ending: None, ..refused };
+        let commit = Commit { run: refused.run, length: refused.length, entries, ..Commit::default() };
         Box::pin(self.commit(commit)).await?;
         Ok(false)
     }

@@ -12,7 +12,8 @@ use crate::project::{Connection, Plan};
 use crate::run::Start;
 use crate::store::{self, Accepted, Intake};
 use crate::trigger::{Event, read_delivery, read_json, verify};
-use crate::workflow::{Starts, Workflow};
+use crate::workflow::action::PROJECT;
+use crate::workflow::{Starts, Workflow, inputs};
 
 /// How a delivery was taken: the HTTP status and one fixed word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,7 +174,7 @@ impl Engine {
         };
         let runs = match &found.trigger.starts {
             Starts::Manual { inputs: wanted } => {
-                let inputs = check_inputs(wanted, inputs, &plan.locale).map_err(ByHandError::Input)?;
+                let inputs = inputs::take(wanted, inputs, &plan.locale).map_err(ByHandError::Input)?;
                 self.runs_without_record(&plan, found, &event, inputs)
             }
             Starts::Event(heard) => {
@@ -252,6 +253,23 @@ impl Engine {
             runs.extend(self.runs_of(plan, workflow, alias, connection, &event));
         }
         Intake { event, runs }
+    }
+
+    /// The runs that an event of the project starts: only those of its own tenant.
+    pub(super) fn heard_of_project(&self, event: Event) -> Intake {
+        let plan = self.plan();
+        let hears = |workflow: &&Workflow| match &workflow.trigger.starts {
+            Starts::Event(heard) => {
+                heard.iter().any(|heard| heard.alias == PROJECT && heard.kinds.contains(&event.kind))
+            }
+            _ => false,
+        };
+        let runs = plan.workflows.iter().filter(hears).filter_map(|workflow| {
+            let connections = plan.bind(workflow, event.tenant.as_deref(), None)?;
+            let order_key = order_key(workflow, None, &event, &plan.locale);
+            Some(start(&plan, workflow, &event, event.tenant.clone(), connections, order_key, Value::Null))
+        });
+        Intake { runs: runs.collect(), event }
     }
 
     /// The run of one workflow about an event of a connection; none if an alias stands for no single account.
@@ -341,8 +359,8 @@ fn nobody(plan: &Plan, workflow: &Workflow, tenant: Option<&str>) -> String {
         }
         Some(tenant) => {
             let near = crate::source::nearest(tenant, known.iter().copied());
-            let near =
-                near.map_or_else(|| format!("there are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+            let near = near
+                .map_or_else(|| format!("there are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
             format!("no tenant `{tenant}` has all connections that `{}` uses; {near}", workflow.name)
         }
     }
@@ -417,32 +435,4 @@ fn is_json(header: &(dyn Fn(&str) -> Option<String> + Sync)) -> bool {
     let kind = header("content-type").unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
-}
-
-/// Inputs by hand: each in its type, defaults filled in, nothing unknown.
-fn check_inputs(
-    wanted: &BTreeMap<String, crate::workflow::InputDocument>,
-    given: Value,
-    locale: &Locale,
-) -> Result<Value, String> {
-    let given = match given {
-        Value::Null => Map::new(),
-        Value::Object(map) => map,
-        _ => return Err("the inputs must be a JSON object".into()),
-    };
-    if let Some(unknown) = given.keys().find(|name| !wanted.contains_key(*name)) {
-        let near = crate::source::nearest(unknown, wanted.keys().map(String::as_str));
-        let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        return Err(format!("the workflow has no input `{unknown}`{near}"));
-    }
-    let mut inputs = Map::new();
-    for (name, input) in wanted {
-        let value = given.get(name).filter(|value| !value.is_null()).or(input.default.as_ref());
-        let Some(value) = value else { return Err(format!("the input `{name}` is missing")) };
-        let schema = serde_json::to_value(input).unwrap_or(Value::Null);
-        let fields = crate::expr::FieldType::of_schema(&schema);
-        let value = convert(value, &fields, locale).map_err(|message| format!("the input `{name}`: {message}"))?;
-        inputs.insert(name.clone(), value);
-    }
-    Ok(Value::Object(inputs))
 }

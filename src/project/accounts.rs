@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Plan;
-use crate::workflow::Workflow;
+use crate::workflow::{Uses, Workflow};
 
 /// Alias of `uses` → connection.
 pub type Bindings = BTreeMap<String, String>;
@@ -28,6 +28,15 @@ impl Plan {
             bindings.insert(uses.alias.clone(), connection);
         }
         Some(bindings)
+    }
+
+    /// The connections of a workflow that another one runs. `known`: what names of `uses` stand for in that one.
+    pub fn bind_within(&self, workflow: &Workflow, tenant: Option<&str>, known: &Bindings) -> Option<Bindings> {
+        let of = |uses: &Uses| {
+            let connection = known.get(&uses.name).cloned();
+            Some((uses.alias.clone(), connection.or_else(|| self.account(&uses.name, tenant).ok())?))
+        };
+        workflow.uses.iter().map(of).collect()
     }
 
     /// The tenants in which a workflow can run: each that has all it uses; None stands for a project without tenants.

@@ -8,6 +8,7 @@ use crate::connector::Connector;
 use crate::expr::Locale;
 use crate::sync::Sync;
 use crate::workflow::Workflow;
+use crate::workflow::action::{Action, Kind};
 
 /// What runs. Made by [`super::read`] only, from documents without errors.
 #[derive(Debug)]
@@ -50,6 +51,16 @@ impl Plan {
 
     pub fn workflow(&self, name: &str) -> Option<&Workflow> {
         self.workflows.iter().find(|workflow| workflow.name == name)
+    }
+
+    /// The action at an address of a run of this workflow; `actions/2/run/actions/0` is one of the workflow that it runs.
+    pub fn action_at<'p>(&'p self, workflow: &'p Workflow, address: &str) -> Option<&'p Action> {
+        for (at, _) in address.match_indices("/run/") {
+            if let Some(Action { kind: Kind::Run(run), .. }) = workflow.action_at(&address[..at]) {
+                return self.action_at(self.workflow(&run.workflow)?, &address[at + "/run/".len()..]);
+            }
+        }
+        workflow.action_at(address)
     }
 
     /// A workflow's constants, with a tenant's own over them.

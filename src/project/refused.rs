@@ -36,6 +36,11 @@ impl Refused {
         self.names.iter().any(|(known, of)| *known == kind && of == name)
     }
 
+    /// Is there any of this kind?
+    pub fn any(&self, kind: &str) -> bool {
+        self.names.iter().any(|(known, _)| *known == kind)
+    }
+
     pub fn add(&mut self, kind: &'static str, name: &str) {
         self.names.push((kind, name.to_owned()));
     }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::accounts::RunAccounts;
 use super::entry::{Address, Ending, Entry, Fact, Kept, Sent, Start};
+use super::frame::Frame;
 use super::state::{State, WORKFLOW};
 use super::walk::Flow;
 use crate::connector::{Failure, Page};
 use crate::project::Plan;
-use crate::workflow::{OnError, RecordRef, Workflow};
+use crate::workflow::RecordRef;
 
 /// What was decided. The entries must be durable before anything else happens.
 #[derive(Debug)]
@@ -106,47 +106,60 @@ impl Deciding<'_> {
             let failure = Failure::new("invalid", format!("no active workflow is called `{}`", self.start.workflow));
             return self.end(Ending::Failed { address: WORKFLOW.into(), place: String::new(), failure });
         };
-        let mut accounts = RunAccounts { plan: self.plan, start: self.start, names: Default::default() };
-        let (record, hindered) = match self.prepare(workflow, &mut accounts) {
+        let mut frame = Frame {
+            plan: self.plan,
+            workflow,
+            prefix: String::new(),
+            connections: self.start.connections.clone(),
+            inputs: self.start.inputs.clone(),
+            names: Default::default(),
+        };
+        let (record, hindered) = match self.prepare(&mut frame) {
             Ok(record) => (record, None),
             Err(flow) => (None, Some(flow)),
         };
-        let mut root = self.root(workflow, &accounts, record);
-        let rescued = self.state.progress.get(WORKFLOW).and_then(|progress| progress.rescued.clone());
-        let (address, failure) = match rescued {
+        let mut root = self.root(&frame, record);
+        match self.workflow(&frame, &mut root, hindered) {
+            Flow::Blocked(next) => next,
+            Flow::Done(_) => self.end(Ending::Completed { value: Value::Null }),
+            Flow::Stopped(value) => self.end(Ending::Completed { value }),
+            Flow::Skipped(why) => self.end(Ending::Skipped { why }),
+            Flow::Failed { address, failure } => {
+                let action = self.plan.action_at(workflow, &address);
+                // What is read before the first action is the trigger's doing.
+                let place = action.map_or(&workflow.trigger.place, |action| &action.place).to_string();
+                self.end(Ending::Failed { address, place, failure })
+            }
+        }
+    }
+
+    /// The actions of a workflow; when they have failed, its own `on_error`, which tells people and changes nothing about
+    /// that. `hindered`: what came of it before the first action.
+    pub(super) fn workflow(&mut self, frame: &Frame<'_>, root: &mut Value, hindered: Option<Flow>) -> Flow {
+        let rescued = self.state.progress.get(frame.address()).and_then(|progress| progress.rescued.clone());
+        let (failed, failure) = match rescued {
             Some(rescued) => rescued,
             None => {
-                match hindered.unwrap_or_else(|| self.list(&workflow.actions, "actions", &accounts, &mut root, &[])) {
-                    Flow::Blocked(next) => return next,
-                    Flow::Done(_) => return self.end(Ending::Completed { value: Value::Null }),
-                    Flow::Stopped(value) => return self.end(Ending::Completed { value }),
-                    Flow::Skipped(why) => return self.end(Ending::Skipped { why }),
-                    Flow::Failed { address, failure } => {
-                        if workflow.on_error.actions().is_empty() {
-                            let place = place_of(workflow, &address);
-                            return self.end(Ending::Failed { address, place, failure });
-                        }
-                        let fact = Fact::Rescued {
-                            address: WORKFLOW.into(),
-                            action: address.clone(),
-                            failure: failure.clone(),
-                        };
-                        self.record(fact);
-                        (address, failure)
-                    }
+                let flow = hindered
+                    .unwrap_or_else(|| self.list(&frame.workflow.actions, &frame.at("actions"), frame, root, &[]));
+                let Flow::Failed { address, failure } = flow else { return flow };
+                if frame.workflow.on_error.actions().is_empty() {
+                    return Flow::Failed { address, failure };
                 }
+                self.record(Fact::Rescued {
+                    address: frame.address().into(),
+                    action: address.clone(),
+                    failure: failure.clone(),
+                });
+                (address, failure)
             }
         };
-        // The run has failed; its own `on_error` tells people, and changes nothing about that.
-        let error = error_value(&address, &failure);
-        if let OnError::Actions(actions) = &workflow.on_error
-            && let Flow::Blocked(next) =
-                self.list(actions, "on_error", &accounts, &mut root, &[("error".into(), error)])
-        {
-            return next;
+        let over = [("error".into(), error_value(&failed, &failure))];
+        let told = self.list(frame.workflow.on_error.actions(), &frame.at("on_error"), frame, root, &over);
+        match told {
+            Flow::Blocked(_) => told,
+            _ => Flow::Failed { address: failed, failure },
         }
-        let place = place_of(workflow, &address);
-        self.end(Ending::Failed { address, place, failure })
     }
 
     pub(super) fn record(&mut self, fact: Fact) {
@@ -161,12 +174,7 @@ impl Deciding<'_> {
     }
 
     /// The roots of the context.
-    pub(super) fn root(
-        &self,
-        workflow: &Workflow,
-        accounts: &RunAccounts<'_>,
-        record: Option<(String, Value)>,
-    ) -> Value {
+    pub(super) fn root(&self, frame: &Frame<'_>, record: Option<(String, Value)>) -> Value {
         let event = &self.start.event;
         let mut root = Map::new();
         if let Some((name, record)) = record {
@@ -183,11 +191,11 @@ impl Deciding<'_> {
                 "previous": compared.map(|compared| &compared.previous),
             }),
         );
-        root.insert("inputs".into(), self.start.inputs.clone());
+        root.insert("inputs".into(), frame.inputs.clone());
         root.insert("outcome".into(), Value::Object(Map::new()));
-        root.insert("vars".into(), self.plan.vars(workflow, self.start.tenant.as_deref()));
-        let settings = workflow.uses.iter().map(|uses| {
-            let settings = crate::workflow::Accounts::settings(accounts, &uses.alias);
+        root.insert("vars".into(), self.plan.vars(frame.workflow, self.start.tenant.as_deref()));
+        let settings = frame.workflow.uses.iter().map(|uses| {
+            let settings = crate::workflow::Accounts::settings(frame, &uses.alias);
             (uses.alias.clone(), settings.clone())
         });
         root.insert("connection".into(), Value::Object(settings.collect()));
@@ -211,12 +219,6 @@ pub(super) fn error_value(address: &str, failure: &Failure) -> Value {
 pub(super) fn instant(ms: i64) -> String {
     let time = chrono::DateTime::from_timestamp_millis(ms).unwrap_or_default();
     time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
-}
-
-/// The line of the action at an address; the trigger's for what is read before the first one.
-fn place_of(workflow: &Workflow, address: &str) -> String {
-    let found = workflow.action_at(address);
-    found.map_or_else(|| workflow.trigger.place.to_string(), |action| action.place.to_string())
 }
 
 /// The journal's line about a request.

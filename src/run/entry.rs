@@ -92,6 +92,11 @@ pub enum Fact {
         address: Address,
         until_ms: i64,
     },
+    /// A workflow is run as a part of this run, with these inputs.
+    Entered {
+        address: Address,
+        inputs: Value,
+    },
     /// An action has failed, and its `on_error` actions stand in for it; for the address `workflow`: the run has failed,
     /// and the workflow's `on_error` deals with that.
     Rescued {
@@ -179,4 +184,6 @@ pub struct Kept {
     pub unlink: Vec<Link>,
     /// What the workflow is told of the record, for the next event to be compared with.
     pub told: Option<Told>,
+    /// Events for the project's workflows; their runs start in the same commit.
+    pub emitted: Vec<Event>,
 }

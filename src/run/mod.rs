@@ -8,10 +8,11 @@
 //! ```
 //! Pure: no clock, no network, no database. An entry once committed is never changed.
 
-mod accounts;
 mod decide;
 mod entry;
 mod exchange;
+mod frame;
+mod inner;
 mod known;
 mod nested;
 mod prepare;

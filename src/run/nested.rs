@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::accounts::RunAccounts;
 use super::decide::{Deciding, Next};
 use super::entry::Fact;
+use super::frame::Frame;
 use super::walk::{Flow, Overlay, condition_fault, fail, scope};
 use crate::connector::Failure;
 use crate::expr::Scope;
@@ -19,7 +19,7 @@ impl Deciding<'_> {
         &mut self,
         action: &Action,
         address: &str,
-        accounts: &RunAccounts<'_>,
+        frame: &Frame<'_>,
         root: &mut Value,
         over: &Overlay,
         (choose, actions): Choice<'_>,
@@ -35,7 +35,7 @@ impl Deciding<'_> {
                 Err(failure) => return fail(address, failure),
             },
         };
-        match self.list(actions(&branch), &format!("{address}/{branch}"), accounts, root, over) {
+        match self.list(actions(&branch), &format!("{address}/{branch}"), frame, root, over) {
             Flow::Done(value) => self.finish(action, address, root, Outcome::Done, value, None),
             other => other,
         }
@@ -46,7 +46,7 @@ impl Deciding<'_> {
         action: &Action,
         parallel: &Parallel,
         address: &str,
-        accounts: &RunAccounts<'_>,
+        frame: &Frame<'_>,
         root: &mut Value,
         over: &Overlay,
     ) -> Flow {
@@ -56,8 +56,8 @@ impl Deciding<'_> {
             let branch = &parallel.branches[index];
             let root = &mut branches[index];
             match branch.actions.as_slice() {
-                [one] if !branch.is_list => run.action(one, &at(index), accounts, root, over),
-                actions => run.list(actions, &at(index), accounts, root, over),
+                [one] if !branch.is_list => run.action(one, &at(index), frame, root, over),
+                actions => run.list(actions, &at(index), frame, root, over),
             }
         });
         match results {
@@ -127,7 +127,7 @@ impl Deciding<'_> {
         action: &Action,
         each: &ForEach,
         address: &str,
-        accounts: &RunAccounts<'_>,
+        frame: &Frame<'_>,
         root: &mut Value,
         over: &Overlay,
     ) -> Flow {
@@ -153,7 +153,7 @@ impl Deciding<'_> {
                         }
                         Err(failure) => Advance::Fail(failure),
                     };
-                    match self.exchanges(address, action, accounts, root, over, step) {
+                    match self.exchanges(address, action, frame, root, over, step) {
                         Ok(finish) => finish.result.as_array().cloned().unwrap_or_default(),
                         Err(flow) => return flow,
                     }
@@ -174,7 +174,7 @@ impl Deciding<'_> {
             }
             let mut over: Vec<(String, Value)> = over.to_vec();
             over.push((each.name.clone(), items[index].clone()));
-            let flow = run.list(&each.actions, &format!("{at}/actions"), accounts, &mut root.clone(), &over);
+            let flow = run.list(&each.actions, &format!("{at}/actions"), frame, &mut root.clone(), &over);
             if let Flow::Done(result) = &flow {
                 let (result, outcome, warnings) = (result.clone(), Outcome::Done, Vec::new());
                 run.record(Fact::Finished { address: at, outcome, result, failure: None, warnings });

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::accounts::RunAccounts;
 use super::decide::{Deciding, Next};
 use super::entry::Fact;
+use super::frame::Frame;
 use super::known::{Compared, News, Told, compare};
 use super::walk::{Flow, fail};
 use crate::connector::{Connector, Failure, Names, Object, Operation, Page, Reference, join};
@@ -19,18 +19,15 @@ const PAGES_MAX: usize = 50;
 
 impl Deciding<'_> {
     /// Gives the trigger's record under its name; None for runs that are about no record.
-    pub(super) fn prepare(
-        &mut self,
-        workflow: &Workflow,
-        accounts: &mut RunAccounts<'_>,
-    ) -> Result<Option<(String, Value)>, Flow> {
-        self.names(workflow, accounts)?;
-        let record = self.event_record(workflow, accounts)?;
+    pub(super) fn prepare(&mut self, frame: &mut Frame<'_>) -> Result<Option<(String, Value)>, Flow> {
+        self.names(frame)?;
+        let workflow = frame.workflow;
+        let record = self.event_record(workflow, frame)?;
         let Some(condition) = &workflow.trigger.only_if else { return Ok(record) };
         if self.state.progress.contains_key("actions/0") || self.state.ending.is_some() {
             return Ok(record);
         }
-        let mut root = self.root(workflow, accounts, record.clone());
+        let mut root = self.root(frame, record.clone());
         root["run"]["now"] = Value::String(super::decide::instant(self.state.started_ms.unwrap_or(self.now_ms)));
         match condition.holds(&Scope::new(&root, &self.plan.locale)) {
             Ok(true) => Ok(record),
@@ -39,18 +36,14 @@ impl Deciding<'_> {
         }
     }
 
-    fn event_record(
-        &mut self,
-        workflow: &Workflow,
-        accounts: &RunAccounts<'_>,
-    ) -> Result<Option<(String, Value)>, Flow> {
+    fn event_record(&mut self, workflow: &Workflow, frame: &Frame<'_>) -> Result<Option<(String, Value)>, Flow> {
         let event = self.start.event.clone();
         let (Some(connection), Some(object)) = (&event.connection, &event.object) else { return Ok(None) };
         let Some(connector) = self.plan.connector_of(connection) else { return Ok(None) };
         let Some(object) = connector.object(object) else { return Ok(None) };
-        let Some(alias) = alias_of(workflow, connection, accounts) else { return Ok(None) };
+        let Some(alias) = alias_of(workflow, connection, frame) else { return Ok(None) };
         let name = workflow.trigger.name.clone().unwrap_or_else(|| object.name.clone());
-        let names = crate::workflow::Accounts::names(accounts, &alias, &object.name);
+        let names = crate::workflow::Accounts::names(frame, &alias, &object.name);
         let read_with = event.read_with.as_deref().or(event.from_operation.as_deref());
         let mut record = match &event.read_with {
             None => shaped(connector, object, event.from_operation.as_deref(), &event.record, &names),
@@ -216,9 +209,10 @@ impl Deciding<'_> {
     }
 
     /// Names of keyed lists that the workflow's values mention.
-    fn names(&mut self, workflow: &Workflow, accounts: &mut RunAccounts<'_>) -> Result<(), Flow> {
+    pub(super) fn names(&mut self, frame: &mut Frame<'_>) -> Result<(), Flow> {
+        let workflow = frame.workflow;
         for (alias, object_name) in objects_of(workflow, &self.start.event.object) {
-            let Some(connection) = self.start.connections.get(&alias).cloned() else { continue };
+            let Some(connection) = frame.connections.get(&alias).cloned() else { continue };
             let Some(connector) = self.plan.connector_of(&connection) else { continue };
             let Some(object) = connector.object(&object_name) else { continue };
             let mut names = Names::default();
@@ -235,11 +229,12 @@ impl Deciding<'_> {
                 let Some(operation) = list.names_from.as_ref().filter(|_| mentions(workflow, &list.name)) else {
                     continue;
                 };
-                let address = format!("names/{alias}/{object_name}/{}", list.name);
-                let records = self.names_records(&address, &alias, known(connector, operation)?, &list.name)?;
+                let address = frame.at(&format!("names/{alias}/{object_name}/{}", list.name));
+                let operation = known(connector, operation)?;
+                let records = self.names_records(&address, (&alias, &connection), operation, &list.name)?;
                 names.lists.insert(list.name.clone(), list.names_of(&records));
             }
-            accounts.names.insert((alias, object_name), names);
+            frame.names.insert((alias, object_name), names);
         }
         Ok(())
     }
@@ -247,7 +242,7 @@ impl Deciding<'_> {
     fn names_records(
         &mut self,
         address: &str,
-        alias: &str,
+        (alias, connection): (&str, &str),
         operation: &Operation,
         list: &str,
     ) -> Result<Vec<Value>, Flow> {
@@ -266,24 +261,23 @@ impl Deciding<'_> {
                 }
             }
         }
-        let connection = self.start.connections.get(alias).cloned().unwrap_or_default();
         let purpose = Purpose::Names { list: list.into() };
         let name = operation.name.clone();
         let input = Value::Object(Map::new());
         let sending = Sending { purpose, alias: alias.into(), operation: name, input, page, turns: Vec::new() };
-        Err(self.send(address, &progress, sending, None, &connection))
+        Err(self.send(address, &progress, sending, None, connection))
     }
 }
 
 /// The alias that stands for the event's connection.
-fn alias_of(workflow: &Workflow, connection: &str, accounts: &RunAccounts<'_>) -> Option<String> {
+fn alias_of(workflow: &Workflow, connection: &str, frame: &Frame<'_>) -> Option<String> {
     let mut aliases: Vec<&str> = match &workflow.trigger.starts {
         Starts::Event(heard) => heard.iter().map(|event| event.alias.as_str()).collect(),
         Starts::Poll { alias, .. } => vec![alias],
         _ => Vec::new(),
     };
     aliases.extend(workflow.uses.iter().map(|uses| uses.alias.as_str()));
-    let stands = |alias: &&&str| accounts.start.connections.get(**alias).is_some_and(|known| known == connection);
+    let stands = |alias: &&&str| frame.connections.get(**alias).is_some_and(|known| known == connection);
     aliases.iter().find(stands).map(|alias| (*alias).to_string())
 }
 

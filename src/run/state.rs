@@ -37,6 +37,8 @@ pub(super) struct Progress {
     pub waits_until_ms: Option<i64>,
     pub branch: Option<String>,
     pub items: Option<Vec<Value>>,
+    /// What a workflow that is run here was given.
+    pub inputs: Option<Value>,
     /// The action that failed, and why; `on_error` is at work.
     pub rescued: Option<(Address, Failure)>,
     pub finished: Option<Finished>,
@@ -113,18 +115,9 @@ impl State {
 
     /// Is nothing more done at this address: is it over, or has it failed and something else is done about that?
     pub fn is_given_up(&self, address: &str) -> bool {
-        let under = |at: &str| {
-            address
-                .strip_prefix(at)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || rest.starts_with('['))
-        };
-        // What stands in for a failed action is at work below it.
-        let failed = |at: &str| match at {
-            WORKFLOW => !under("on_error"),
-            _ => under(at) && !under(&format!("{at}/on_error")),
-        };
         self.progress.iter().any(|(at, progress)| {
-            (progress.finished.is_some() && under(at)) || (progress.rescued.is_some() && failed(at))
+            (progress.finished.is_some() && is_under(address, at))
+                || (progress.rescued.is_some() && is_failed(address, at))
         })
     }
 
@@ -163,6 +156,7 @@ impl State {
             Fact::Looked { address, found } => self.at(address, at_ms).looked = Some(found.clone()),
             Fact::Forgot { address } => self.at(address, at_ms).forget(),
             Fact::Paused { address, until_ms, .. } => self.at(address, at_ms).paused_until_ms = Some(*until_ms),
+            Fact::Entered { address, inputs } => self.at(address, at_ms).inputs = Some(inputs.clone()),
             Fact::Waits { address, until_ms } => self.at(address, at_ms).waits_until_ms = Some(*until_ms),
             Fact::Rescued { address, action, failure } => {
                 self.at(address, at_ms).rescued = Some((action.clone(), failure.clone()));
@@ -225,13 +219,19 @@ impl State {
     fn retried(&mut self) {
         self.attempt += 1;
         let Some(Ending::Failed { address, .. }) = self.ending.take() else { return };
-        self.progress.remove(WORKFLOW);
+        let is_rescued = |(at, progress): &(&Address, &Progress)| progress.rescued.is_some() && is_failed(&address, at);
+        let rescued: Vec<Address> = self.progress.iter().filter(is_rescued).map(|(at, _)| at.clone()).collect();
+        for at in rescued {
+            let stand_ins = if at == WORKFLOW { "on_error".to_string() } else { format!("{at}/on_error") };
+            self.progress.retain(|at, _| !is_under(at, &stand_ins));
+            if let Some(progress) = self.progress.get_mut(&at) {
+                progress.rescued = None;
+            }
+        }
         // Names may have been added since: they are read anew.
-        self.progress.retain(|at, _| !at.starts_with("names/"));
-        self.progress.retain(|at, _| !at.starts_with("on_error/") && !at.starts_with(&format!("{address}/on_error/")));
+        self.progress.retain(|at, _| !at.starts_with("names/") && !at.contains("/run/names/"));
         let Some(progress) = self.progress.get_mut(&address) else { return };
         progress.finished = None;
-        progress.rescued = None;
         progress.paused_until_ms = None;
         if progress.has_only_searched() {
             progress.forget();
@@ -244,5 +244,19 @@ impl State {
             // What was looked up then may be otherwise by now.
             last.look = None;
         }
+    }
+}
+
+/// Is it this address, or one below it?
+fn is_under(address: &str, at: &str) -> bool {
+    address.strip_prefix(at).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '[']))
+}
+
+/// Does what failed at this address count as failed for the one above it? What stands in for that is at work below it, and
+/// does not.
+fn is_failed(address: &str, at: &str) -> bool {
+    match at {
+        WORKFLOW => !is_under(address, "on_error"),
+        _ => is_under(address, at) && !is_under(address, &format!("{at}/on_error")),
     }
 }

@@ -6,9 +6,9 @@
 
 use serde_json::Value;
 
-use super::accounts::RunAccounts;
 use super::decide::{Deciding, Next, error_value, instant};
 use super::entry::{Fact, Link};
+use super::frame::Frame;
 use crate::connector::Failure;
 use crate::expr::{Fault, Scope, as_text};
 use crate::workflow::action::{Action, Kind};
@@ -38,13 +38,13 @@ impl Deciding<'_> {
         &mut self,
         actions: &[Action],
         address: &str,
-        accounts: &RunAccounts<'_>,
+        frame: &Frame<'_>,
         root: &mut Value,
         over: &Overlay,
     ) -> Flow {
         let mut last = Value::Null;
         for (index, action) in actions.iter().enumerate() {
-            match self.action(action, &format!("{address}/{index}"), accounts, root, over) {
+            match self.action(action, &format!("{address}/{index}"), frame, root, over) {
                 Flow::Done(value) => last = value,
                 other => return other,
             }
@@ -56,7 +56,7 @@ impl Deciding<'_> {
         &mut self,
         action: &Action,
         address: &str,
-        accounts: &RunAccounts<'_>,
+        frame: &Frame<'_>,
         root: &mut Value,
         over: &Overlay,
     ) -> Flow {
@@ -80,34 +80,27 @@ impl Deciding<'_> {
                 Ok(true) => {}
                 Ok(false) => return self.finish(action, address, root, Outcome::Skipped, Value::Null, None),
                 Err(fault) => {
-                    return self.failed(action, address, accounts, root, over, condition_fault("only_if", &fault));
+                    return self.failed(action, address, frame, root, over, condition_fault("only_if", &fault));
                 }
             }
         }
         let rescued = self.state.progress.get(address).and_then(|progress| progress.rescued.clone());
         if let Some((at, failure)) = rescued {
-            return self.rescue(action, address, accounts, root, over, (&at, &failure));
+            return self.rescue(action, address, frame, root, over, (&at, &failure));
         }
-        match self.perform(action, address, accounts, root, over) {
+        match self.perform(action, address, frame, root, over) {
             Flow::Failed { address: at, failure } if at == address => {
-                self.failed(action, address, accounts, root, over, failure)
+                self.failed(action, address, frame, root, over, failure)
             }
             Flow::Failed { address: inner, failure } => match &action.on_error {
                 OnError::Fail => Flow::Failed { address: inner, failure },
-                _ => self.failed(action, address, accounts, root, over, failure),
+                _ => self.failed(action, address, frame, root, over, failure),
             },
             flow => flow,
         }
     }
 
-    fn perform(
-        &mut self,
-        action: &Action,
-        address: &str,
-        accounts: &RunAccounts<'_>,
-        root: &mut Value,
-        over: &Overlay,
-    ) -> Flow {
+    fn perform(&mut self, action: &Action, address: &str, frame: &Frame<'_>, root: &mut Value, over: &Overlay) -> Flow {
         match &action.kind {
             Kind::If(choice) => {
                 let choose = |scope: &Scope<'_>| {
@@ -115,17 +108,17 @@ impl Deciding<'_> {
                     Ok(if holds { "then".to_string() } else { "else".to_string() })
                 };
                 let actions = |branch: &str| choice.actions(branch);
-                self.choice(action, address, accounts, root, over, (&choose, &actions))
+                self.choice(action, address, frame, root, over, (&choose, &actions))
             }
             Kind::Switch(switch) => {
                 let choose = |scope: &Scope<'_>| {
                     switch.choose(scope).map(String::from).map_err(|fault| condition_fault("switch", &fault))
                 };
                 let actions = |branch: &str| switch.actions(branch);
-                self.choice(action, address, accounts, root, over, (&choose, &actions))
+                self.choice(action, address, frame, root, over, (&choose, &actions))
             }
-            Kind::Parallel(parallel) => self.parallel(action, parallel, address, accounts, root, over),
-            Kind::ForEach(each) => self.for_each(action, each, address, accounts, root, over),
+            Kind::Parallel(parallel) => self.parallel(action, parallel, address, frame, root, over),
+            Kind::ForEach(each) => self.for_each(action, each, address, frame, root, over),
             Kind::Stop(stop) => match stop.value.eval(&scope(root, over, self)) {
                 Ok(value) => Flow::Stopped(value.unwrap_or(Value::Null)),
                 Err(fault) => fail(address, condition_fault("stop", &fault)),
@@ -144,13 +137,15 @@ impl Deciding<'_> {
                 }
                 self.finish(action, address, root, Outcome::Done, Value::Null, None)
             }
-            Kind::Call(call) => self.advancing(action, address, accounts, root, over, |context| call.advance(context)),
+            Kind::Run(run) => self.run(action, run, address, frame, root, over),
+            Kind::Emit(emit) => self.emit(action, emit, address, root, over),
+            Kind::Call(call) => self.advancing(action, address, frame, root, over, |context| call.advance(context)),
             Kind::Upsert(upsert) => {
-                self.advancing(action, address, accounts, root, over, |context| upsert.advance(context))
+                self.advancing(action, address, frame, root, over, |context| upsert.advance(context))
             }
-            Kind::Set(set) => self.advancing(action, address, accounts, root, over, |context| set.advance(context)),
+            Kind::Set(set) => self.advancing(action, address, frame, root, over, |context| set.advance(context)),
             Kind::Fail(give_up) => {
-                self.advancing(action, address, accounts, root, over, |context| give_up.advance(context))
+                self.advancing(action, address, frame, root, over, |context| give_up.advance(context))
             }
         }
     }
@@ -160,12 +155,12 @@ impl Deciding<'_> {
         &mut self,
         action: &Action,
         address: &str,
-        accounts: &RunAccounts<'_>,
+        frame: &Frame<'_>,
         root: &mut Value,
         over: &Overlay,
         advance: impl Fn(&Context<'_>) -> Advance,
     ) -> Flow {
-        match self.exchanges(address, action, accounts, root, over, advance) {
+        match self.exchanges(address, action, frame, root, over, advance) {
             Ok(finish) => {
                 let tenant = self.start.tenant.clone();
                 let pair = |(left, right)| Link { tenant: tenant.clone(), left, right };
@@ -182,7 +177,7 @@ impl Deciding<'_> {
         &mut self,
         address: &str,
         action: &Action,
-        accounts: &RunAccounts<'_>,
+        frame: &Frame<'_>,
         root: &Value,
         over: &Overlay,
         advance: impl Fn(&Context<'_>) -> Advance,
@@ -191,13 +186,13 @@ impl Deciding<'_> {
         let retry = action.retry.as_ref().unwrap_or(&standard);
         self.settled(address, retry, action.timeout)?;
         let progress = self.state.progress.get(address).cloned().unwrap_or_default();
-        let records = self.linkable(root);
+        let records = if frame.is_outermost() { self.linkable(root) } else { Vec::new() };
         let context = Context {
             scope: scope(root, over, self),
             exchanges: &progress.exchanges,
             looked: progress.looked.clone(),
             records: &records,
-            accounts,
+            accounts: frame,
             locale: &self.plan.locale,
         };
         let advance = advance(&context);
@@ -214,10 +209,10 @@ impl Deciding<'_> {
             Advance::Finish(finish) => Ok(*finish),
             Advance::Fail(failure) => Err(fail(address, failure)),
             Advance::Look { of, alias, object, turns } => {
-                let connection = accounts.connection(&alias).unwrap_or_default().to_string();
+                let connection = frame.connection(&alias).unwrap_or_default().to_string();
                 Err(Flow::Blocked(Next::Look { address: address.into(), of, connection, object, turns }))
             }
-            Advance::Send(sending) => match accounts.connection(&sending.alias) {
+            Advance::Send(sending) => match frame.connection(&sending.alias) {
                 Some(connection) => Err(self.send(address, &progress, sending, action.timeout, connection)),
                 None => {
                     let message = format!("no connection stands for `{}`", sending.alias);
@@ -258,7 +253,7 @@ impl Deciding<'_> {
         &mut self,
         action: &Action,
         address: &str,
-        accounts: &RunAccounts<'_>,
+        frame: &Frame<'_>,
         root: &mut Value,
         over: &Overlay,
         failure: Failure,
@@ -269,7 +264,7 @@ impl Deciding<'_> {
             OnError::Actions(_) => {
                 let fact = Fact::Rescued { address: address.into(), action: address.into(), failure: failure.clone() };
                 self.record(fact);
-                self.rescue(action, address, accounts, root, over, (address, &failure))
+                self.rescue(action, address, frame, root, over, (address, &failure))
             }
         }
     }
@@ -278,14 +273,14 @@ impl Deciding<'_> {
         &mut self,
         action: &Action,
         address: &str,
-        accounts: &RunAccounts<'_>,
+        frame: &Frame<'_>,
         root: &mut Value,
         over: &Overlay,
         (at, failure): (&str, &Failure),
     ) -> Flow {
         let mut over: Vec<(String, Value)> = over.to_vec();
         over.push(("error".into(), error_value(at, failure)));
-        match self.list(action.on_error.actions(), &format!("{address}/on_error"), accounts, root, &over) {
+        match self.list(action.on_error.actions(), &format!("{address}/on_error"), frame, root, &over) {
             Flow::Done(value) => self.finish(action, address, root, Outcome::Done, value, None),
             other => other,
         }

@@ -30,8 +30,8 @@ use super::{Diagnostic, File, Report};
 ///
 /// A union is decided before it is checked, so that findings land on the leaf: by the JSON type of the value; for maps
 /// by `x-verbs`, a map from a key that must be present to the schema that then holds. Beside the standard keywords,
-/// `title` names the thing in messages, `x-name` says in plain words what a `pattern` wants, `x-later` lists verbs that
-/// are not built yet, and `x-one` says what to do instead of a second verb.
+/// `title` names the thing in messages, `x-name` says in plain words what a `pattern` wants, and `x-one` says what to do
+/// instead of a second verb.
 pub fn check_shape(file: &File, pointer: &str, schema: &Value, report: &mut Report) {
     let Some(value) = file.value.pointer(pointer) else { return };
     let check = Check { file, root: schema, counts: RefCell::default(), patterns: RefCell::default() };

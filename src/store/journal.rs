@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Commit, Error, Status, known, links};
+use super::{Commit, Error, Status, intake, known, links};
 use crate::run::{Ending, Entry, Fact, Kept};
 
 /// A decision as it will be written: all JSON is made before the writer's turn.
@@ -15,12 +15,14 @@ pub(super) struct Written {
     ending: Option<Ended>,
     kept: Kept,
     told: Option<known::Written>,
+    intakes: Vec<intake::Written>,
 }
 
 impl Written {
     pub(super) fn bytes(&self) -> usize {
         let told = self.told.as_ref().map_or(0, known::Written::bytes);
-        self.entries.iter().map(|(_, json)| json.len()).sum::<usize>() + told
+        let intakes: usize = self.intakes.iter().map(intake::Written::bytes).sum();
+        self.entries.iter().map(|(_, json)| json.len()).sum::<usize>() + told + intakes
     }
 }
 
@@ -43,6 +45,7 @@ pub(super) fn write_down(commit: Commit, now_ms: i64) -> Result<Written, Error> 
         parked: commit.parked,
         told: commit.kept.told.as_ref().map(|told| known::write_down(told, last_ms)).transpose()?,
         kept: commit.kept,
+        intakes: commit.intakes.into_iter().map(|one| intake::write_down(one, last_ms)).collect::<Result<_, _>>()?,
     })
 }
 
@@ -74,6 +77,7 @@ pub(super) fn commit(connection: &Connection, decision: &Written) -> Result<(), 
         return Err(Error::Conflict { run: decision.run.clone() });
     }
     links::keep(connection, &decision.kept)?;
+    intake::accept(connection, &decision.intakes, &[])?;
     head.append(connection, &decision.entries, (decision.due_ms, decision.parked), decision.ending.as_ref())
 }
 

@@ -87,7 +87,7 @@ pub struct Filter {
 }
 
 /// One decision about one run, made durable as a whole.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Commit {
     pub run: String,
     /// The journal's length that the decision was made on; another length is a `Conflict`.
@@ -99,6 +99,8 @@ pub struct Commit {
     /// Set when the run ends.
     pub ending: Option<Ending>,
     pub kept: Kept,
+    /// Events that the run made, with the runs that they start.
+    pub intakes: Vec<Intake>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]

@@ -38,4 +38,17 @@ pub struct Event {
     /// The raw webhook body.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub body: Value,
+    /// How many events of the project led to this one, each by an `emit` of the run of the one before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hops: u32,
+}
+
+/// More hops than this are taken for a loop.
+pub const HOPS_MAX: u32 = 20;
+/// What an event of the project may tell, as JSON.
+pub const EVENT_BYTES_MAX: usize = 256 * 1024;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }

@@ -10,6 +10,7 @@
 pub mod action;
 mod document;
 mod exchange;
+pub mod inputs;
 mod reading;
 mod retry;
 mod trigger;

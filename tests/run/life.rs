@@ -22,6 +22,9 @@ pub struct Case {
     pub why: String,
     /// The workflow; its aliases stand for the connections of `project/`.
     workflow: Value,
+    /// Further workflows of the project, which the first one runs.
+    #[serde(default)]
+    others: Vec<Value>,
     /// Laid over an event about a created contact. Without it the run is by hand.
     event: Option<Value>,
     #[serde(default)]
@@ -66,6 +69,8 @@ pub struct Life {
     pub steps: usize,
     requests: Vec<String>,
     endings: Vec<String>,
+    /// Events of the project.
+    emitted: Vec<String>,
     world: World,
     links: Vec<Link>,
     /// By record: what the workflow was told.
@@ -82,6 +87,9 @@ impl Life {
     /// What must be the same whatever happened on the way.
     pub fn outcome(&self) -> String {
         let mut told = self.endings.last().map(|ending| format!("{ending}\n")).unwrap_or_default();
+        for event in &self.emitted {
+            let _ = writeln!(told, "{event}");
+        }
         for (object, records) in &self.world.records {
             for record in records {
                 let _ = writeln!(told, "{object} {record}");
@@ -110,6 +118,7 @@ pub fn live(case: &Case, crash: Option<Crash>) -> Life {
         steps: 0,
         requests: Vec::new(),
         endings: Vec::new(),
+        emitted: Vec::new(),
         world: World::new(case.records.clone(), case.script.clone()),
         links: case.links.iter().map(link).collect(),
         known: case.known.iter().map(known).collect(),
@@ -133,6 +142,7 @@ pub fn live(case: &Case, crash: Option<Crash>) -> Life {
         assert_eq!(State::fold(&journal).length, state.length, "{}: the fold lags behind", case.why);
         life.links.retain(|link| !kept.unlink.contains(link));
         life.links.extend(kept.link);
+        life.emitted.extend(kept.emitted.iter().map(|event| format!("emitted {} {}", event.kind, event.body)));
         life.known.extend(kept.told.map(|told| (told.of.id, told.known)));
         let step = life.steps;
         life.steps += 1;
@@ -227,11 +237,15 @@ fn partner(links: &[Link], of: &RecordRef, connection: &str, object: &str) -> Op
 
 fn plan(case: &Case) -> Plan {
     let shared = |path: &str, text: &str| Text { path: path.into(), text: text.into() };
-    let texts = [
+    let mut texts = vec![
         shared("dovetail.yaml", include_str!("../cases/run/project/dovetail.yaml")),
         shared("connectors/crm.yaml", include_str!("../cases/run/project/crm.yaml")),
         Text { path: "workflows/case.yaml".into(), text: serde_yaml::to_string(&case.workflow).unwrap() },
     ];
+    texts.extend(case.others.iter().enumerate().map(|(index, other)| Text {
+        path: format!("workflows/other-{index}.yaml"),
+        text: serde_yaml::to_string(other).unwrap(),
+    }));
     let loaded = read(&texts, &[], None);
     let files: Vec<_> = loaded.files.iter().collect();
     loaded.plan.unwrap_or_else(|| {
@@ -249,7 +263,7 @@ fn start(case: &Case, plan: &Plan) -> Start {
         event.as_object_mut().unwrap().extend(written.as_object().unwrap().clone());
     }
     let event: Event = serde_json::from_value(event).unwrap();
-    let workflow = plan.workflows.first().unwrap();
+    let workflow = plan.workflow("case").unwrap();
     Start {
         id: "run".into(),
         workflow: workflow.name.clone(),

@@ -26,6 +26,16 @@ const ACTIONS: &[(&str, &str, &str)] = &[
         "- parallel:\n    - { id: one, set: { colour: red } }\n    - - { id: two, set: { colour: green } }\n      - { id: three, set: { shade: $.two.colour } }\n",
     ),
     ("wait", "Waits for some time (`for`) or until an instant (`until`); survives restarts.", "- wait: { for: 2h }\n"),
+    (
+        "run",
+        "Runs another workflow, one that begins by hand; gives its `stop` value.",
+        "- id: greeting\n  run: hello\n  with: { first_name: Ada }\n",
+    ),
+    (
+        "emit",
+        "Tells other workflows that something happened; they hear it as `event: project.order-paid`.",
+        "- emit: order-paid\n  with: { order: \"{{run.id}}\" }\n",
+    ),
     ("stop", "Ends the run, completed, with a value.", "- stop: all is done\n"),
     (
         "fail",
@@ -45,6 +55,11 @@ const TRIGGERS: &[(&str, &str, &str)] = &[
         "schedule",
         "At times: minute, hour, day of month, month, day of week (1 is Monday).",
         "trigger:\n  schedule: \"0 8 * * 1-5\"\n  timezone: Europe/London\n  missed: run_once\n",
+    ),
+    (
+        "project",
+        "An event of the project itself, made by `emit` in another workflow.",
+        "trigger:\n  event: project.order-paid\n",
     ),
     (
         "webhook",

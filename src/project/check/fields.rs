@@ -8,6 +8,40 @@ use crate::connector::{Connector, Object, Operation};
 use crate::expr::{Expr, FieldType, convert};
 use crate::source::{Diagnostic, nearest, under};
 
+/// What takes the fields of a `with`.
+pub(super) struct Taker<'a> {
+    /// An operation's name, or a workflow's.
+    pub name: &'a str,
+    /// What it calls a field: `field`, `input`.
+    pub what: &'a str,
+    pub takes: FieldType,
+    pub required: Vec<&'a str>,
+    /// Fields whose values are not judged here.
+    pub free: Vec<&'a str>,
+    /// Whose records the fields belong to.
+    pub object: Option<&'a Object>,
+    /// What has no such field is then the object, not the operation.
+    pub upserts: bool,
+}
+
+impl<'a> Taker<'a> {
+    fn operation(connector: &'a Connector, operation: &'a Operation, upserted: Option<&'a Object>) -> Self {
+        let object = operation.object.as_deref().and_then(|name| connector.object(name));
+        let holes: Vec<&str> = operation.input_holes().collect();
+        let required = operation.input.get("required").and_then(Value::as_array).into_iter().flatten();
+        let keyed = object.into_iter().flat_map(|object| &object.keyed_lists).map(|list| list.name.as_str());
+        Taker {
+            name: &operation.name,
+            what: "field",
+            takes: operation.takes(),
+            required: required.filter_map(Value::as_str).chain(holes.iter().copied()).collect(),
+            free: keyed.chain(holes.iter().copied()).collect(),
+            object: upserted.or(object),
+            upserts: upserted.is_some(),
+        }
+    }
+}
+
 impl Walker<'_> {
     /// Checks what is sent to an operation. `site` is the pointer of the part that sends, and its verb.
     pub fn with(
@@ -19,6 +53,11 @@ impl Walker<'_> {
         site: (&str, &str),
         names: &Names,
     ) {
+        self.given(with, &Taker::operation(connector, operation, upserted), site, names);
+    }
+
+    /// Checks what is given to whatever takes it.
+    pub fn given(&mut self, with: Option<&Expr>, taker: &Taker<'_>, site: (&str, &str), names: &Names) {
         let pointer = format!("{}/with", site.0);
         let verb = format!("{}/{}", site.0, site.1);
         if let Some(with) = with {
@@ -36,16 +75,13 @@ impl Walker<'_> {
                 return;
             }
         };
-        let FieldType::Map { fields: known, open } = operation.takes(connector) else { return };
-        let object = operation.object.as_deref().and_then(|name| connector.object(name));
-        let holes: Vec<&str> = operation.input_holes().collect();
+        let FieldType::Map { fields: known, open } = &taker.takes else { return };
         // A required field that is only mistyped is told once, as what it is.
         let mut meant: Vec<&str> = Vec::new();
         for (field, value) in &fields {
             let place = under(&pointer, field);
             let head = field.split(['.', '[']).next().unwrap_or(field);
-            let keyed = object.is_some_and(|object| object.keyed_lists.iter().any(|list| list.name == head));
-            if keyed || holes.contains(&head) {
+            if taker.free.contains(&head) {
                 continue;
             }
             if let Some((_, kind)) = known.iter().find(|(name, _)| name == head || name == field) {
@@ -59,27 +95,26 @@ impl Walker<'_> {
                 }
                 continue;
             }
-            let read_only = object.filter(|object| object.read_only.iter().any(|name| name == head));
+            let read_only = taker.object.filter(|object| object.read_only.iter().any(|name| name == head));
             if let Some(object) = read_only {
                 let message = format!("`{field}` of `{}` can only be read", object.name);
                 self.push(Diagnostic::error("read-only", message).at_key(self.file, &place, "").help("leave it out"));
             } else if !open {
                 let candidates: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
                 meant.extend(nearest(field, candidates.iter().copied()));
-                let message = match upserted {
+                let message = match taker.object.filter(|_| taker.upserts) {
                     Some(object) => format!("`{}` has no field `{field}`", object.name),
-                    None => format!("`{}` takes no field `{field}`", operation.name),
+                    None => format!("`{}` takes no {} `{field}`", taker.name, taker.what),
                 };
                 let found = Diagnostic::error("unknown-field", message).at_key(self.file, &place, "");
                 self.push(found.nearest(field, candidates));
             }
         }
-        let required = operation.input.get("required").and_then(Value::as_array).into_iter().flatten();
         let mut seen: Vec<&str> = Vec::new();
-        for name in required.filter_map(Value::as_str).chain(holes.iter().copied()) {
+        for name in taker.required.iter().copied() {
             let given = fields.iter().any(|(field, _)| *field == name || field.split('.').next() == Some(name));
             if !given && !seen.contains(&name) && !meant.contains(&name) {
-                let found = Diagnostic::error("missing-field", format!("`{}` needs `{name}`", operation.name));
+                let found = Diagnostic::error("missing-field", format!("`{}` needs `{name}`", taker.name));
                 self.push(match with {
                     Some(_) => found.at_key(self.file, &pointer, "").help(format!("add `{name}:` under `with`")),
                     None => found.at(self.file, &verb, "").help(format!("add `with: {{ {name}: … }}`")),

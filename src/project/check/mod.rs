@@ -6,18 +6,21 @@
 mod fields;
 mod hooks;
 mod names;
+mod others;
 pub(super) mod scripts;
 mod sync;
 mod walk;
 
 use std::sync::Arc;
 
+use self::others::Others;
 use super::Plan;
 use super::accounts::Unbound;
 use super::refused::Refused;
 use crate::source::{Diagnostic, File, Report};
 use crate::sync::Sync;
 use crate::workflow::Workflow;
+use crate::workflow::action::PROJECT;
 
 /// Active documents of one kind, each with the path of its file.
 pub(super) type Active<T> = Vec<(T, Arc<str>)>;
@@ -31,10 +34,12 @@ pub(super) fn check(
     report: &mut Report,
 ) {
     let workflows_read = with_files(&workflows, files);
+    let others = Others::new(&workflows_read, files, refused);
     for (workflow, file) in &workflows_read {
         check_uses(plan, workflow, file, refused, report);
-        walk::walk(plan, workflow, file, report);
+        walk::walk(plan, (workflow, file), &others, report);
     }
+    others::check_depth(&others, report);
     hooks::check(plan, &workflows_read, files, report);
     let syncs_read = with_files(&syncs, files);
     for (sync, file) in &syncs_read {
@@ -54,6 +59,11 @@ fn with_files<'a, T>(documents: &'a Active<T>, files: &'a [File]) -> Vec<(&'a T,
 fn check_uses(plan: &Plan, workflow: &Workflow, file: &File, refused: &Refused, report: &mut Report) {
     let mut known = true;
     for uses in &workflow.uses {
+        if uses.alias == PROJECT {
+            let message = format!("the alias `{PROJECT}` has a meaning of its own: events of the project");
+            let found = Diagnostic::error("name-clash", message).at_key(file, &format!("/uses/{PROJECT}"), "");
+            report.push(found.help("choose another alias"));
+        }
         if plan.connector(&uses.name).is_some() || plan.connection(&uses.name).is_some() {
             continue;
         }

@@ -4,17 +4,18 @@ use serde_json::{Map, Value, json};
 
 use super::fields::{field_names, has_field};
 use super::names::{self, Names, RESERVED};
+use super::others::Others;
 use crate::connector::{Connector, Operation};
 use crate::expr::{Expr, Read};
 use crate::project::Plan;
 use crate::source::{Diagnostic, File, Report, nearest};
-use crate::workflow::action::{Action, ForEach, Kind, OnError, Over, Wait};
+use crate::workflow::action::{Action, ForEach, Kind, OnError, Over, PROJECT, Wait};
 use crate::workflow::{Heard, Starts, Workflow};
 
 const NO_EVENT: &str = "write `alias.object.changed`, such as `crm.contact.changed`, or one of the vendor's own names";
 
-pub(super) fn walk(plan: &Plan, workflow: &Workflow, file: &File, report: &mut Report) {
-    let mut walker = Walker { plan, workflow, file, report, ids: Vec::new(), linkable: None };
+pub(super) fn walk(plan: &Plan, (workflow, file): (&Workflow, &File), others: &Others<'_>, report: &mut Report) {
+    let mut walker = Walker { plan, workflow, file, others, report, ids: Vec::new(), linkable: None };
     let mut names = walker.roots();
     walker.trigger(&mut names);
     walker.actions(&workflow.actions, &mut names);
@@ -26,8 +27,9 @@ pub(super) fn walk(plan: &Plan, workflow: &Workflow, file: &File, report: &mut R
 
 pub(super) struct Walker<'a> {
     pub plan: &'a Plan,
-    workflow: &'a Workflow,
+    pub workflow: &'a Workflow,
     pub file: &'a File,
+    pub others: &'a Others<'a>,
     report: &'a mut Report,
     ids: Vec<String>,
     /// The name of the trigger's record, which `link` may name.
@@ -74,6 +76,7 @@ impl<'a> Walker<'a> {
                 if let Some(event) = heard.first() {
                     self.record(event, names);
                 }
+                self.body_of_project(heard, names);
             }
             Starts::Manual { inputs } => {
                 let fields: Vec<&String> = inputs.keys().collect();
@@ -107,6 +110,9 @@ impl<'a> Walker<'a> {
 
     /// Does the event exist?
     fn heard(&mut self, event: &Heard) {
+        if event.alias == PROJECT {
+            return self.heard_of_project(event);
+        }
         let Some(connector) = self.aliased(&event.alias, &event.pointer) else { return };
         let Some(object) = &event.object else {
             let name = event.kinds.first().map(String::as_str).unwrap_or_default();
@@ -149,7 +155,7 @@ impl<'a> Walker<'a> {
 
     /// The trigger's record becomes a name, with what `include` reads into it.
     fn record(&mut self, event: &Heard, names: &mut Names) {
-        let Some(named) = &event.object else { return };
+        let Some(named) = event.object.as_ref().filter(|_| event.alias != PROJECT) else { return };
         let connector = self.connector(&event.alias);
         let Some((connector, object)) = connector.and_then(|known| Some((known, known.object(named)?))) else {
             names.unsure = true;
@@ -255,6 +261,8 @@ impl<'a> Walker<'a> {
                 let key = if matches!(wait, Wait::For(_)) { "wait/for" } else { "wait/until" };
                 self.reads(&wait.value().reads(), &at(key), names);
             }
+            Kind::Run(run) => self.run(action, run, names),
+            Kind::Emit(emit) => self.emit(action, emit, names),
             Kind::Stop(stop) => self.reads(&stop.value.reads(), &at("stop"), names),
             Kind::Fail(fail) => self.reads(&fail.text.reads(), &at("fail"), names),
         }

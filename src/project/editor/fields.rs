@@ -57,7 +57,7 @@ pub(super) fn definitions() -> Map<String, Value> {
 
 /// What `with` may hold for an operation; None if that is not known, so that anything may stand there.
 pub(super) fn with(connector: &Connector, operation: &Operation) -> Option<Value> {
-    let FieldType::Map { open, .. } = operation.takes(connector) else { return None };
+    let FieldType::Map { open, .. } = operation.takes() else { return None };
     let object = operation.object.as_deref().and_then(|name| connector.object(name));
     let field_of_object = |name: &str| object?.schema.get("properties")?.get(name)?.get("description")?.as_str();
     let mut properties = Map::new();
@@ -87,6 +87,23 @@ pub(super) fn with(connector: &Connector, operation: &Operation) -> Option<Value
         schema["then"] = json!({ "required": required.iter().filter(whole).collect::<Vec<_>>() });
     }
     Some(schema)
+}
+
+/// What `with` may hold for a workflow that is run; `inputs` are as its trigger writes them.
+pub(super) fn inputs(inputs: &Value) -> Value {
+    let wanted = inputs.as_object().into_iter().flatten();
+    let described = |schema: &Value| {
+        let texts = ["title", "description"].iter().filter_map(|key| schema.get(*key)?.as_str());
+        texts.map(|text| format!("{text}.")).collect::<Vec<_>>().join(" ")
+    };
+    let properties = wanted.map(|(name, schema)| (name.clone(), field(schema, Some(&described(schema)), DEPTH_MAX)));
+    map(properties.collect(), false)
+}
+
+/// The inputs that must be given.
+pub(super) fn required_inputs(inputs: &Value) -> Vec<&str> {
+    let wanted = inputs.as_object().into_iter().flatten();
+    wanted.filter(|(_, schema)| schema.get("default").is_none()).map(|(name, _)| name.as_str()).collect()
 }
 
 /// The fields that must be given.

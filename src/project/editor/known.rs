@@ -1,6 +1,6 @@
 //! What a project offers to its workflows: connectors, accounts, and the aliases by which they are called.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::project::read::read_connectors;
 use crate::source::{File, Report};
 
 /// What can be named in a project, read without regard to mistakes in workflows: they are about to be mended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Known {
     /// All of them, used or not.
     pub connectors: Vec<Connector>,
@@ -20,6 +20,19 @@ pub struct Known {
     pub uses: Vec<(String, String)>,
     /// The names of all workflows and syncs, each with its description.
     pub documents: Vec<(String, Option<String>)>,
+    /// Workflows that others can run.
+    pub runnable: Vec<Runnable>,
+    /// The names of the project's own events.
+    pub emitted: BTreeSet<String>,
+}
+
+/// A workflow with a `manual` trigger.
+#[derive(Debug)]
+pub struct Runnable {
+    pub name: String,
+    pub description: Option<String>,
+    /// As written: a map of schemas.
+    pub inputs: Value,
 }
 
 /// More aliases of one connector are not looked at: an agency has a connection for each of hundreds of tenants. What
@@ -38,16 +51,25 @@ impl Known {
         if report.has_errors() {
             return None;
         }
-        let mut known = Known { connectors, connections: Vec::new(), uses: Vec::new(), documents: Vec::new() };
+        let mut known = Known { connectors, ..Known::default() };
         known.connections = of("project").into_iter().flat_map(connections).collect();
         for file in of("workflow").into_iter().chain(of("sync")) {
             let kind = file.first_key().unwrap_or_default();
             let text = |key: &str| file.value.get(key).and_then(Value::as_str).map(String::from);
             known.documents.extend(text(kind).map(|name| (name, text("description"))));
+            let trigger = file.value.get("trigger");
+            if let (Some(name), Some(manual)) = (text("workflow"), trigger.and_then(|trigger| trigger.get("manual"))) {
+                let inputs = manual.get("inputs").cloned().unwrap_or_default();
+                known.runnable.push(Runnable { name, description: text("description"), inputs });
+            }
+            for actions in ["actions", "on_error"] {
+                emitted(file.value.get(actions).unwrap_or(&Value::Null), &mut known.emitted);
+            }
             let uses = file.value.get("uses").and_then(Value::as_object).into_iter().flatten();
             known.uses.extend(uses.filter_map(|(alias, name)| Some((alias.clone(), name.as_str()?.to_string()))));
         }
         known.documents.sort();
+        known.runnable.sort_by(|one, other| one.name.cmp(&other.name));
         Some(known)
     }
 
@@ -113,4 +135,16 @@ fn connections(file: &File) -> Vec<(String, String)> {
     let all = blocks.filter_map(|block| block.get("connections")?.as_object()).flatten();
     all.filter_map(|(name, connection)| Some((name.clone(), connection.get("connector")?.as_str()?.to_string())))
         .collect()
+}
+
+/// The events that actions make, at whatever depth they stand. What is sent may look like an action, and does no harm.
+fn emitted(value: &Value, names: &mut BTreeSet<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| emitted(item, names)),
+        Value::Object(map) => {
+            names.extend(map.get("emit").and_then(Value::as_str).map(String::from));
+            map.values().for_each(|value| emitted(value, names));
+        }
+        _ => {}
+    }
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::fields;
-use super::known::Known;
+use super::known::{Known, Runnable};
 use super::words::{Name, about, any_of, escaped, listed, one_of, proposal};
 use crate::connector::{Connector, Object, Operation};
 use crate::workflow;
+use crate::workflow::action::PROJECT;
 
 /// The schema of workflows that knows a project.
 pub(super) fn schema(known: &Known) -> Value {
@@ -19,10 +20,46 @@ pub(super) fn schema(known: &Known) -> Value {
     offer.lists(&mut schema, "Action", "for_each");
     offer.lists(&mut schema, "Trigger", "poll");
     offer.events(&mut schema);
+    runs(known, &mut schema);
+    own_events(known, &mut schema);
     schema["properties"]["uses"]["additionalProperties"] = names(known);
     let definitions = fields::definitions().into_iter().chain(offer.fields());
     schema["$defs"].as_object_mut().expect("the schema has definitions").extend(definitions);
     schema
+}
+
+/// What `run` may name, and what each of these takes.
+fn runs(known: &Known, schema: &mut Value) {
+    let name = |one: &Runnable| Name {
+        name: one.name.clone(),
+        about: about(one.description.as_deref().unwrap_or("A workflow that begins by hand.")),
+    };
+    let names: Vec<Name> = known.runnable.iter().map(name).collect();
+    let rule = |one: &Runnable| {
+        let mut then = json!({ "properties": { "with": fields::inputs(&one.inputs) } });
+        if !fields::required_inputs(&one.inputs).is_empty() {
+            then["required"] = json!(["with"]);
+            then["properties"]["with"]["required"] = json!(fields::required_inputs(&one.inputs));
+        }
+        json!({ "if": { "properties": { "run": { "const": one.name } } }, "then": then })
+    };
+    let run = verb(schema, "Action", "run");
+    if !known.runnable.is_empty() {
+        run["allOf"] = known.runnable.iter().map(rule).collect();
+    }
+    let described = run["properties"]["run"]["description"].clone();
+    run["properties"]["run"] = one_of(&names, "no workflow with a `manual` trigger has this name");
+    run["properties"]["run"]["description"] = described;
+}
+
+/// Events that the project's workflows make, beside those of connectors. Others are not refused: an action that makes one
+/// may be written next.
+fn own_events(known: &Known, schema: &mut Value) {
+    let proposals = schema["$defs"]["event"]["anyOf"].as_array_mut().expect("events are proposed");
+    for name in &known.emitted {
+        let about = "An event of this project; what it tells is `$.event.body`.".to_string();
+        proposals.insert(0, proposal(&Name { name: format!("{PROJECT}.{name}"), about }));
+    }
 }
 
 /// What `uses` may name.

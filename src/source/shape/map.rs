@@ -69,16 +69,6 @@ impl<'s> Check<'s> {
             [] => {
                 let mut unknown = entries.keys().map(String::as_str).filter(|key| !known.keys.contains_key(key));
                 let verbs = || all.iter().map(|(verb, _)| *verb);
-                let later =
-                    |key: &&str| outline.layers.iter().any(|layer| names(layer, "x-later").any(|word| word == *key));
-                if let Some(key) = unknown.clone().find(later) {
-                    findings.add(|| {
-                        let found = Diagnostic::error("not-yet", format!("`{key}` is not available in this version"));
-                        self.step(&mut pointer.to_owned(), key, |pointer| found.at_key(self.file, pointer, ""))
-                            .help(format!("use one of {}", words::row(verbs())))
-                    });
-                    return Some(key);
-                }
                 let near = unknown.clone().find_map(|key| Some((key, Some(nearest(key, verbs())?))));
                 let mistyped = near.or_else(|| Some((unknown.next()?, None)));
                 findings.add(|| {
@@ -219,11 +209,6 @@ impl<'s> Check<'s> {
             None => found.at(self.file, pointer, label),
         }
     }
-}
-
-/// The words that a keyword lists.
-fn names<'s>(layer: &'s Map<String, Value>, keyword: &str) -> impl Iterator<Item = &'s str> {
-    layer.get(keyword).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// The keys that a map may have.

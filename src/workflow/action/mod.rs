@@ -3,10 +3,12 @@
 //! To add a kind: its file here, its line in `kinds!`. Schema, reading, checks and `catalog` follow from that.
 
 pub mod call;
+mod emit;
 mod fail;
 pub mod for_each;
 mod r#if;
 mod parallel;
+mod run;
 mod set;
 mod stop;
 mod switch;
@@ -25,10 +27,12 @@ use crate::expr::{Condition, Expr, Fault, Read};
 use crate::source::Place;
 
 pub use call::Call;
+pub use emit::{Emit, PROJECT};
 pub use fail::Fail;
 pub use for_each::{ForEach, Over};
 pub use r#if::If;
 pub use parallel::Parallel;
+pub use run::{DEPTH_MAX, Run};
 pub use set::Set;
 pub use stop::Stop;
 pub use switch::Switch;
@@ -126,16 +130,11 @@ macro_rules! kinds {
 
             fn json_schema(generator: &mut SchemaGenerator) -> Schema {
                 let verbs = json!({ $($verb: generator.subschema_for::<$module::Document>()),+ });
-                let mut schema = verb_schema("an action", generator.subschema_for::<Common>(), verbs);
-                schema.insert("x-later".into(), json!(LATER));
-                schema
+                verb_schema("an action", generator.subschema_for::<Common>(), verbs)
             }
         }
     };
 }
-
-/// Verbs of the language that are not built yet.
-const LATER: &[&str] = &["run", "emit"];
 
 kinds! {
     "call" => Call in call,
@@ -146,6 +145,8 @@ kinds! {
     "for_each" => ForEach in for_each,
     "parallel" => Parallel in parallel,
     "wait" => Wait in wait,
+    "run" => Run in run,
+    "emit" => Emit in emit,
     "stop" => Stop in stop,
     "fail" => Fail in fail,
 }
@@ -245,7 +246,7 @@ impl Action {
             Kind::Stop(stop) => reads.extend(stop.value.reads()),
             Kind::Fail(fail) => reads.extend(fail.text.reads()),
             Kind::Upsert(upsert) => reads.extend(upsert.link.as_ref().map(Expr::reads).unwrap_or_default()),
-            Kind::ForEach(_) | Kind::Parallel(_) | Kind::Call(_) => {}
+            Kind::ForEach(_) | Kind::Parallel(_) | Kind::Call(_) | Kind::Run(_) | Kind::Emit(_) => {}
         }
         reads
     }
@@ -255,6 +256,8 @@ impl Action {
         match &self.kind {
             Kind::Call(call) => call.with.as_ref(),
             Kind::Upsert(upsert) => upsert.with.as_ref(),
+            Kind::Run(run) => run.with.as_ref(),
+            Kind::Emit(emit) => emit.with.as_ref(),
             Kind::ForEach(ForEach { over: Over::Operation { with, .. }, .. }) => with.as_ref(),
             _ => None,
         }
@@ -278,7 +281,7 @@ fn split_alias(text: &str, what: &str, example: &str, reading: &mut Reading<'_>)
 }
 
 /// A value that could not be made, as the run tells it.
-pub(super) fn invalid(fault: &Fault, key: &str) -> Failure {
+pub fn invalid(fault: &Fault, key: &str) -> Failure {
     let field = fault.pointer.trim_start_matches('/').replace('/', ".");
     let place = if field.is_empty() { format!("`{key}`") } else { format!("`{key}` at `{field}`") };
     Failure::new("invalid", format!("{place}: {}", fault.message))

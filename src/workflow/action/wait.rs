@@ -24,6 +24,14 @@ struct WaitDocument {
     r#for: Option<Value>,
     /// Until when: a date or a date and time. An instant that is over does not wait.
     until: Option<Value>,
+    /// For an event: `alias.object.changed`. Not available in this version.
+    event: Option<Value>,
+    /// Fields of the event's record and their values. Not available in this version.
+    #[expect(dead_code, reason = "belongs to `event`")]
+    r#match: Option<Value>,
+    /// The longest wait for the event. Not available in this version.
+    #[expect(dead_code, reason = "belongs to `event`")]
+    timeout: Option<Value>,
 }
 
 #[derive(Debug)]
@@ -35,6 +43,13 @@ pub enum Wait {
 impl Wait {
     pub(super) fn read(document: Document, reading: &mut Reading<'_>) -> Option<Self> {
         let mut reading = reading.child("wait");
+        if document.wait.event.is_some() {
+            let mut reading = reading.child("event");
+            let message = "a wait for an event is not available in this version";
+            reading.error("not-yet", message, "").help =
+                Some("let the event start a workflow of its own, or write `for` or `until`".into());
+            return None;
+        }
         match (&document.wait.r#for, &document.wait.until) {
             (Some(span), None) => {
                 let mut reading = reading.child("for");

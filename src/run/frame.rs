@@ -1,0 +1,58 @@
+//! One workflow being walked: which, where in the run, and with which connections.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::state::WORKFLOW;
+use crate::connector::{Connector, Names};
+use crate::project::Plan;
+use crate::workflow::{Accounts, Workflow};
+
+/// The run's own workflow, or one that it runs as a part of itself.
+pub(super) struct Frame<'a> {
+    pub plan: &'a Plan,
+    pub workflow: &'a Workflow,
+    /// What its addresses begin with: nothing, or `actions/3/run/`.
+    pub prefix: String,
+    /// Alias of `uses` → connection.
+    pub connections: BTreeMap<String, String>,
+    pub inputs: Value,
+    /// Names of keyed lists, by (alias, object).
+    pub names: BTreeMap<(String, String), Names>,
+}
+
+impl Frame<'_> {
+    /// Is it the run's own workflow, which is about the run's event?
+    pub fn is_outermost(&self) -> bool {
+        self.prefix.is_empty()
+    }
+
+    /// Where the workflow as a whole stands.
+    pub fn address(&self) -> &str {
+        self.prefix.strip_suffix('/').unwrap_or(WORKFLOW)
+    }
+
+    pub fn at(&self, rest: &str) -> String {
+        format!("{}{rest}", self.prefix)
+    }
+}
+
+impl Accounts for Frame<'_> {
+    fn connector(&self, alias: &str) -> Option<&Connector> {
+        self.plan.connector_of(self.connection(alias)?)
+    }
+
+    fn connection(&self, alias: &str) -> Option<&str> {
+        self.connections.get(alias).map(String::as_str)
+    }
+
+    fn settings(&self, alias: &str) -> &Value {
+        let connection = self.connection(alias).and_then(|name| self.plan.connection(name));
+        connection.map_or(&Value::Null, |connection| &connection.settings)
+    }
+
+    fn names(&self, alias: &str, object: &str) -> Names {
+        self.names.get(&(alias.to_string(), object.to_string())).cloned().unwrap_or_default()
+    }
+}

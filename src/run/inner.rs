@@ -1,0 +1,131 @@
+//! What a run does beyond itself: another workflow as a part of it, and events for the project's others.
+
+use serde_json::{Map, Value};
+
+use super::decide::Deciding;
+use super::entry::Fact;
+use super::frame::Frame;
+use super::walk::{Flow, Overlay, fail, scope};
+use crate::connector::Failure;
+use crate::expr::Scope;
+use crate::trigger::{EVENT_BYTES_MAX, Event, HOPS_MAX};
+use crate::workflow::action::{Action, Emit, PROJECT, Run};
+use crate::workflow::{Outcome, Starts, inputs};
+
+impl Deciding<'_> {
+    /// Walks another workflow below `<address>/run`: with its own names, and the accounts of the one that runs it.
+    pub(super) fn run(
+        &mut self,
+        action: &Action,
+        run: &Run,
+        address: &str,
+        frame: &Frame<'_>,
+        root: &mut Value,
+        over: &Overlay,
+    ) -> Flow {
+        let mut inner = match self.inner(run, address, frame) {
+            Ok(inner) => inner,
+            Err(failure) => return fail(address, failure),
+        };
+        if let Err(flow) = self.names(&mut inner) {
+            return flow;
+        }
+        let begun = self.state.progress.get(inner.address()).and_then(|progress| progress.inputs.clone());
+        let begins = begun.is_none();
+        inner.inputs = match begun.map_or_else(|| self.inputs(run, &inner, &scope(root, over, self)), Ok) {
+            Ok(inputs) => inputs,
+            Err(failure) => return fail(address, failure),
+        };
+        let mut inner_root = self.root(&inner, None);
+        if begins {
+            if let Some(condition) = &inner.workflow.trigger.only_if {
+                match condition.holds(&Scope::new(&inner_root, &self.plan.locale)) {
+                    Ok(true) => {}
+                    Ok(false) => return self.finish(action, address, root, Outcome::Skipped, Value::Null, None),
+                    Err(fault) => {
+                        let message = format!("`only_if` of `{}`: {}", run.workflow, fault.message);
+                        return fail(address, Failure::new("invalid", message));
+                    }
+                }
+            }
+            self.record(Fact::Entered { address: inner.address().into(), inputs: inner.inputs.clone() });
+        }
+        match self.workflow(&inner, &mut inner_root, None) {
+            Flow::Done(_) => self.finish(action, address, root, Outcome::Done, Value::Null, None),
+            Flow::Stopped(value) => self.finish(action, address, root, Outcome::Done, value, None),
+            other => other,
+        }
+    }
+
+    /// The frame of a workflow that is run: an alias stands for the connection that the outer one has for the same name,
+    /// else for the tenant's.
+    fn inner<'f>(&self, run: &Run, address: &str, frame: &Frame<'f>) -> Result<Frame<'f>, Failure> {
+        let plan = frame.plan;
+        let workflow = plan
+            .workflow(&run.workflow)
+            .ok_or_else(|| Failure::new("invalid", format!("no active workflow is called `{}`", run.workflow)))?;
+        let outer = |name: &str| {
+            let uses = frame.workflow.uses.iter().find(|uses| uses.name == name)?;
+            Some((name.to_string(), frame.connections.get(&uses.alias)?.clone()))
+        };
+        let known = workflow.uses.iter().filter_map(|uses| outer(&uses.name)).collect();
+        let connections = plan
+            .bind_within(workflow, self.start.tenant.as_deref(), &known)
+            .ok_or_else(|| Failure::new("invalid", format!("`{}` uses an account that there is not", run.workflow)))?;
+        let prefix = format!("{address}/run/");
+        Ok(Frame { plan, workflow, prefix, connections, inputs: Value::Null, names: Default::default() })
+    }
+
+    fn inputs(&self, run: &Run, inner: &Frame<'_>, scope: &Scope<'_>) -> Result<Value, Failure> {
+        let given = match &run.with {
+            Some(with) => with.eval(scope).map_err(|fault| crate::workflow::action::invalid(&fault, "with"))?,
+            None => None,
+        };
+        let Starts::Manual { inputs: wanted } = &inner.workflow.trigger.starts else {
+            return Err(Failure::new("invalid", format!("`{}` has no `manual` trigger", run.workflow)));
+        };
+        inputs::take(wanted, given.unwrap_or(Value::Null), &self.plan.locale)
+            .map_err(|message| Failure::new("invalid", format!("`with`: {message}")))
+    }
+
+    /// Makes an event of the project; it is stored in the commit that finishes the action.
+    pub(super) fn emit(
+        &mut self,
+        action: &Action,
+        emit: &Emit,
+        address: &str,
+        root: &mut Value,
+        over: &Overlay,
+    ) -> Flow {
+        let told = match &emit.with {
+            Some(with) => match with.eval(&scope(root, over, self)) {
+                Ok(told) => told,
+                Err(fault) => return fail(address, crate::workflow::action::invalid(&fault, "with")),
+            },
+            None => None,
+        };
+        let body = told.unwrap_or_else(|| Value::Object(Map::new()));
+        let hops = self.start.event.hops + 1;
+        if hops > HOPS_MAX {
+            let message =
+                format!("more than {HOPS_MAX} events of the project, each of which led to the next: is it a loop?");
+            return fail(address, Failure::new("invalid", message));
+        }
+        let bytes = body.to_string().len();
+        if bytes > EVENT_BYTES_MAX {
+            let message = format!("`with`: {bytes} bytes are more than {EVENT_BYTES_MAX}");
+            return fail(address, Failure::new("invalid", message));
+        }
+        self.kept.emitted.push(Event {
+            id: format!("{}/{address}", self.start.id),
+            source: PROJECT.into(),
+            kind: emit.name.clone(),
+            time_ms: self.now_ms,
+            tenant: self.start.tenant.clone(),
+            body: body.clone(),
+            hops,
+            ..Event::default()
+        });
+        self.finish(action, address, root, Outcome::Done, body, None)
+    }
+}

@@ -1,0 +1,98 @@
+//! Workflows that run others, and that hear what others emit, in the real program.
+
+mod stage;
+
+use dovetail::run::Ending;
+use dovetail::store::Status;
+use serde_json::json;
+use stage::{GHL, PEOPLE, Stage};
+
+const TELLS: &str = "\
+workflow: tells
+uses: { ghl: gohighlevel }
+trigger: { event: ghl.contact.created }
+actions:
+  - id: greeting
+    run: greets
+    with: { name: $.contact.firstName }
+  - emit: greeted
+    with: { id: $.contact.id, text: $.greeting }
+";
+
+const GREETS: &str = "\
+workflow: greets
+trigger: { manual: { inputs: { name: { type: string, default: friend } } } }
+actions:
+  - stop: \"Hello, {{inputs.name}}!\"
+";
+
+const HEARS: &str = "\
+workflow: hears
+uses: { os: opinion-stage-contacts }
+trigger: { event: project.greeted, in_order_by: $.event.body.id }
+actions:
+  - call: os.contact.create
+    with: { email: \"{{event.body.id}}@example.com\", first_name: $.event.body.text }
+";
+
+async fn set() -> Stage {
+    let stage = Stage::set().await;
+    for (name, text) in [("tells", TELLS), ("greets", GREETS), ("hears", HEARS)] {
+        stage.write(&format!("workflows/{name}.yaml"), text);
+    }
+    stage.edit("dovetail.yaml", "active:\n", "active:\n  - tells\n  - greets\n  - hears\n");
+    stage.edit("dovetail.yaml", "  - contact-to-opinion-stage\n", "");
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_workflow_emits_another_one_hears_once() {
+    let mut stage = set().await;
+    let ada = stage.make(GHL, "contact", json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
+    // The answer to what the second one does is lost: it is in the middle of that when the program is killed.
+    stage.fault(PEOPLE, json!({ "at": "contact.create", "delay_ms": 60_000, "times": 1 })).await;
+    let serve = stage.serve().await;
+    stage.tell("ContactCreate", &ada).await;
+    stage::until("the second one is at work", async || {
+        let asked = !stage.requests(PEOPLE, "contact.create").await.is_empty();
+        asked.then_some(())
+    })
+    .await;
+    serve.kill();
+    let _serve = stage.serve().await;
+    let runs = stage.over().await;
+    let of =
+        |name: &str| runs.iter().filter(|run| run.start.workflow == name && run.status == Status::Completed).count();
+    assert_eq!((of("tells"), of("greets"), of("hears")), (1, 0, 1), "{runs:#?}");
+    let made = stage.vendors[PEOPLE].records("contact");
+    assert_eq!(made.len(), 1, "{made:?}");
+    assert_eq!(made[0]["first_name"], "Hello, Ada!");
+    let heard = runs.iter().find(|run| run.start.workflow == "hears").expect("it ran");
+    assert_eq!(heard.start.order_key, ada["id"].as_str().expect("an id"));
+    assert_eq!((heard.start.event.source.as_str(), heard.start.event.kind.as_str()), ("project", "greeted"));
+    let mut show = stage::command();
+    let show = show.args(["runs", "show", "1", "--data"]).arg(stage.data()).output().expect("it runs");
+    let told = String::from_utf8_lossy(&show.stdout);
+    for line in [
+        "greeting: run greets (workflows/tells.yaml:6:10)",
+        "with {\"name\":\"Ada\"}",
+        "gives Hello, Ada!",
+        "emit greeted",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_by_hand_emits_waits_for_serve() {
+    let mut stage = set().await;
+    stage.make(GHL, "contact", json!({ "id": "c1", "firstName": "Bob", "email": "bob@example.com" })).await;
+    let (code, said) = stage.run(&["run", "tells", "--input", r#"{ "id": "c1" }"#]);
+    assert_eq!(code, Some(0), "{said}");
+    let waiting = stage.runs().await;
+    assert_eq!(waiting.iter().map(|run| run.status).collect::<Vec<_>>(), [Status::Completed, Status::Pending]);
+    let _serve = stage.serve().await;
+    let runs = stage.over().await;
+    assert!(runs.iter().all(|run| matches!(run.ending, Some(Ending::Completed { .. }))), "{runs:#?}");
+    assert_eq!(stage.vendors[PEOPLE].records("contact")[0]["first_name"], "Hello, Bob!");
+}
