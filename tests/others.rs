@@ -96,3 +96,34 @@ async fn what_a_run_by_hand_emits_waits_for_serve() {
     assert!(runs.iter().all(|run| matches!(run.ending, Some(Ending::Completed { .. }))), "{runs:#?}");
     assert_eq!(stage.vendors[PEOPLE].records("contact")[0]["first_name"], "Hello, Bob!");
 }
+
+const SILENT: &str = "\
+workflow: silent
+uses: { os: opinion-stage-contacts, ghl: gohighlevel }
+trigger: { event: ghl.note.created }
+actions:
+  - stop: heard
+on_error:
+  - call: os.contact.create
+    with: { email: alarm@example.com, first_name: \"{{error.name}}: {{error.message}}\" }
+alert_if_silent: 2s
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workflow_that_does_not_run_for_too_long_tells_people() {
+    let mut stage = Stage::set().await;
+    stage.write("workflows/silent.yaml", SILENT);
+    stage.edit("dovetail.yaml", "active:\n", "active:\n  - silent\n");
+    let _serve = stage.serve().await;
+    let told = stage::until("it tells", async || {
+        let told = stage.requests(PEOPLE, "contact.create").await;
+        (!told.is_empty()).then_some(told)
+    })
+    .await;
+    let text = told[0]["body"]["first_name"].as_str().expect("a text");
+    assert!(text.starts_with("silent: `silent` has not run since 2"), "{told:?}");
+    let runs = stage.runs().await;
+    let run = runs.iter().find(|run| run.start.workflow == "silent").expect("a run");
+    assert_eq!(run.start.event.source, "silence");
+    assert!(run.start.created_ms >= run.start.event.time_ms + 2_000, "{run:?}");
+}

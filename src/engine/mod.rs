@@ -16,6 +16,7 @@ mod poll;
 mod queue;
 mod schedule;
 mod secrets;
+mod silence;
 mod turns;
 
 use std::any::Any;
@@ -134,6 +135,7 @@ impl Engine {
                 engine.enqueue(run.start);
             }
             engine.spawn_for_ever("the alarm".into(), |engine| async move { engine.wake_for_ever().await });
+            engine.spawn_for_ever("silence".into(), |engine| async move { engine.listen_for_ever().await });
             poll::listen(&engine).await?;
             schedule::listen(&engine).await?;
         }

@@ -10,7 +10,8 @@ use super::state::{State, WORKFLOW};
 use super::walk::Flow;
 use crate::connector::{Failure, Page};
 use crate::project::Plan;
-use crate::workflow::RecordRef;
+use crate::trigger::SILENCE;
+use crate::workflow::{RecordRef, Workflow};
 
 /// What was decided. The entries must be durable before anything else happens.
 #[derive(Debug)]
@@ -114,12 +115,33 @@ impl Deciding<'_> {
             inputs: self.start.inputs.clone(),
             names: Default::default(),
         };
+        if self.start.event.source == SILENCE {
+            let flow = self.silent(&mut frame);
+            return self.over(workflow, flow);
+        }
         let (record, hindered) = match self.prepare(&mut frame) {
             Ok(record) => (record, None),
             Err(flow) => (None, Some(flow)),
         };
         let mut root = self.root(&frame, record);
-        match self.workflow(&frame, &mut root, hindered) {
+        let flow = self.workflow(&frame, &mut root, hindered);
+        self.over(workflow, flow)
+    }
+
+    /// Nothing has happened for too long: only the workflow's `on_error` is carried out, about no record.
+    fn silent(&mut self, frame: &mut Frame<'_>) -> Flow {
+        if let Err(flow) = self.names(frame) {
+            return flow;
+        }
+        let mut root = self.root(frame, None);
+        let since = instant(self.start.event.time_ms);
+        let failure = Failure::new("silent", format!("`{}` has not run since {since}", frame.workflow.name));
+        let over = [("error".into(), error_value("trigger", &failure))];
+        self.list(frame.workflow.on_error.actions(), "on_error", frame, &mut root, &over)
+    }
+
+    fn over(&mut self, workflow: &Workflow, flow: Flow) -> Next {
+        match flow {
             Flow::Blocked(next) => next,
             Flow::Done(_) => self.end(Ending::Completed { value: Value::Null }),
             Flow::Stopped(value) => self.end(Ending::Completed { value }),

@@ -54,6 +54,15 @@ pub(super) fn page(connection: &Connection, filter: &Filter) -> Result<Vec<Run>,
     select(connection, &rest, &values)
 }
 
+pub(super) fn last_created(
+    connection: &Connection,
+    workflow: &str,
+    tenant: Option<&str>,
+) -> Result<Option<i64>, Error> {
+    let sql = "SELECT max(created_ms) FROM runs WHERE workflow = ? AND tenant IS ?";
+    Ok(connection.prepare_cached(sql)?.query_row((workflow, tenant), |row| row.get(0))?)
+}
+
 pub(super) fn counts(connection: &Connection) -> Result<Counts, Error> {
     let count =
         |sql: &str| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned);

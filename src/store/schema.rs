@@ -10,7 +10,7 @@ use super::Error;
 const APPLICATION_ID: i64 = 0x446f_7665;
 
 /// From version n to n + 1, each in one transaction.
-const MIGRATIONS: &[&str] = &[FIRST, KNOWN, PARKED];
+const MIGRATIONS: &[&str] = &[FIRST, KNOWN, PARKED, LAST];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -98,6 +98,11 @@ const PARKED: &str = "
 ALTER TABLE runs ADD COLUMN parked INTEGER NOT NULL DEFAULT 0 CHECK (parked IN (0, 1));
 -- Who waits, in the order in which they are called.
 CREATE INDEX runs_parked ON runs (due_ms, seq) WHERE parked = 1;
+";
+
+const LAST: &str = "
+-- When a workflow last ran for a tenant.
+CREATE INDEX runs_by_account ON runs (workflow, tenant, created_ms);
 ";
 
 /// The version of an opened file; 0 for one that holds nothing yet.

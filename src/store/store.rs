@@ -113,6 +113,12 @@ impl Store {
     }
 
     /// Runs by status, events, links: for `/readyz`, the demo's report and `doctor`.
+    /// When the last run of a workflow for a tenant was accepted, in milliseconds.
+    pub async fn last_run_ms(&self, workflow: &str, tenant: Option<&str>) -> Result<Option<i64>, Error> {
+        let (workflow, tenant) = (workflow.to_owned(), tenant.map(str::to_owned));
+        self.read(move |connection| runs::last_created(connection, &workflow, tenant.as_deref())).await
+    }
+
     pub async fn counts(&self) -> Result<Counts, Error> {
         self.read(runs::counts).await
     }

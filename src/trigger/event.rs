@@ -43,6 +43,8 @@ pub struct Event {
     pub hops: u32,
 }
 
+/// The source of the event that tells that a workflow has not run for too long. `time_ms` is when it last did.
+pub const SILENCE: &str = "silence";
 /// More hops than this are taken for a loop.
 pub const HOPS_MAX: u32 = 20;
 /// What an event of the project may tell, as JSON.

@@ -13,7 +13,7 @@ mod tests;
 mod verify;
 mod webhook;
 
-pub use event::{EVENT_BYTES_MAX, Event, HOPS_MAX};
+pub use event::{EVENT_BYTES_MAX, Event, HOPS_MAX, SILENCE};
 pub use poll::{Polled, Seen, changes};
 pub use schedule::{DUE_MAX, Missed, Schedule};
 pub use verify::{Secrets, is_public_key, verify};

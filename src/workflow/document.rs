@@ -1,6 +1,7 @@
 //! The document `workflow:`, as written and as meant.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -37,6 +38,8 @@ pub struct Document {
     /// Actions for a run that has failed, after all retries; `$.error` says why. The run is kept as a dead letter either way.
     #[serde(default)]
     pub on_error: Vec<action::Document>,
+    /// After so long without a run, such as `48h`, `on_error` is carried out, with the name `silent`; then again each time.
+    pub alert_if_silent: Option<String>,
 }
 
 /// An alias and what it names.
@@ -57,6 +60,8 @@ pub struct Workflow {
     pub vars: Value,
     pub actions: Vec<Action>,
     pub on_error: OnError,
+    /// The longest time without a run that nobody need be told of.
+    pub alert_if_silent: Option<Duration>,
     pub place: Place,
 }
 
@@ -87,6 +92,7 @@ impl Workflow {
         let trigger = Trigger::read(&document.trigger, &mut reading.child("trigger"));
         let actions = action::read_list(&document.actions, &mut reading.child("actions"));
         let on_error = action::read_list(&document.on_error, &mut reading.child("on_error"));
+        let alert_if_silent = document.alert_if_silent.as_ref().and_then(|text| silence(text, &on_error, &mut reading));
         let clean = report.count(crate::source::Severity::Error) == before;
         clean.then_some(())?;
         Some(Workflow {
@@ -97,6 +103,7 @@ impl Workflow {
             vars: Value::Object(document.vars),
             actions,
             on_error: if document.on_error.is_empty() { OnError::Fail } else { OnError::Actions(on_error) },
+            alert_if_silent,
             place: file.place("/workflow"),
         })
     }
@@ -119,6 +126,21 @@ impl Workflow {
         }
         all
     }
+}
+
+/// Reads `alert_if_silent`: there must be something to do then.
+fn silence(text: &str, on_error: &[Action], reading: &mut Reading<'_>) -> Option<Duration> {
+    let mut reading = reading.child("alert_if_silent");
+    let span = reading.duration(text)?;
+    if on_error.is_empty() {
+        let found = reading.error("missing-key", "`alert_if_silent` needs an `on_error`, which tells people", "");
+        found.help = Some("add `on_error:` to the workflow, with an action that sends a message".into());
+    }
+    if span < Duration::from_secs(1) {
+        reading.error("wrong-value", "`alert_if_silent` is at least `1s`", "").help =
+            Some("write how long it may be silent, such as `48h`".into());
+    }
+    Some(span)
 }
 
 fn without_turns(address: &str) -> String {

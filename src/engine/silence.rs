@@ -1,0 +1,84 @@
+//! Silence: a workflow that has not run for too long tells people, by its own `on_error`.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Engine, now_ms};
+use crate::project::Plan;
+use crate::store::{self, Intake};
+use crate::trigger::{Event, SILENCE};
+use crate::workflow::Workflow;
+
+/// Workflows that tell people, for each tenant for which they run.
+fn watched(plan: &Plan) -> impl Iterator<Item = (&Workflow, i64, Option<&str>)> {
+    plan.workflows.iter().flat_map(|workflow| {
+        let span_ms = workflow.alert_if_silent.and_then(|span| i64::try_from(span.as_millis()).ok());
+        let tenants = span_ms.map(|_| plan.tenants_of(workflow)).unwrap_or_default();
+        tenants.into_iter().map(move |tenant| (workflow, span_ms.unwrap_or(i64::MAX), tenant))
+    })
+}
+
+impl Engine {
+    pub(super) async fn listen_for_ever(&self) {
+        loop {
+            let due_ms = match self.tell_of_silence().await {
+                Ok(None) => return,
+                Ok(Some(due_ms)) => due_ms,
+                Err(error) => {
+                    tracing::warn!(%error, "it could not be told who is silent");
+                    now_ms() + 1_000
+                }
+            };
+            while let Ok(pause @ 1..) = u64::try_from(due_ms - now_ms()) {
+                // In pieces, since the wall clock may be set while we sleep.
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(pause.min(30_000))) => {}
+                    () = self.stopped() => return,
+                }
+            }
+        }
+    }
+
+    /// Starts a run for each that has been silent for too long; gives the next instant at which one may be, or None if
+    /// nobody is watched. An alert counts as a run: the next one follows after as much silence again.
+    async fn tell_of_silence(&self) -> Result<Option<i64>, store::Error> {
+        let plan = self.plan();
+        let mut next: Option<i64> = None;
+        for (workflow, span_ms, tenant) in watched(&plan) {
+            let key = format!("silence:{}:{}", workflow.name, tenant.unwrap_or_default());
+            let store = &self.inner.store;
+            let begun_ms = match store.cursor(&key).await?.as_ref().and_then(Value::as_i64) {
+                Some(begun_ms) => begun_ms,
+                None => {
+                    // It is served for the first time.
+                    store.set_cursor(&key, json!(now_ms())).await?;
+                    now_ms()
+                }
+            };
+            let last_ms = store.last_run_ms(&workflow.name, tenant).await?.unwrap_or(begun_ms).max(begun_ms);
+            let mut due_ms = last_ms.saturating_add(span_ms);
+            let now = now_ms();
+            if due_ms <= now {
+                let intake = self.silent(&plan, workflow, tenant, last_ms);
+                self.take_in(vec![intake], vec![(key, json!(now))]).await?;
+                due_ms = now.saturating_add(span_ms);
+            }
+            next = Some(next.map_or(due_ms, |next| next.min(due_ms)));
+        }
+        Ok(next)
+    }
+
+    fn silent(&self, plan: &Plan, workflow: &Workflow, tenant: Option<&str>, last_ms: i64) -> Intake {
+        let event = Event {
+            id: format!("{}:{}:{last_ms}", workflow.name, tenant.unwrap_or_default()),
+            source: SILENCE.into(),
+            kind: "silent".into(),
+            time_ms: last_ms,
+            tenant: tenant.map(Into::into),
+            ..Event::default()
+        };
+        let runs = self.runs_without_record(plan, workflow, &event, Value::Null);
+        Intake { runs: runs.into_iter().filter(|run| run.tenant.as_deref() == tenant).collect(), event }
+    }
+}
