@@ -101,7 +101,7 @@ async fn an_endpoint_is_added_to_a_copy_of_a_connector_and_called() {
         returns: $.contact
 ";
     stage.write("connectors/gohighlevel.yaml", &copy.replacen(add_tags, &format!("{endpoint}{add_tags}"), 1));
-    let workflow = "workflow: sourced\nuses: { ghl: gohighlevel }\ntrigger: { event: ghl.contact.changed }\nactions:\n  \
+    let workflow = "workflow: sourced\nuses: { ghl: gohighlevel }\ntrigger: { event: ghl.contact.created }\nactions:\n  \
                     - call: ghl.contact.set_source\n    with: { id: $.contact.id, source: $.contact.website }\n";
     stage.write("workflows/sourced.yaml", workflow);
     stage.edit("dovetail.yaml", "active:\n", "active:\n  - sourced\n");
