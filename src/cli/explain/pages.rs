@@ -39,6 +39,7 @@ pub const PAGES: &[(&str, &str)] = pages![
     "duplicate-name",
     "empty-document",
     "given-twice",
+    "loop",
     "merge-key",
     "missing-connection",
     "missing-field",

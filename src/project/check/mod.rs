@@ -5,6 +5,7 @@
 
 mod fields;
 mod hooks;
+mod loops;
 mod names;
 mod others;
 pub(super) mod scripts;
@@ -41,6 +42,7 @@ pub(super) fn check(
     }
     others::check_depth(&others, report);
     hooks::check(plan, &workflows_read, files, report);
+    loops::check(plan, &workflows_read, report);
     let syncs_read = with_files(&syncs, files);
     for (sync, file) in &syncs_read {
         sync::check(plan, sync, file, refused, report);
