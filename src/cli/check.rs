@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::{exit, folder, say};
+use super::{exit, folder, sarif, say};
 use crate::project::Loaded;
 use crate::source::{File, Severity, render_json, render_text};
 
@@ -16,20 +16,35 @@ pub struct Check {
     /// Merge this entry of `environments:` over the project.
     #[arg(long, value_name = "NAME", env = "DOVETAIL_ENV")]
     env: Option<String>,
-    /// The findings as JSON on stdout.
-    #[arg(long)]
+    /// The findings as JSON on stdout: the same as `--format json`.
+    #[arg(long, conflicts_with = "format")]
     json: bool,
+    /// How the findings are told.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people, on stderr.
+    Text,
+    /// A JSON object of our own, on stdout.
+    Json,
+    /// SARIF 2.1.0 on stdout, for code hosts and editors.
+    Sarif,
 }
 
 impl Check {
     pub fn run(self) -> Result<u8> {
         let loaded = folder::load(&self.dir, self.env.as_deref())?;
-        if self.json {
-            say::data(&render_json(&loaded.report));
-        } else {
-            tell(&loaded);
-            if let Some(above) = folder::project_above(&self.dir) {
-                say::talk(&format!("this folder is part of the project in {}: give that one", above.display()));
+        match if self.json { Format::Json } else { self.format } {
+            Format::Json => say::data(&render_json(&loaded.report)),
+            Format::Sarif => say::data(&serde_json::to_string_pretty(&sarif::log(&loaded.report, &loaded.files))?),
+            Format::Text => {
+                tell(&loaded);
+                if let Some(above) = folder::project_above(&self.dir) {
+                    say::talk(&format!("this folder is part of the project in {}: give that one", above.display()));
+                }
             }
         }
         Ok(if loaded.report.has_errors() { exit::FINDINGS } else { exit::OK })

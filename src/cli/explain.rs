@@ -30,7 +30,7 @@ impl Explain {
         // People paste what they see.
         let code = code.trim().trim_start_matches("error").trim_start_matches("warning");
         let code = code.trim_start_matches('[').trim_end_matches([']', ':']);
-        let Some((_, page)) = pages::PAGES.iter().find(|(known, _)| *known == code) else {
+        let Some(page) = page(code) else {
             let help = match nearest(code, pages::PAGES.iter().map(|(known, _)| *known)) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "`dovetail explain --list` names them all".to_owned(),
@@ -59,14 +59,19 @@ impl Explain {
     }
 }
 
+/// The page of a code.
+pub fn page(code: &str) -> Option<&'static str> {
+    pages::PAGES.iter().find(|(known, _)| *known == code).map(|(_, page)| *page)
+}
+
 /// What stands behind the code in the first line.
-fn title(page: &str) -> &str {
+pub fn title(page: &str) -> &str {
     let first = page.lines().next().unwrap_or_default();
     first.split_once(": ").map_or(first, |(_, title)| title)
 }
 
 /// The page as a terminal shows it: comments and fences left out, examples indented, paragraphs as wide as the window.
-fn told(page: &str, width: Option<usize>) -> String {
+pub fn told(page: &str, width: Option<usize>) -> String {
     let mut told = String::new();
     let mut in_example = false;
     for line in page.lines().filter(|line| !line.starts_with("<!-- ")) {

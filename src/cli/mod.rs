@@ -17,6 +17,7 @@ mod past;
 mod run;
 mod runs;
 mod sandbox;
+mod sarif;
 mod say;
 mod schema;
 mod secrets;

@@ -130,7 +130,8 @@ impl File {
         self.lines.partition_point(|start| *start <= at).saturating_sub(1)
     }
 
-    fn line_and_column(&self, at: usize) -> (u32, u32) {
+    /// The line and the column of a byte: both from 1, columns in characters.
+    pub fn line_and_column(&self, at: usize) -> (u32, u32) {
         let index = self.line_index(at);
         let start = self.lines[index];
         // Spans may come from anywhere, so a byte inside a character counts as that character.
