@@ -160,14 +160,17 @@ fn hears<'a>(plan: &'a Plan, workflow: &'a Workflow) -> Vec<Hears<'a>> {
         Starts::Event(heard) => heard
             .iter()
             .filter_map(|event| {
-                let changes = event.kinds.iter().filter_map(|kind| match kind.as_str() {
+                let connector = connector(plan, workflow, &event.alias)?;
+                let object = connector.object(event.object.as_deref()?)?;
+                let kinds = event.kinds.iter().filter(|kind| is_noticed(connector, object, kind));
+                let changes = kinds.filter_map(|kind| match kind.as_str() {
                     "created" => Some(Change::Created),
                     "updated" => Some(Change::Updated),
                     "deleted" => Some(Change::Deleted),
                     _ => None,
                 });
-                let (object, pointer) = (event.object.as_deref()?, event.pointer.as_str());
-                Some(Hears { alias: &event.alias, object, changes: changes.collect(), pointer })
+                let (changes, pointer) = (changes.collect(), event.pointer.as_str());
+                Some(Hears { alias: &event.alias, object: &object.name, changes, pointer })
             })
             .collect(),
         Starts::Poll { alias, operation, .. } => {
@@ -180,6 +183,21 @@ fn hears<'a>(plan: &'a Plan, workflow: &'a Workflow) -> Vec<Hears<'a>> {
         }
         Starts::Webhook { .. } | Starts::Schedule { .. } | Starts::Manual { .. } => Vec::new(),
     }
+}
+
+/// Is there a way to notice such a change? A look at a list sees what is new and what is different.
+fn is_noticed(connector: &Connector, object: &Object, kind: &str) -> bool {
+    let looked_at = object.changes.poll.as_ref().is_some_and(|feed| match kind {
+        "created" => true,
+        "updated" => feed.by.is_none() || feed.by != object.created_at,
+        _ => false,
+    });
+    let told = |name: &String| {
+        let events = connector.webhooks.iter().flat_map(|webhooks| &webhooks.events);
+        let mut events = events.filter(|event| event.name == *name);
+        events.any(|event| event.change.as_deref() == Some(kind))
+    };
+    looked_at || object.changes.webhook.iter().any(told)
 }
 
 /// What stands before an action.
@@ -364,7 +382,8 @@ impl<'a> Reader<'a, '_> {
         fields
     }
 
-    /// Does what names the record come from other fields of the record that was heard, such as its parent's id?
+    /// Does what names the record come from elsewhere than the same fields of the record that was heard, such as from
+    /// its parent's id?
     fn is_elsewhere(
         &self,
         alias: &str,
@@ -376,14 +395,11 @@ impl<'a> Reader<'a, '_> {
         let heard = self.hears.iter().any(|hears| hears.alias == alias && hears.object == object.name);
         let mut reads = Vec::new();
         for (name, value, _) in fields.iter().filter(|(name, ..)| identity.contains(&name.as_str())) {
-            let own: Vec<String> = value.reads().iter().filter_map(|read| self.of_record(read)).collect();
-            // A value that does not come from the record may be anything.
-            if own.is_empty() {
-                return false;
-            }
-            reads.extend(own.into_iter().map(|field| field == *name));
+            // What is looked up, such as the record's owner, is another one; a constant is the same each time.
+            let all = value.reads();
+            reads.extend(all.iter().map(|read| self.of_record(read).as_deref() == Some(name)));
         }
-        is_named && heard && !reads.is_empty() && reads.iter().all(|same| !same)
+        is_named && heard && !reads.is_empty() && !reads.contains(&true)
     }
 
     /// The field of the event's record that is read.
