@@ -9,7 +9,7 @@ use super::{Plan, check};
 use crate::connector::Connector;
 use crate::source::{Diagnostic, File, Report, nearest};
 use crate::sync::Sync;
-use crate::workflow::Workflow;
+use crate::workflow::{Workflow, WorkflowRead};
 
 /// A document's path, relative to the project, and its text.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -58,12 +58,17 @@ pub fn read(own: &[Text], shipped: &[Text], environment: Option<&str>) -> Loaded
     let mut refused = Refused::new(unread.iter().chain(odd));
     let of = |kind: &str| kinds.iter().filter(|(known, _)| *known == kind).map(|(_, file)| *file).collect::<Vec<_>>();
     let (connectors, used) = read_connectors(&of("connector"), &own_paths, &mut report);
-    let mut workflows: Vec<(Workflow, &File)> = Vec::new();
+    let (mut workflows, mut parts): (Vec<(Workflow, &File)>, Vec<(Workflow, &File)>) = Default::default();
     for file in of("workflow") {
         match Workflow::read(file, &mut report) {
-            Some(workflow) => workflows.push((workflow, file)),
-            None => refused.add_file("workflow", file),
+            WorkflowRead::Whole(workflow) => {
+                workflows.push((workflow, file));
+                continue;
+            }
+            WorkflowRead::Part(workflow) => parts.push((workflow, file)),
+            WorkflowRead::Nothing => {}
         }
+        refused.add_file("workflow", file);
     }
     let mut syncs: Vec<(Sync, &File)> = Vec::new();
     for file in of("sync") {
@@ -104,8 +109,9 @@ pub fn read(own: &[Text], shipped: &[Text], environment: Option<&str>) -> Loaded
         let mut built = build(&document, &site, connectors, environment, documents, &mut refused, &mut report);
         known_names(&document, &site, &subjects, &refused, &mut report);
         let workflows = choose(&document, workflows, |workflow| &workflow.name);
+        let parts = choose(&document, parts, |workflow| &workflow.name);
         let syncs = choose(&document, syncs, |sync| &sync.name);
-        check::check(&mut built, (workflows, syncs), &files, &refused, &mut report);
+        check::check(&mut built, (workflows, parts, syncs), &files, &refused, &mut report);
         plan = (!report.has_errors()).then_some(built);
     }
     files.extend(unread);

@@ -8,9 +8,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::action::{self, Action, OnError};
+use super::mend::mended;
 use super::trigger;
 use super::{Reading, Trigger};
-use crate::source::{File, Place, Report, check_shape};
+use crate::source::{File, Place, Report, Severity, check_shape};
 
 /// A workflow as written.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -65,6 +66,15 @@ pub struct Workflow {
     pub place: Place,
 }
 
+/// What came of reading a workflow.
+#[derive(Debug)]
+pub enum WorkflowRead {
+    Whole(Workflow),
+    /// What could be read of one with mistakes, to look for further ones. It never runs.
+    Part(Workflow),
+    Nothing,
+}
+
 /// The JSON Schema of the kind.
 pub fn schema() -> Value {
     schemars::schema_for!(Document).to_value()
@@ -72,40 +82,44 @@ pub fn schema() -> Value {
 
 impl Workflow {
     /// Reads a document: shape, then what can be judged from it alone. All findings at once.
-    pub fn read(file: &File, report: &mut Report) -> Option<Workflow> {
+    pub fn read(file: &File, report: &mut Report) -> WorkflowRead {
+        let before = report.count(Severity::Error);
         let mut found = Report::default();
         check_shape(file, "", &schema(), &mut found);
-        let broken = found.has_errors();
+        let whole = !found.has_errors();
+        let value = if whole { Some(file.value.clone()) } else { mended(file, &found) };
         report.extend(found);
-        if broken {
-            return None;
-        }
-        let document: Document = match serde_json::from_value(file.value.clone()) {
+        let Some(value) = value else { return WorkflowRead::Nothing };
+        let document: Document = match serde_json::from_value(value) {
             Ok(document) => document,
             Err(error) => {
-                Reading::new(file, "", report).error("bad-value", error.to_string(), "");
-                return None;
+                if whole {
+                    Reading::new(file, "", report).error("bad-value", error.to_string(), "");
+                }
+                return WorkflowRead::Nothing;
             }
         };
-        let before = report.count(crate::source::Severity::Error);
         let mut reading = Reading::new(file, "", report);
         let trigger = Trigger::read(&document.trigger, &mut reading.child("trigger"));
+        let trigger = trigger.unwrap_or_else(|| Trigger::by_hand(reading.child("trigger").place()));
         let actions = action::read_list(&document.actions, &mut reading.child("actions"));
         let on_error = action::read_list(&document.on_error, &mut reading.child("on_error"));
         let alert_if_silent = document.alert_if_silent.as_ref().and_then(|text| silence(text, &on_error, &mut reading));
-        let clean = report.count(crate::source::Severity::Error) == before;
-        clean.then_some(())?;
-        Some(Workflow {
+        let workflow = Workflow {
             name: document.workflow,
             description: document.description,
             uses: document.uses.into_iter().map(|(alias, name)| Uses { alias, name }).collect(),
-            trigger: trigger?,
+            trigger,
             vars: Value::Object(document.vars),
             actions,
             on_error: if document.on_error.is_empty() { OnError::Fail } else { OnError::Actions(on_error) },
             alert_if_silent,
             place: file.place("/workflow"),
-        })
+        };
+        match report.count(Severity::Error) == before {
+            true => WorkflowRead::Whole(workflow),
+            false => WorkflowRead::Part(workflow),
+        }
     }
 
     pub fn connector_of(&self, alias: &str) -> Option<&str> {

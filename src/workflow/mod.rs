@@ -11,12 +11,13 @@ pub mod action;
 mod document;
 mod exchange;
 pub mod inputs;
+mod mend;
 mod reading;
 mod retry;
 mod trigger;
 
 pub use action::{Action, Kind, OnError};
-pub use document::{Uses, Workflow, schema};
+pub use document::{Uses, Workflow, WorkflowRead, schema};
 pub use exchange::{Accounts, Advance, Answer, Context, Exchange, Finish, Outcome, Purpose, RecordRef, Sending};
 pub use reading::Reading;
 pub use retry::Retry;

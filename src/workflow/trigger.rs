@@ -213,6 +213,12 @@ pub struct Heard {
 }
 
 impl Trigger {
+    /// In place of one that cannot be read.
+    pub(super) fn by_hand(place: Place) -> Trigger {
+        let starts = Starts::Manual { inputs: BTreeMap::new() };
+        Trigger { starts, only_if: None, in_order_by: None, name: None, include: Vec::new(), place }
+    }
+
     pub fn read(document: &Document, reading: &mut Reading<'_>) -> Option<Trigger> {
         let value = Value::Object(document.0.clone());
         let common: Common = reading.parse(&value)?;

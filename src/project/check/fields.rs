@@ -64,6 +64,8 @@ impl Walker<'_> {
             self.reads(&with.reads(), &pointer, names);
         }
         let fields = match with.map(|with| (with, with.fields())) {
+            // It is there, and cannot be read.
+            None if self.file.value.pointer(&pointer).is_some() => return,
             None => Vec::new(),
             Some((_, Some(fields))) => fields,
             Some((with, None)) => {

@@ -26,19 +26,21 @@ use crate::workflow::action::PROJECT;
 /// Active documents of one kind, each with the path of its file.
 pub(super) type Active<T> = Vec<(T, Arc<str>)>;
 
-/// Checks workflows and syncs and moves them into the plan.
+/// Checks workflows and syncs and moves them into the plan. What is left of workflows with mistakes is only looked at.
 pub(super) fn check(
     plan: &mut Plan,
-    (workflows, syncs): (Active<Workflow>, Active<Sync>),
+    (workflows, parts, syncs): (Active<Workflow>, Active<Workflow>, Active<Sync>),
     files: &[File],
     refused: &Refused,
     report: &mut Report,
 ) {
     let workflows_read = with_files(&workflows, files);
     let others = Others::new(&workflows_read, files, refused);
-    for (workflow, file) in &workflows_read {
+    let parts = with_files(&parts, files);
+    let is_whole = workflows_read.iter().map(|one| (one, true)).chain(parts.iter().map(|one| (one, false)));
+    for ((workflow, file), is_whole) in is_whole {
         check_uses(plan, workflow, file, refused, report);
-        walk::walk(plan, (workflow, file), &others, report);
+        walk::walk(plan, (workflow, file), is_whole, &others, report);
     }
     others::check_depth(&others, report);
     hooks::check(plan, &workflows_read, files, report);

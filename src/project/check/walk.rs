@@ -14,10 +14,23 @@ use crate::workflow::{Heard, Starts, Workflow};
 
 const NO_EVENT: &str = "write `alias.object.changed`, such as `crm.contact.changed`, or one of the vendor's own names";
 
-pub(super) fn walk(plan: &Plan, (workflow, file): (&Workflow, &File), others: &Others<'_>, report: &mut Report) {
-    let mut walker = Walker { plan, workflow, file, others, report, ids: Vec::new(), linkable: None };
+/// `is_whole`: nothing of it is left out. What may be missing only because it could not be read is not told.
+pub(super) fn walk(
+    plan: &Plan,
+    (workflow, file): (&Workflow, &File),
+    is_whole: bool,
+    others: &Others<'_>,
+    report: &mut Report,
+) {
+    let mut walker = Walker { plan, workflow, file, is_whole, others, report, ids: Vec::new(), linkable: None };
     let mut names = walker.roots();
-    walker.trigger(&mut names);
+    // What stands in for a trigger that cannot be read.
+    let is_bare = matches!(&workflow.trigger.starts, Starts::Manual { inputs } if inputs.is_empty());
+    if is_whole || !is_bare {
+        walker.trigger(&mut names);
+    } else {
+        ["event", "inputs"].iter().for_each(|root| names.add(root, Value::Null));
+    }
     walker.actions(&workflow.actions, &mut names);
     if let OnError::Actions(actions) = &workflow.on_error {
         names.add("error", names::error_schema());
@@ -29,6 +42,8 @@ pub(super) struct Walker<'a> {
     pub plan: &'a Plan,
     pub workflow: &'a Workflow,
     pub file: &'a File,
+    /// Nothing of the workflow was left out because of mistakes.
+    is_whole: bool,
     pub others: &'a Others<'a>,
     report: &'a mut Report,
     ids: Vec<String>,
@@ -54,6 +69,10 @@ impl<'a> Walker<'a> {
         let ids: Vec<&str> = self.workflow.all_actions().iter().filter_map(|action| action.id.as_deref()).collect();
         names.add("outcome", names::closed(&ids));
         names.ids = ids.into_iter().map(String::from).collect();
+        if !self.is_whole {
+            names.unsure = true;
+            ["vars", "outcome"].iter().for_each(|root| names.add(root, Value::Null));
+        }
         names
     }
 
@@ -321,7 +340,8 @@ impl<'a> Walker<'a> {
                         .and_then(|rest| rest.strip_prefix('.'))
                         .is_some_and(|rest| includes.iter().any(|known| known == rest))
             };
-            if !self.linkable.as_ref().is_some_and(included) {
+            let is_known = self.is_whole || self.linkable.is_some();
+            if is_known && !self.linkable.as_ref().is_some_and(included) {
                 let found = Diagnostic::error("bad-link", "`link` names the record that the run is about");
                 let example = self.linkable.clone().unwrap_or_else(|| "contact".into());
                 self.push(found.at(self.file, &at("link"), "").help(format!("write `link: $.{example}`")));
