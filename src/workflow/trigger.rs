@@ -73,7 +73,8 @@ struct ReplayDocument {
 /// `schedule: "0 7 * * 1-5"`
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ScheduleDocument {
-    /// Minute, hour, day of month, month, day of week: `"0 7 * * 1-5"`.
+    /// Minute, hour, day of month, month, day of week: `"0 7 * * 1-5"`. When clocks are moved, a minute or hour that begins
+    /// with `*` keeps its pace; any other time of day comes once, and if it is skipped, at the moment of the change.
     schedule: String,
     /// IANA name, `Europe/London`. Default: the project's.
     timezone: Option<String>,

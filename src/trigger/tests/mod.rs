@@ -4,4 +4,5 @@ mod cases;
 mod json;
 mod poll;
 mod schedule;
+mod transitions;
 mod verify;
