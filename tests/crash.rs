@@ -9,7 +9,8 @@ use std::time::Duration;
 use dovetail::run::{Answer, Ending, Entry, Fact, Purpose};
 use dovetail::store::{Run, Status};
 use serde_json::{Value, json};
-use stage::sender::{Random, Sender};
+use stage::random::Random;
+use stage::sender::Sender;
 use stage::{GHL, PEOPLE, QUIZ, Stage, until};
 
 const ROUNDS: u32 = 20;

@@ -1,19 +1,23 @@
 //! A project's folder: its texts, and nothing outside it.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
 use super::{exit, shipped};
 use crate::project::{self, Loaded, Text};
+use crate::source::TEXT_BYTES_MAX;
 
 /// Documents of one project, at most.
 const DOCUMENTS_MAX: usize = 10_000;
+/// All of them together.
+const BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Reads all documents of a project's folder: `dovetail.yaml`, and YAML files below `connectors`, `workflows` and `tests`.
 ///
 /// # Errors
-/// A folder or file that cannot be read; a link that leads out of the folder.
+/// A folder or file that cannot be read; a link that leads out of the folder; more than 10,000 documents or 64 MiB.
 pub fn texts(folder: &Path) -> Result<Vec<Text>> {
     if !folder.exists() {
         return Err(exit::usage(format!("there is no folder {}", folder.display())));
@@ -31,10 +35,11 @@ pub fn texts(folder: &Path) -> Result<Vec<Text>> {
             texts.push(read(&root, &path)?);
         }
     }
+    let mut left = BYTES_MAX;
     for name in ["connectors", "workflows"] {
         let path = root.join(name);
         if path.is_dir() {
-            walk(&root, &path, 0, &mut texts)?;
+            walk(&root, &path, 0, &mut left, &mut texts)?;
         }
     }
     Ok(texts)
@@ -58,10 +63,12 @@ pub fn load(folder: &Path, environment: Option<&str>) -> Result<Loaded> {
     Ok(project::read(&texts(folder)?, &shipped::connectors(), environment))
 }
 
-fn walk(root: &Path, folder: &Path, depth: usize, texts: &mut Vec<Text>) -> Result<()> {
+/// `left` bytes may still be read.
+fn walk(root: &Path, folder: &Path, depth: usize, left: &mut usize, texts: &mut Vec<Text>) -> Result<()> {
     if depth > 8 {
         bail!("{} is too deep in the project", folder.display());
     }
+    within(root, folder)?;
     let entries =
         std::fs::read_dir(folder).with_context(|| format!("the folder {} cannot be read", folder.display()))?;
     let mut paths: Vec<_> = entries.collect::<Result<Vec<_>, _>>()?.into_iter().map(|entry| entry.path()).collect();
@@ -72,12 +79,15 @@ fn walk(root: &Path, folder: &Path, depth: usize, texts: &mut Vec<Text>) -> Resu
             continue;
         }
         if path.is_dir() {
-            walk(root, &path, depth + 1, texts)?;
+            walk(root, &path, depth + 1, left, texts)?;
         } else if is_document(&path) {
             if texts.len() >= DOCUMENTS_MAX {
                 bail!("the project has more than {DOCUMENTS_MAX} documents");
             }
             texts.push(read(root, &path)?);
+            let read = texts.last().map_or(0, |text| text.text.len());
+            let Some(rest) = left.checked_sub(read) else { bail!("the project's documents are larger than 64 MiB") };
+            *left = rest;
         }
     }
     Ok(())
@@ -89,14 +99,33 @@ fn is_document(path: &Path) -> bool {
     (name.ends_with(".yaml") || name.ends_with(".yml")) && !name.ends_with(".sandbox.yaml")
 }
 
-fn read(root: &Path, path: &Path) -> Result<Text> {
+/// The place that a path leads to, which must be in the project.
+fn within(root: &Path, path: &Path) -> Result<PathBuf> {
     let real = path.canonicalize().with_context(|| format!("{} cannot be read", path.display()))?;
     if !real.starts_with(root) {
         bail!("{} leads out of the project's folder", path.display());
     }
+    Ok(real)
+}
+
+fn read(root: &Path, path: &Path) -> Result<Text> {
+    let real = within(root, path)?;
     let relative = path.strip_prefix(root).unwrap_or(path);
     let name = relative.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
-    let bytes = std::fs::read(&real).with_context(|| format!("{name} cannot be read"))?;
+    // A pipe would be waited for without end.
+    if !real.is_file() {
+        bail!("{name} is no file");
+    }
+    let file = std::fs::File::open(&real).with_context(|| format!("{name} cannot be read"))?;
+    let mut bytes = Vec::new();
+    file.take(TEXT_BYTES_MAX as u64 + 4).read_to_end(&mut bytes).with_context(|| format!("{name} cannot be read"))?;
+    // Enough of a longer file to see that it is too long, up to its last whole character.
+    if let Err(error) = std::str::from_utf8(&bytes)
+        && error.error_len().is_none()
+        && bytes.len() > TEXT_BYTES_MAX
+    {
+        bytes.truncate(error.valid_up_to());
+    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let line =
             1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();

@@ -7,6 +7,7 @@
 //! `editor` says with JSON Schema what `check` says, so that much of it is seen while typing. Handed texts, never a folder. A plan is data: its documents under their hash rebuild it anywhere.
 
 mod accounts;
+mod bounds;
 mod check;
 mod connection;
 mod document;

@@ -1,13 +1,15 @@
 //! From texts to a plan: which document is what, and all findings at once.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::refused::Refused;
 use super::resolve::{Site, build, choose, known_names, read_project};
 use super::test_document::{self, Subject};
-use super::{Plan, check};
+use super::{Plan, bounds, check};
 use crate::connector::Connector;
-use crate::source::{Diagnostic, File, Report, nearest};
+use crate::source::{Diagnostic, FINDINGS_MAX, File, Report, nearest};
 use crate::sync::Sync;
 use crate::workflow::{Workflow, WorkflowRead};
 
@@ -51,8 +53,8 @@ pub fn read(own: &[Text], shipped: &[Text], environment: Option<&str>) -> Loaded
     let mut odd = Vec::new();
     for file in &files {
         match kind_of(file, &mut report) {
-            Some(kind) => kinds.push((kind, file)),
-            None => odd.push(file),
+            Some(kind) if bounds::check(kind, file, &mut report) => kinds.push((kind, file)),
+            _ => odd.push(file),
         }
     }
     let mut refused = Refused::new(unread.iter().chain(odd));
@@ -115,11 +117,23 @@ pub fn read(own: &[Text], shipped: &[Text], environment: Option<&str>) -> Loaded
         plan = (!report.has_errors()).then_some(built);
     }
     files.extend(unread);
-    // As a person goes through them: file by file, from top to bottom.
+    Loaded { files, report: readable(report), plan }
+}
+
+/// As a person goes through them: file by file, from top to bottom, and of no file more than anyone reads.
+fn readable(mut report: Report) -> Report {
+    let path = |found: &Diagnostic| found.primary.as_ref().map(|place| place.path.clone());
     report
         .diagnostics
         .sort_by_cached_key(|found| found.primary.as_ref().map(|place| (place.path.clone(), place.span.start)));
-    Loaded { files, report, plan }
+    let mut counts = HashMap::new();
+    report.diagnostics.retain(|found| {
+        // Warnings take no room from errors, which decide whether the project can run.
+        let count = counts.entry((path(found), found.severity)).or_insert(0);
+        *count += 1;
+        *count <= FINDINGS_MAX
+    });
+    report
 }
 
 /// The kind that a document's first key says.

@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "each test file uses another part of it")]
 
 mod process;
+pub mod random;
 pub mod sender;
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! A sender that gives up nothing, and random numbers that can be had again.
+//! A sender that gives up nothing.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -63,26 +63,5 @@ async fn send(request: reqwest::RequestBuilder) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// SplitMix64, from `SEED` or the clock.
-pub struct Random {
-    pub seed: u64,
-    state: u64,
-}
-
-impl Random {
-    pub fn new() -> Random {
-        let given = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed = given.unwrap_or_else(|| chrono::Utc::now().timestamp_millis().unsigned_abs());
-        Random { seed, state: seed }
-    }
-
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end
     }
 }

@@ -8,7 +8,7 @@ use super::others::Others;
 use crate::connector::{Connector, Operation};
 use crate::expr::{Expr, Read};
 use crate::project::Plan;
-use crate::source::{Diagnostic, File, Report, nearest};
+use crate::source::{Diagnostic, FINDINGS_MAX, File, Report, nearest};
 use crate::workflow::action::{Action, ForEach, Kind, OnError, Over, PROJECT, Wait};
 use crate::workflow::{Heard, Starts, Workflow};
 
@@ -22,7 +22,7 @@ pub(super) fn walk(
     others: &Others<'_>,
     report: &mut Report,
 ) {
-    let mut walker = Walker { plan, workflow, file, is_whole, others, report, ids: Vec::new(), linkable: None };
+    let mut walker = Walker { plan, workflow, file, is_whole, others, report, count: 0, ids: Vec::new(), linkable: None };
     let mut names = walker.roots();
     // What stands in for a trigger that cannot be read.
     let is_bare = matches!(&workflow.trigger.starts, Starts::Manual { inputs } if inputs.is_empty());
@@ -46,6 +46,8 @@ pub(super) struct Walker<'a> {
     is_whole: bool,
     pub others: &'a Others<'a>,
     report: &'a mut Report,
+    /// Findings so far.
+    count: usize,
     ids: Vec<String>,
     /// The name of the trigger's record, which `link` may name.
     linkable: Option<String>,
@@ -82,6 +84,7 @@ impl<'a> Walker<'a> {
     }
 
     pub fn push(&mut self, found: Diagnostic) {
+        self.count += 1;
         self.report.push(found);
     }
 
@@ -228,7 +231,10 @@ impl<'a> Walker<'a> {
 
     fn actions(&mut self, actions: &[Action], names: &mut Names) {
         for action in actions {
-            self.action(action, names);
+            // More would not be told, and to look for the name that was meant takes time.
+            if self.count < FINDINGS_MAX {
+                self.action(action, names);
+            }
         }
     }
 
