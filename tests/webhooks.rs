@@ -274,7 +274,7 @@ async fn what_the_store_has_no_room_for_is_refused_for_a_while_and_nothing_accep
     let holder = rusqlite::Connection::open(stage.data().join("dovetail.sqlite3")).expect("the store");
     holder.execute_batch("BEGIN IMMEDIATE").expect("it is held");
     let long = json!({ "id": "task", "title": "x".repeat(900_000) });
-    let letters: Vec<_> = (0..240).map(|_| stage.letter(&stage.event("TaskDelete", &long))).collect();
+    let letters: Vec<_> = (0..170).map(|_| stage.letter(&stage.event("TaskDelete", &long))).collect();
     let post = async |(body, signature): &(Vec<u8>, String)| {
         let request = stage.client.post(stage.url()).header("content-type", "application/json");
         let answer = request.header("x-ghl-signature", signature).body(body.clone()).send().await.expect("an answer");
@@ -297,8 +297,10 @@ async fn what_the_store_has_no_room_for_is_refused_for_a_while_and_nothing_accep
     let taken = said.iter().filter(|(status, _)| *status == 200).count();
     // The status that this source tries again; it documents one.
     let others: Vec<_> = said.iter().filter(|(status, _)| *status != 200).collect();
-    assert!(others.iter().all(|said| **said == (429, Some(30))), "{others:?}");
-    assert!(taken > 0 && !others.is_empty(), "{taken} of {}", said.len());
+    // On a slow machine a body may take too long to come.
+    assert!(others.iter().all(|said| **said == (429, Some(30)) || **said == (408, None)), "{others:?}");
+    let busy = others.iter().filter(|said| said.0 == 429).count();
+    assert!(taken > 0 && busy > 0, "{taken} and {busy} of {}", said.len());
     assert_eq!(stage.counts().await.events, taken as u64);
     // What was refused is taken later, what was taken is known.
     let again = letters.iter().zip(&said).filter(|(_, said)| said.0 != 200).map(|(letter, _)| post(letter));
@@ -306,7 +308,7 @@ async fn what_the_store_has_no_room_for_is_refused_for_a_while_and_nothing_accep
     let known = said.iter().position(|said| said.0 == 200).expect("one was taken");
     assert_eq!(post(&letters[known]).await.0, 200);
     let counts = stage.counts().await;
-    assert_eq!((counts.events, counts.duplicates), (240, 1));
+    assert_eq!((counts.events, counts.duplicates), (170, 1));
 }
 
 /// The status of the answer to these bytes.

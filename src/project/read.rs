@@ -60,7 +60,9 @@ pub fn read(own: &[Text], shipped: &[Text], environment: Option<&str>) -> Loaded
     let mut refused = Refused::new(unread.iter().chain(odd));
     let of = |kind: &str| kinds.iter().filter(|(known, _)| *known == kind).map(|(_, file)| *file).collect::<Vec<_>>();
     let (connectors, used) = read_connectors(&of("connector"), &own_paths, &mut report);
-    let (mut workflows, mut parts): (Vec<(Workflow, &File)>, Vec<(Workflow, &File)>) = Default::default();
+    let mut workflows: Vec<(Workflow, &File)> = Vec::new();
+    // What is left of those with mistakes.
+    let mut parts: Vec<(Workflow, &File)> = Vec::new();
     for file in of("workflow") {
         match Workflow::read(file, &mut report) {
             WorkflowRead::Whole(workflow) => {
