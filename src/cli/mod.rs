@@ -119,7 +119,9 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    say::start_log(arguments.verbose);
+    // The demo orders accidents: that they happen is no news.
+    let calm = matches!(arguments.command, Command::Demo(_));
+    say::start_log(arguments.verbose, calm);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

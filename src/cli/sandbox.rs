@@ -117,7 +117,9 @@ impl Sandbox {
 
     /// The shipped vendors, all or those that were chosen, then those of files.
     fn parts(&self) -> Result<Vec<Part>> {
-        let ports = |from: usize| (PORT..).skip(from).map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let taken: Vec<u16> = self.vendors.chosen.iter().map(|(_, address)| address.port()).collect();
+        let all = (PORT..).filter(move |port| !taken.contains(port));
+        let ports = |from: usize| all.clone().skip(from).map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let known = shipped::vendors();
         let chosen: Vec<(&str, SocketAddr)> = if self.vendors.chosen.is_empty() {
             known.iter().copied().zip(ports(0)).collect()

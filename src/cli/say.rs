@@ -105,9 +105,10 @@ pub fn wrap(text: &str, room: usize) -> Vec<String> {
     lines
 }
 
-/// Logs go to stderr: warnings, and more when asked for.
-pub fn start_log(verbose: u8) {
+/// Logs go to stderr: warnings (`calm`: errors only), and more when asked for.
+pub fn start_log(verbose: u8, calm: bool) {
     let level = match verbose {
+        0 if calm => "error",
         0 => "warn",
         1 => "dovetail=info,warn",
         2 => "dovetail=debug,info",

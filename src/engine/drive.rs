@@ -128,6 +128,10 @@ impl Engine {
             let ending = state.ending.clone();
             let intakes: Vec<Intake> = kept.emitted.drain(..).map(|event| self.heard_of_project(event)).collect();
             let further: Vec<Start> = intakes.iter().flat_map(|intake| intake.runs.clone()).collect();
+            if let Some(Fact::Paused { why, .. }) = entries.last().map(|entry| &entry.fact) {
+                let seconds = (due_ms - now_ms()) / 1_000;
+                tracing::warn!(run = start.id, workflow = start.workflow, why, seconds, "waits, and tries again");
+            }
             let run = start.id.clone();
             let commit = Commit { run, length, entries, due_ms, parked, ending, kept, intakes };
             if (parked || !commit.entries.is_empty()) && !self.commit(commit).await? {
@@ -141,7 +145,13 @@ impl Engine {
                 // Answered above.
                 Next::Recall { .. } => {}
                 Next::Over => {
-                    tracing::info!(run = start.id, workflow = start.workflow, ending = ?state.ending, "over");
+                    let workflow = &start.workflow;
+                    match &state.ending {
+                        Some(Ending::Failed { place, failure, .. }) => {
+                            tracing::warn!(run = start.id, workflow, place, %failure, "failed, and is a dead letter now");
+                        }
+                        ending => tracing::info!(run = start.id, workflow, ?ending, "over"),
+                    }
                     return Ok(Left::Over);
                 }
                 Next::Wait { until_ms, .. } if parked => return Ok(Left::Waiting { until_ms }),

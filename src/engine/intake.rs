@@ -1,6 +1,7 @@
 //! From the outside to runs: verified, named, bound to accounts, stored; only then acknowledged.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use serde_json::{Map, Value, json};
 
@@ -88,7 +89,11 @@ impl Engine {
         let busy = webhooks.when_busy;
         let fitting: Vec<&Connection> = verified.iter().filter(meant).copied().collect();
         let Some(connection) = fitting.first().copied() else {
-            count(&self.inner.counters.unknown_connection);
+            let before = self.inner.counters.unknown_connection.fetch_add(1, Ordering::Relaxed);
+            // One wrong setting may lose thousands.
+            if before < 3 || (before + 1) % 1_000 == 0 {
+                tracing::warn!(connector = name, settings = ?delivery.settings, in_all = before + 1, "a delivery is for no connection, and dropped");
+            }
             return Taken::new(200, "unknown_account");
         };
         if fitting.iter().any(|other| other.tenant != connection.tenant) {

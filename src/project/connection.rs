@@ -74,7 +74,12 @@ impl Connection {
         let mut told: Vec<&str> = Vec::new();
         for (key, value, at) in entries {
             let at = site.at(&at);
-            if wanted.contains(key) || optional.contains(key) {
+            if value.is_null() {
+                // An account that is meant to be another one must not be the default one unseen.
+                let found = Diagnostic::error("missing-value", format!("`{key}` has no value")).at_key(file, &at, "");
+                report.push(found.help(format!("write one behind `{key}:`, or take the line out")));
+                told.push(key);
+            } else if wanted.contains(key) || optional.contains(key) {
                 match secret_name(value) {
                     Some(secret) => {
                         if optional.contains(key) {

@@ -69,7 +69,10 @@ impl<'a> Reading<'a> {
         let duration = crate::expr::parse_duration(text);
         if duration.is_none() {
             let found = self.error("bad-duration", format!("`{text}` is no duration"), "");
-            found.help = Some("write a number with a unit, such as `90s`, `15m`, `2h` or `3d`".into());
+            found.help = Some(match text.trim().parse::<u64>() {
+                Ok(number) => format!("write the unit as well: `{number}s`, `{number}m`, `{number}h` or `{number}d`"),
+                Err(_) => "write a number with a unit, such as `90s`, `15m`, `2h` or `3d`".into(),
+            });
         }
         duration
     }

@@ -78,6 +78,10 @@ impl Stage {
             Some(folder) => folder.to_path_buf(),
             None => std::env::temp_dir().join(format!("dovetail-demo-{}", uuid::Uuid::now_v7())),
         };
+        if folder.join("data").exists() {
+            let why = "holds an earlier demo: give another folder, or remove this one";
+            return Err(exit::usage(format!("{} {why}", folder.display())));
+        }
         std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         let listener = TcpListener::bind("127.0.0.1:0").await.context("no port of this computer is free")?;
         let address = listener.local_addr()?;

@@ -34,6 +34,13 @@ impl Names {
         self.roots.iter().any(|(known, _)| known == name)
     }
 
+    /// What is known of the value at a path of plain names.
+    pub fn schema_of(&self, path: &[String]) -> Option<&Value> {
+        let (root, rest) = path.split_first()?;
+        let (_, schema) = self.roots.iter().rev().find(|(known, _)| known == root)?;
+        rest.iter().try_fold(schema, |schema, name| schema.get("properties")?.get(name))
+    }
+
     /// Where a name that is unknown here is known.
     fn elsewhere(&self, root: &str) -> Option<String> {
         Some(match root {

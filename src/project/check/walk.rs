@@ -22,7 +22,8 @@ pub(super) fn walk(
     others: &Others<'_>,
     report: &mut Report,
 ) {
-    let mut walker = Walker { plan, workflow, file, is_whole, others, report, count: 0, ids: Vec::new(), linkable: None };
+    let mut walker =
+        Walker { plan, workflow, file, is_whole, others, report, count: 0, ids: Vec::new(), linkable: None };
     let mut names = walker.roots();
     // What stands in for a trigger that cannot be read.
     let is_bare = matches!(&workflow.trigger.starts, Starts::Manual { inputs } if inputs.is_empty());
@@ -101,8 +102,7 @@ impl<'a> Walker<'a> {
                 self.body_of_project(heard, names);
             }
             Starts::Manual { inputs } => {
-                let fields: Vec<&String> = inputs.keys().collect();
-                names.add("inputs", names::closed(&fields));
+                names.add("inputs", json!({ "properties": inputs }));
             }
             Starts::Webhook { schema, .. } => names.extend_field("event", "body", schema.clone()),
             Starts::Poll { alias, operation, with, .. } => {
@@ -229,6 +229,21 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// A path to one value, of which it is known that it is no list.
+    fn must_be_list(&mut self, list: &Expr, pointer: &str, names: &Names) {
+        let reads = list.reads();
+        let [read] = reads.as_slice() else { return };
+        if read.plural || !read.pointer.is_empty() || read.part.is_some() {
+            return;
+        }
+        let kind = names.schema_of(&read.names).and_then(|schema| schema.get("type")).and_then(Value::as_str);
+        if let Some(kind @ ("string" | "integer" | "number" | "boolean")) = kind {
+            let message = format!("`{}` is no list, but one value (`{kind}`)", read.text);
+            let found = Diagnostic::error("not-a-list", message).at(self.file, pointer, "");
+            self.push(found.help("name a list, or a path that ends in `[*]`"));
+        }
+    }
+
     fn actions(&mut self, actions: &[Action], names: &mut Names) {
         for action in actions {
             // More would not be told, and to look for the name that was meant takes time.
@@ -312,7 +327,10 @@ impl<'a> Walker<'a> {
         let pointer = format!("{}/for_each", action.pointer);
         let mut item = Value::Null;
         match &each.over {
-            Over::List(list) => self.reads(&list.reads(), &pointer, names),
+            Over::List(list) => {
+                self.reads(&list.reads(), &pointer, names);
+                self.must_be_list(list, &pointer, names);
+            }
             Over::Operation { alias, operation, with } => {
                 if let Some((connector, operation)) = self.operation(alias, operation, &pointer) {
                     self.must_list(connector, operation, &pointer);

@@ -53,10 +53,14 @@ impl Wait {
         match (&document.wait.r#for, &document.wait.until) {
             (Some(span), None) => {
                 let mut reading = reading.child("for");
-                if let Value::String(text) = span
-                    && is_constant(text)
-                {
-                    reading.duration(text)?;
+                match span {
+                    Value::String(text) if is_constant(text) => {
+                        reading.duration(text)?;
+                    }
+                    Value::Number(number) => {
+                        reading.duration(&number.to_string())?;
+                    }
+                    _ => {}
                 }
                 Some(Self::For(reading.expr(span)?))
             }
