@@ -101,12 +101,8 @@ pub fn read(own: &[Text], shipped: &[Text], environment: Option<&str>) -> Loaded
     for (kind, file) in &kinds {
         check::scripts::check(kind, file, scripts, &mut report);
     }
-    let documents: Vec<Text> = own
-        .iter()
-        .chain(shipped)
-        .filter(|text| own_paths.contains(&text.path.as_str()) || used.contains(&text.path))
-        .cloned()
-        .collect();
+    let used = |text: &&Text| own_paths.contains(&text.path.as_str()) || used.contains(&text.path);
+    let documents: Vec<Text> = own.iter().chain(shipped.iter().filter(used)).cloned().collect();
     let mut plan = None;
     if let Some((document, file)) = project {
         let site = Site::new(file, environment);
@@ -211,12 +207,11 @@ pub(super) fn read_connectors(files: &[&File], own: &[&str], report: &mut Report
 /// The documents that `active:` and `test:` can name, also those with mistakes; no two may have one name.
 fn subjects(workflows: &[&File], syncs: &[&File], report: &mut Report) -> Vec<Subject> {
     let mut subjects: Vec<Subject> = Vec::new();
-    let mut firsts: Vec<(&File, &str)> = Vec::new();
+    let mut firsts: HashMap<&str, (&File, &str)> = HashMap::new();
     let all = workflows.iter().map(|file| (*file, "workflow")).chain(syncs.iter().map(|file| (*file, "sync")));
     for (file, kind) in all {
         let Some(name) = file.value.get(kind).and_then(Value::as_str) else { continue };
-        if let Some(place) = subjects.iter().position(|subject| subject.name == name) {
-            let (first, first_kind) = firsts[place];
+        if let Some(&(first, first_kind)) = firsts.get(name) {
             let message = match kind == first_kind {
                 true => format!("two {kind}s are called `{name}`"),
                 false => format!("a {first_kind} and a {kind} are called `{name}`"),
@@ -231,7 +226,7 @@ fn subjects(workflows: &[&File], syncs: &[&File], report: &mut Report) -> Vec<Su
         }
         let aliases = file.value.get("uses").and_then(Value::as_object).into_iter().flatten();
         subjects.push(Subject { name: name.into(), aliases: aliases.map(|(alias, _)| alias.clone()).collect() });
-        firsts.push((file, kind));
+        firsts.insert(name, (file, kind));
     }
     subjects
 }

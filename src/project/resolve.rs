@@ -40,8 +40,9 @@ pub(super) fn read_project<'f>(
     let mut found = Report::default();
     check_shape(file, "", &super::schema(), &mut found);
     let environments = file.value.get("environments").and_then(Value::as_object);
+    let schema = environment_schema();
     for name in environments.into_iter().flatten().map(|(name, _)| name) {
-        check_shape(file, &under("/environments", name), &environment_schema(), &mut found);
+        check_shape(file, &under("/environments", name), &schema, &mut found);
     }
     let broken = found.has_errors();
     report.extend(found);

@@ -1,6 +1,7 @@
 //! The document `test:`: given, when, then for one workflow or sync, as written and as far as it can be judged unrun.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
@@ -237,8 +238,11 @@ const THEN_KEYS: [&str; 6] = ["writes", "count", "quiet_after", "converged", "ru
 
 /// The JSON Schema of the kind.
 pub fn test_schema() -> Value {
-    schemars::schema_for!(TestDocument).to_value()
+    SCHEMA.clone()
 }
+
+/// To make it takes longer than to read a document.
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| schemars::schema_for!(TestDocument).to_value());
 
 /// A document that can be tested: its name, and the aliases of its `uses`.
 pub(super) struct Subject {
@@ -249,7 +253,7 @@ pub(super) struct Subject {
 /// Reads a test document and judges it against the documents of the project. None if anything is wrong with it.
 pub(super) fn read(file: &File, subjects: &[Subject], refused: &Refused, report: &mut Report) -> Option<TestDocument> {
     let mut found = Report::default();
-    check_shape(file, "", &test_schema(), &mut found);
+    check_shape(file, "", &SCHEMA, &mut found);
     let broken = found.has_errors();
     report.extend(found);
     if broken {

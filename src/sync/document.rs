@@ -1,6 +1,7 @@
 //! The document `sync:`, as written.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -151,5 +152,8 @@ pub(super) struct FirstRun {
 
 /// The JSON Schema of the kind.
 pub fn schema() -> Value {
-    schemars::schema_for!(Document).to_value()
+    SCHEMA.clone()
 }
+
+/// To make it takes longer than to read a document.
+pub(super) static SCHEMA: LazyLock<Value> = LazyLock::new(|| schemars::schema_for!(Document).to_value());

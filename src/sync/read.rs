@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::document::{Child, Conflicts, Document, Field as Written, Match};
+use super::document::{Child, Conflicts, Document, Field as Written, Match, SCHEMA};
 use super::{Conflict, Delete, Field, FirstRun, Mode, NoneFound, Pair, SeveralFound, Side, Sync, Which};
 use crate::expr::{Condition, Conversion, Expr, Problem, parse_duration};
 use crate::source::{Diagnostic, File, Report, Severity, check_shape, under};
@@ -16,7 +16,7 @@ impl Sync {
     /// Reads a document; None if anything is wrong with it.
     pub fn read(file: &File, report: &mut Report) -> Option<Sync> {
         let mut found = Report::default();
-        check_shape(file, "", &super::schema(), &mut found);
+        check_shape(file, "", &SCHEMA, &mut found);
         let broken = found.has_errors();
         report.extend(found);
         if broken {

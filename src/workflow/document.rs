@@ -1,6 +1,7 @@
 //! The document `workflow:`, as written and as meant.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -77,15 +78,18 @@ pub enum WorkflowRead {
 
 /// The JSON Schema of the kind.
 pub fn schema() -> Value {
-    schemars::schema_for!(Document).to_value()
+    SCHEMA.clone()
 }
+
+/// To make it takes longer than to read a workflow.
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| schemars::schema_for!(Document).to_value());
 
 impl Workflow {
     /// Reads a document: shape, then what can be judged from it alone. All findings at once.
     pub fn read(file: &File, report: &mut Report) -> WorkflowRead {
         let before = report.count(Severity::Error);
         let mut found = Report::default();
-        check_shape(file, "", &schema(), &mut found);
+        check_shape(file, "", &SCHEMA, &mut found);
         let whole = !found.has_errors();
         let value = if whole { Some(file.value.clone()) } else { mended(file, &found) };
         report.extend(found);

@@ -52,6 +52,9 @@ impl Path {
         if text.len() > LENGTH_MAX {
             return Err(bad(format!("a path of {} bytes is too long, {LENGTH_MAX} are allowed", text.len())));
         }
+        if let Some(steps) = plain(text) {
+            return Ok(Path { text: text.to_owned(), kind: Kind::Singular(steps) });
+        }
         if let Some(offset) = too_deep(text) {
             return Err(bad(format!("the brackets at character {offset} are nested more than {NESTING_MAX} deep")));
         }
@@ -149,6 +152,16 @@ fn item_at(items: &[Value], index: i64) -> Option<&Value> {
             items.len().checked_sub(usize::try_from(index.unsigned_abs()).ok()?).and_then(|index| items.get(index))
         }
     }
+}
+
+/// The steps of `$.name.name`, which most paths are: the parser takes thirty times as long, and a project has thousands.
+fn plain(text: &str) -> Option<Vec<Step>> {
+    let is_name = |name: &str| {
+        let letter = |letter: char| letter.is_ascii_alphabetic() || letter == '_';
+        name.starts_with(letter) && name.chars().all(|character| letter(character) || character.is_ascii_digit())
+    };
+    let names = text.strip_prefix("$.")?.split('.');
+    names.map(|name| is_name(name).then(|| Step::Name(name.to_owned()))).collect()
 }
 
 /// The character at which brackets become too deep, if any. Brackets in quotes are text.

@@ -134,6 +134,15 @@ fn texts_that_would_cost_too_much_are_refused_at_once() {
 }
 
 proptest! {
+    /// What is read without the parser is what the parser reads.
+    #[test]
+    fn a_plain_path_is_the_parsers(text in r"\$(\.?[a-zA-Z_0-9é \-\[\]']{0,3}){0,4}") {
+        if let Some(steps) = plain(&text) {
+            let query = parse_json_path(&text).expect("a path");
+            let parsed: Option<Vec<Step>> = query.segments.iter().map(Step::read).collect();
+            prop_assert_eq!(format!("{:?}", Some(steps)), format!("{parsed:?}"));
+        }
+    }
     #[test]
     fn no_text_panics(text in prop_oneof![".{0,60}", "\\$[.\\[\\]a-c*?@()'\"0-9:,<>=!&| -]{0,40}", "\\$(\\.[a-c]|\\[[0-9'a-c*:?@.=-]{1,8}\\]){0,5}"]) {
         if let Ok(path) = Path::compile(&text) {

@@ -12,6 +12,7 @@ pub(super) mod scripts;
 mod sync;
 mod walk;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use self::others::Others;
@@ -55,8 +56,8 @@ pub(super) fn check(
 }
 
 fn with_files<'a, T>(documents: &'a Active<T>, files: &'a [File]) -> Vec<(&'a T, &'a File)> {
-    let file = |path: &Arc<str>| files.iter().find(|file| file.path == *path);
-    documents.iter().filter_map(|(document, path)| Some((document, file(path)?))).collect()
+    let files: HashMap<&str, &File> = files.iter().map(|file| (&*file.path, file)).collect();
+    documents.iter().filter_map(|(document, path)| Some((document, *files.get(&**path)?))).collect()
 }
 
 /// Every alias names a connector, and some tenant has all accounts.
