@@ -147,7 +147,8 @@ impl Engine {
                 Next::Over => {
                     let workflow = &start.workflow;
                     match &state.ending {
-                        Some(Ending::Failed { place, failure, .. }) => {
+                        // Who runs one workflow by hand is told how it ended.
+                        Some(Ending::Failed { place, failure, .. }) if self.inner.listens => {
                             tracing::warn!(run = start.id, workflow, place, %failure, "failed, and is a dead letter now");
                         }
                         ending => tracing::info!(run = start.id, workflow, ?ending, "over"),
