@@ -91,7 +91,7 @@ impl Engine {
         let Some(connection) = fitting.first().copied() else {
             let before = self.inner.counters.unknown_connection.fetch_add(1, Ordering::Relaxed);
             // One wrong setting may lose thousands.
-            if before < 3 || (before + 1) % 1_000 == 0 {
+            if before < 3 || (before + 1).is_multiple_of(1_000) {
                 tracing::warn!(connector = name, settings = ?delivery.settings, in_all = before + 1, "a delivery is for no connection, and dropped");
             }
             return Taken::new(200, "unknown_account");
