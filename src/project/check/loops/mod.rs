@@ -13,6 +13,8 @@ mod carry;
 mod flow;
 mod graph;
 mod needs;
+mod part;
+mod reader;
 mod scene;
 mod told;
 mod turn;
@@ -25,8 +27,9 @@ use crate::source::{File, Report};
 use crate::workflow::Workflow;
 use carry::Carry;
 use flow::Flow;
+use part::{Part, Runs};
 use scene::{Live, Scene};
-use write::{Change, Effect, Field, Part};
+use write::{Change, Effect, Field, Target};
 
 /// More loops are not told, and more chains not followed: a project that has so many is told enough.
 const LOOPS_MAX: usize = 100;
@@ -45,6 +48,8 @@ enum Cause {
     Repeats,
     /// A value that is more on each way round.
     Grows { field: String },
+    /// A value that is another in each run, handed on to a workflow that is started.
+    Renews { field: String },
     /// Two fields that take each other's value.
     Trades { one: String, other: String },
     /// A value that perhaps does not come back as it went out.
@@ -55,7 +60,9 @@ enum Cause {
 
 /// Tells each loop between active workflows once.
 pub(super) fn check(plan: &Plan, workflows: &[(&Workflow, &File)], report: &mut Report) {
-    let parts: Vec<Part<'_>> = workflows.iter().filter_map(|(workflow, file)| Part::of(plan, workflow, file)).collect();
+    let runs = Runs::of(workflows);
+    let parts: Vec<Part<'_>> =
+        workflows.iter().filter_map(|(workflow, file)| Part::of(plan, workflow, file, &runs)).collect();
     if parts.iter().all(|part| part.writes.is_empty()) {
         return;
     }
@@ -101,11 +108,18 @@ struct Search<'s, 'a> {
 impl<'a> Search<'_, 'a> {
     /// What surely goes on is looked for first, so that of several ways round it is the one that is told.
     fn run(&mut self) {
-        self.repeating(|live, change| is_certain(live) && (live.write.repeats(change) || change == Change::Deleted));
+        self.repeating(|live, change| {
+            let goes_on = live.write.repeats(change) || change == Change::Deleted || live.write.starts();
+            is_certain(live) && goes_on
+        });
+        self.echoing(is_certain);
+        self.renewing(is_certain);
         let certain = Flow::of(self.scene, is_certain);
         self.growing(&certain);
         self.trading(&certain);
         self.repeating(|_, _| true);
+        self.echoing(|_| true);
+        self.renewing(|_| true);
         let all = Flow::of(self.scene, |_| true);
         self.growing(&all);
         self.trading(&all);
@@ -119,6 +133,31 @@ impl<'a> Search<'_, 'a> {
 
     /// Chains in which an action writes whatever is there.
     fn repeating(&mut self, takes: impl Fn(&Live<'_>, Change) -> bool) {
+        let begins = |live: &Live<'_>, change| live.write.repeats(change).then_some(Cause::Repeats);
+        self.around(&takes, begins);
+    }
+
+    /// Chains of events of the project, in which nothing need be written. Those of `run` alone are told elsewhere.
+    fn echoing(&mut self, takes: impl Fn(&Live<'_>) -> bool) {
+        let begins = |live: &Live<'_>, _| matches!(live.write.target, Target::Event(_)).then_some(Cause::Repeats);
+        self.around(|live, _| live.write.starts() && takes(live), begins);
+    }
+
+    /// Chains in which an upsert is handed a value that is another in each run.
+    fn renewing(&mut self, takes: impl Fn(&Live<'_>) -> bool) {
+        let begins = |live: &Live<'_>, _| match &live.write.effect {
+            Effect::Starts { new } => Some(Cause::Renews { field: new.first()?.clone() }),
+            _ => None,
+        };
+        self.around(|live, _| takes(live), begins);
+    }
+
+    /// Tells the shortest way round from each write that begins one.
+    fn around(
+        &mut self,
+        takes: impl Fn(&Live<'_>, Change) -> bool,
+        begins: impl Fn(&Live<'_>, Change) -> Option<Cause>,
+    ) {
         let scene = self.scene;
         let graph = scene.graph(&takes);
         let knots = graph.knots();
@@ -126,15 +165,14 @@ impl<'a> Search<'_, 'a> {
             for event in &live.makes {
                 let change = scene.events[*event].2;
                 let is_knotted = knots[live.node] == knots[scene.vertex(*event)];
-                if !is_knotted || !live.write.repeats(change) || !takes(live, change) || self.is_enough() {
+                if !is_knotted || !takes(live, change) || self.is_enough() {
                     continue;
                 }
+                let Some(cause) = begins(live, change) else { continue };
                 self.chains += 1;
                 let Some(way) = graph.shortest(scene.vertex(*event), live.node) else { continue };
-                let on = way.iter().filter(|(_, mark)| *mark != graph::PLAIN);
                 let first = Link { live: number, event: *event };
-                let on = on.map(|(vertex, mark)| Link { live: *mark, event: vertex - scene.nodes.len() });
-                self.tell(std::iter::once(first).chain(on).collect(), Cause::Repeats);
+                self.tell(std::iter::once(first).chain(links(scene, &way)).collect(), cause);
             }
         }
     }
@@ -195,18 +233,35 @@ impl<'a> Search<'_, 'a> {
     /// Upserts of one field, each started by what the other writes.
     fn disagreeing(&mut self) {
         let scene = self.scene;
+        let starting = scene.graph(|live, _| live.write.starts());
+        // By event and node: the way from one to the other on which nothing is written.
+        let mut ways: HashMap<(usize, usize), Option<Vec<Link>>> = HashMap::new();
         let mut first: HashMap<(usize, &str), (usize, &Field<'_>)> = HashMap::new();
         for (number, live) in scene.lives.iter().enumerate() {
             let is_upsert = live.write.effect == Effect::Settles && !live.write.is_elsewhere;
             let update = live.makes.iter().find(|event| scene.events[**event].2 == Change::Updated);
-            let Some(update) = update.filter(|_| is_upsert) else { continue };
-            if !scene.nodes[live.node].hears.iter().any(|(event, _)| event == update) {
+            let (Some(update), Some(object)) = (update.filter(|_| is_upsert), live.write.object()) else { continue };
+            // What other workflows hand on is known where it is a constant.
+            let is_handed = scene.nodes[live.node].part.object().is_none();
+            if is_handed && self.is_enough() {
+                return;
+            }
+            let way = ways.entry((*update, live.node)).or_insert_with(|| {
+                let is_heard = scene.nodes[live.node].hears.iter().any(|(event, _)| event == update);
+                if !is_handed {
+                    return is_heard.then(Vec::new);
+                }
+                self.chains += 1;
+                starting.shortest(scene.vertex(*update), live.node).map(|way| links(scene, &way))
+            });
+            if way.is_none() {
                 continue;
             }
             for field in live.write.fields.iter().flatten() {
                 // Lists are added to; a field that is written back as it was read is not written.
                 let source = live.write.source(&field.name);
-                if live.write.object.whole_lists.contains(&field.name) || source == Some(&field.name) {
+                let is_known = !is_handed || field.is_constant;
+                if !is_known || object.whole_lists.contains(&field.name) || source == Some(&field.name) {
                     continue;
                 }
                 let (other, known) = *first.entry((*update, &field.name)).or_insert((number, field));
@@ -214,11 +269,17 @@ impl<'a> Search<'_, 'a> {
                 let is_same =
                     known.written == field.written || (source.is_some() && source == written.source(&field.name));
                 let is_choice = live.write.is_guarded && written.is_guarded;
-                if !is_same && !is_choice && !self.is_enough() {
-                    self.chains += 1;
-                    let link = |live| Link { live, event: *update };
-                    self.tell(vec![link(other), link(number)], Cause::Disagrees { field: field.name.clone() });
+                if is_same || is_choice || self.is_enough() {
+                    continue;
                 }
+                self.chains += 1;
+                let way = |to: usize| ways.get(&(*update, scene.lives[to].node)).cloned().flatten().unwrap_or_default();
+                let link = |live| Link { live, event: *update };
+                let mut chain = vec![link(other)];
+                chain.extend(way(number));
+                chain.push(link(number));
+                chain.extend(way(other));
+                self.tell(chain, Cause::Disagrees { field: field.name.clone() });
             }
         }
     }
@@ -237,6 +298,12 @@ impl<'a> Search<'_, 'a> {
             self.report.push(found);
         }
     }
+}
+
+/// The writes on a way through a scene's graph.
+fn links(scene: &Scene<'_>, way: &[(usize, usize)]) -> Vec<Link> {
+    let on = way.iter().filter(|(_, mark)| *mark != graph::PLAIN);
+    on.map(|(vertex, mark)| Link { live: *mark, event: vertex - scene.nodes.len() }).collect()
 }
 
 /// Nothing stands before it, and it is about the record that was heard.
