@@ -53,6 +53,7 @@ pub const PAGES: &[(&str, &str)] = pages![
     "mixed-events",
     "mixed-instruction",
     "name-clash",
+    "never-runs",
     "no-body",
     "no-changed-at",
     "no-changes",

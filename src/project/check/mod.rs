@@ -7,6 +7,7 @@ mod fields;
 mod hooks;
 mod loops;
 mod names;
+mod never;
 mod others;
 pub(super) mod scripts;
 mod sync;
@@ -45,6 +46,7 @@ pub(super) fn check(
     }
     others::check_depth(&others, report);
     hooks::check(plan, &workflows_read, files, report);
+    never::check(plan, &workflows_read, report);
     loops::check(plan, &workflows_read, report);
     let syncs_read = with_files(&syncs, files);
     for (sync, file) in &syncs_read {

@@ -228,7 +228,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The event by which a workflow begins to run another one: its names stand for what they stand for in the outer one.
+    /// The event by which a workflow enters another one, whose names stand for what they stand for in the outer one.
     fn enter(&mut self, outer: &Part<'_>, name: &'a str, bound: &Bindings) -> Option<usize> {
         let part = *self.run.get(name)?;
         let known = part.workflow.uses.iter().filter_map(|uses| {
