@@ -35,9 +35,13 @@ fn transcripts() {
 fn a_store_in_use() {
     let folder = fresh("in-use");
     std::fs::write(folder.join("dovetail.yaml"), PROJECT).expect("written");
-    let held = dovetail::store::Store::open(&folder.join(".dovetail")).expect("the store");
+    std::fs::create_dir(folder.join("workflows")).expect("made");
+    let fails = "workflow: fails\ntrigger: { manual: }\nactions: [{ fail: no }]\n";
+    std::fs::write(folder.join("workflows/fails.yaml"), fails).expect("written");
     let said = |command: &str| transcript(&run(command, &folder), &folder);
-    assert_eq!(said("dovetail runs list"), "! no such runs\n! in all: no runs\n");
+    assert!(said("dovetail run fails").ends_with("? 1\n"));
+    let held = dovetail::store::Store::open(&folder.join(".dovetail")).expect("the store");
+    assert!(said("dovetail runs list").contains("in all: 1 failed"));
     let refused = "! error: the data folder ./.dovetail is in use by another process, most likely a `dovetail serve` of this \
                    project: stop it first, or say `--data DIR` for another folder\n? 4\n";
     assert_eq!(said("dovetail dead retry 1"), refused);

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::past::{self, Past};
+use super::past::{self, Access, Past};
 use super::runs::{self, Show, ids};
 use super::{check::count, exit, say, shown};
 use crate::run::Ending;
@@ -120,13 +120,14 @@ impl Which {
             let message = format!("this would {what} {}: add --yes if that is meant", count(dead.len(), "dead letter"));
             return Err(exit::usage(message));
         }
-        let store = self.past.change().await?;
-        let done = self.carry_out(&store, what).await;
-        store.close().await;
+        let access = self.past.access().await?;
+        let done = self.carry_out(&access, what).await;
+        access.close().await;
         done
     }
 
-    async fn carry_out(&self, store: &Store, what: &str) -> Result<u8> {
+    async fn carry_out(&self, access: &Access, what: &str) -> Result<u8> {
+        let store = &access.store;
         let names: Vec<String> = if self.all {
             all(store, self.workflow.as_deref()).await?.into_iter().map(|run| run.start.id).collect()
         } else {
@@ -136,11 +137,11 @@ impl Which {
             say::talk("no dead letters");
         }
         if what == "retry" {
-            return runs::retry(store, &names, self.json).await;
+            return runs::retry(access, &names, self.json).await;
         }
         let dead = runs::dead(store, &names, "dropped").await?;
+        access.drop_dead(&dead).await?;
         for run in &dead {
-            store.drop_dead(&run.start.id, &past::by(), past::now_ms()).await?;
             say::talk(&format!("{} is dropped", past::called(run)));
         }
         if self.json {

@@ -49,6 +49,11 @@ pub fn usage(message: impl Into<String>) -> anyhow::Error {
     Refusal::Usage(message.into()).into()
 }
 
+/// Has another process the data folder?
+pub fn is_in_use(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(Refusal::InUse(_)))
+}
+
 /// The code of an error that ended a command.
 pub fn code_of(error: &anyhow::Error) -> u8 {
     error.downcast_ref::<Refusal>().map_or(FAILED, Refusal::code)

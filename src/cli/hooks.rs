@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::{Operator, Project, exit, say};
+use crate::server::control::{self, Order, Reply};
 
 #[derive(Debug, clap::Args)]
 pub struct Hooks {
@@ -21,8 +22,22 @@ pub struct Hooks {
 impl Hooks {
     pub async fn run(self) -> Result<u8> {
         let Some(plan) = self.project.plan()? else { return Ok(exit::FINDINGS) };
-        let engine = self.operator.engine(&self.project, plan, 1, false).await?;
-        let hooks = engine.hooks().await;
+        let hooks = match self.operator.engine(&self.project, plan, 1, false).await {
+            Ok(engine) => {
+                let hooks = engine.hooks().await;
+                engine.stop().await;
+                engine.store().clone().close().await;
+                hooks
+            }
+            Err(error) if exit::is_in_use(&error) => {
+                let data = self.operator.data_folder(&self.project);
+                match control::ask(&data, &Order::Hooks {}).await? {
+                    Some(Reply::Hooks { hooks }) => hooks,
+                    _ => return Err(error),
+                }
+            }
+            Err(error) => return Err(error),
+        };
         let base = self.public_url.trim_end_matches('/');
         if self.json {
             say::data(&serde_json::to_string_pretty(&hooks)?);
@@ -33,8 +48,6 @@ impl Hooks {
                 say::data(&format!("{base}{}  {} ({})", hook.path, hook.source, hook.proof));
             }
         }
-        engine.stop().await;
-        engine.store().clone().close().await;
         Ok(exit::OK)
     }
 }

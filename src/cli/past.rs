@@ -1,11 +1,12 @@
 //! What has happened: the store of a project, and the runs in it by what a person calls them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::exit::{Refusal, usage};
 use super::say;
+use crate::server::control::{self, Order, Reply};
 use crate::store::{self, Filter, Run, Store};
 
 /// Where the store is.
@@ -47,11 +48,71 @@ impl Past {
         self.look().map(Some)
     }
 
-    /// The store, for writing; nobody else may have it.
-    pub async fn change(&self) -> Result<Store> {
+    /// The store, for changing what is dead: by ourselves, or by whoever serves it.
+    pub async fn access(&self) -> Result<Access> {
         // Looking first: a store that is not there is not made.
-        self.look()?.close().await;
-        Store::open(&self.folder()).map_err(refusal)
+        let looked = self.look()?;
+        match Store::open(&self.folder()) {
+            Ok(store) => {
+                looked.close().await;
+                Ok(Access { store, served: None })
+            }
+            Err(store::Error::InUse(_)) => Ok(Access { store: looked, served: Some(self.folder()) }),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// A store in which dead letters can be changed.
+pub struct Access {
+    /// Only to be looked at when it is served.
+    pub store: Store,
+    /// The data folder of the process that has it.
+    served: Option<PathBuf>,
+}
+
+impl Access {
+    pub fn is_served(&self) -> bool {
+        self.served.is_some()
+    }
+
+    pub async fn retry(&self, runs: &[Run]) -> Result<()> {
+        if let Some(data) = &self.served {
+            return ask(data, Order::Retry { runs: ids(runs), by: by() }).await;
+        }
+        for run in runs {
+            self.store.retry(&run.start.id, &by(), now_ms()).await?;
+        }
+        Ok(())
+    }
+
+    pub async fn drop_dead(&self, runs: &[Run]) -> Result<()> {
+        if let Some(data) = &self.served {
+            return ask(data, Order::Drop { runs: ids(runs), by: by() }).await;
+        }
+        for run in runs {
+            self.store.drop_dead(&run.start.id, &by(), now_ms()).await?;
+        }
+        Ok(())
+    }
+
+    pub async fn close(self) {
+        self.store.close().await;
+    }
+}
+
+fn ids(runs: &[Run]) -> Vec<String> {
+    runs.iter().map(|run| run.start.id.clone()).collect()
+}
+
+async fn ask(data: &Path, order: Order) -> Result<()> {
+    match control::ask(data, &order).await.context("whether it was done is not known")? {
+        Some(Reply::Done) => Ok(()),
+        Some(Reply::Refused { why, .. } | Reply::Failed { why }) => Err(anyhow::Error::msg(why)),
+        Some(Reply::Started { .. } | Reply::Hooks { .. }) => {
+            Err(anyhow::Error::msg("the answer is that of another question"))
+        }
+        None => Err(refusal(store::Error::InUse(data.display().to_string()))),
     }
 }
 

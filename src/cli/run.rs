@@ -1,5 +1,8 @@
 //! `run`: one workflow, once, by hand.
 
+use std::path::Path;
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use serde_json::Value;
 
@@ -7,8 +10,9 @@ use super::{Operator, Project, exit, say, shown};
 use crate::engine::ByHandError;
 use crate::project::Plan;
 use crate::run::Ending;
+use crate::server::control::{self, Order, Reply};
 use crate::source::nearest;
-use crate::store::Status;
+use crate::store::{self, Status, Store};
 use crate::workflow::Starts;
 
 #[derive(Debug, clap::Args)]
@@ -38,7 +42,12 @@ impl Run {
             return Err(exit::usage(unknown(&plan, &self.workflow)));
         }
         let inputs = self.input.as_deref().map_or(Ok(Value::Null), read)?;
-        let engine = self.operator.engine(&self.project, plan.clone(), 64, false).await?;
+        let data = self.operator.data_folder(&self.project);
+        let engine = match self.operator.engine(&self.project, plan.clone(), 64, false).await {
+            Ok(engine) => engine,
+            Err(error) if exit::is_in_use(&error) => return self.ask(&plan, inputs, &data, error).await,
+            Err(error) => return Err(error),
+        };
         let id = match engine.by_hand(&self.workflow, inputs, self.tenant.as_deref()).await {
             Ok(id) => id,
             Err(error) => {
@@ -51,19 +60,37 @@ impl Run {
                 });
             }
         };
-        let over = loop {
-            let run = engine.store().run(&id).await?.context("the run is gone")?;
-            if run.status != Status::Pending {
-                break Some(run);
+        let over = follow(engine.store(), &id, || engine.progress()).await?;
+        let code = self.tell(&id, over)?;
+        engine.stop().await;
+        engine.store().clone().close().await;
+        Ok(code)
+    }
+
+    /// Another process has the store: if it serves, it starts the run.
+    async fn ask(&self, plan: &Plan, inputs: Value, data: &Path, error: anyhow::Error) -> Result<u8> {
+        let order = Order::Run { workflow: self.workflow.clone(), inputs, tenant: self.tenant.clone() };
+        let id = match control::ask(data, &order).await.context("whether the run was started is not known")? {
+            None => return Err(error),
+            Some(Reply::Started { run }) => run,
+            Some(Reply::Refused { why, inputs: true }) => {
+                return Err(exit::usage(format!("{why}{}", wanted(plan, &self.workflow))));
             }
-            tokio::select! {
-                () = engine.progress() => {}
-                () = super::serve::stop_signal() => break None,
-            }
+            Some(Reply::Refused { why, .. }) => return Err(exit::usage(why)),
+            Some(reply) => anyhow::bail!("the `serve` of this project did not start it: {reply:?}"),
         };
-        let code = match over {
+        let store = Store::open_read_only(data)?;
+        let moment = || tokio::time::sleep(Duration::from_millis(50));
+        let over = follow(&store, &id, moment).await?;
+        store.close().await;
+        self.tell(&id, over)
+    }
+
+    /// How it ended; None: it goes on without us.
+    fn tell(&self, id: &str, over: Option<store::Run>) -> Result<u8> {
+        Ok(match over {
             None => {
-                say::talk(&format!("run {id} is not over; the next `serve` goes on with it"));
+                say::talk(&format!("run {id} is not over; `serve` goes on with it"));
                 exit::FAILED
             }
             Some(run) => {
@@ -82,10 +109,21 @@ impl Run {
                     exit::OK
                 }
             }
-        };
-        engine.stop().await;
-        engine.store().clone().close().await;
-        Ok(code)
+        })
+    }
+}
+
+/// Waits until a run is over; None: the person has had enough.
+async fn follow<F: Future<Output = ()>>(store: &Store, id: &str, moment: impl Fn() -> F) -> Result<Option<store::Run>> {
+    loop {
+        let run = store.run(id).await?.context("the run is gone")?;
+        if run.status != Status::Pending {
+            return Ok(Some(run));
+        }
+        tokio::select! {
+            () = moment() => {}
+            () = super::serve::stop_signal() => return Ok(None),
+        }
     }
 }
 

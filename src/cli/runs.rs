@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::past::{self, Past};
+use super::past::{self, Access, Past};
 use super::{exit, say, shown, story};
 use crate::store::{Filter, Run, Status, Store};
 
@@ -162,24 +162,24 @@ impl Show {
 
 impl Retry {
     async fn run(self) -> Result<u8> {
-        let store = self.past.change().await?;
-        let done = retry(&store, &[self.run], self.json).await;
-        store.close().await;
+        let access = self.past.access().await?;
+        let done = retry(&access, &[self.run], self.json).await;
+        access.close().await;
         done
     }
 }
 
 /// Puts dead letters back among the pending runs, all or none of those that are named.
-pub async fn retry(store: &Store, names: &[String], json: bool) -> Result<u8> {
-    let runs = dead(store, names, "retried").await?;
+pub async fn retry(access: &Access, names: &[String], json: bool) -> Result<u8> {
+    let runs = dead(&access.store, names, "retried").await?;
+    access.retry(&runs).await?;
     for run in &runs {
-        store.retry(&run.start.id, &past::by(), past::now_ms()).await?;
         say::talk(&format!("{} is pending again", past::called(run)));
     }
     if json {
         say::data(&serde_json::to_string_pretty(&json!({ "retried": ids(&runs) }))?);
     }
-    if !runs.is_empty() {
+    if !runs.is_empty() && !access.is_served() {
         say::talk("the next `dovetail serve` (or `run`) goes on where it failed");
     }
     Ok(exit::OK)

@@ -58,7 +58,17 @@ impl Serve {
             say::talk(&format!("  POST http://{address}{}", hook.path));
             say::talk(&format!("       {}, {}", hook.source, hook.proof));
         }
+        let control = match server::control::open(engine.clone(), &self.operator.data_folder(&self.project)).await {
+            Ok(control) => Some(tokio::spawn(control)),
+            Err(error) => {
+                say::warning(&format!("`dovetail run` and `dead retry` cannot be used meanwhile: {error}"));
+                None
+            }
+        };
         server::serve(listener, server::routes(engine.clone()), stop_signal()).await;
+        if let Some(control) = control {
+            control.abort();
+        }
         say::talk("stops: requests that are under way end first");
         engine.stop().await;
         engine.store().clone().close().await;

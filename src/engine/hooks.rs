@@ -8,7 +8,7 @@ use crate::connector::VerifyRule;
 use crate::workflow::Starts;
 
 /// A URL to give to a sender.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Hook {
     /// `/hooks/crm`
     pub path: String,

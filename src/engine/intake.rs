@@ -205,6 +205,32 @@ impl Engine {
         Ok(id)
     }
 
+    /// Tries dead letters again; what is none any more is left alone.
+    ///
+    /// # Errors
+    /// The store's; those before it are tried again.
+    pub async fn retry(&self, runs: &[String], by: &str) -> Result<(), store::Error> {
+        for id in runs {
+            if self.inner.store.retry(id, by, now_ms()).await?
+                && let Some(run) = self.inner.store.run(id).await?
+            {
+                self.enqueue(run.start);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives dead letters up.
+    ///
+    /// # Errors
+    /// The store's; those before it are given up.
+    pub async fn drop_dead(&self, runs: &[String], by: &str) -> Result<(), store::Error> {
+        for id in runs {
+            self.inner.store.drop_dead(id, by, now_ms()).await?;
+        }
+        Ok(())
+    }
+
     /// A run about a record that is given by hand: `{ "id": … }`, and its parent's id where one is needed.
     fn runs_about(
         &self,

@@ -7,6 +7,7 @@
 //! ```
 //! Answers are fixed small JSON and never reflect what came in.
 
+pub mod control;
 mod hooks;
 mod listener;
 

@@ -1,0 +1,176 @@
+//! The operator's door: a socket in the data folder, which only the folder's owner can open.
+//!
+//! ```text
+//!  dovetail run · hooks · dead retry · dead drop ── one line of JSON ──▶ serve ── one line of JSON ──▶ back
+//! ```
+//! A process that serves has the store for itself; what a person wants meanwhile is asked of it here. Where there are no
+//! such sockets (Windows), it is not served.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+#[cfg(unix)]
+use crate::engine::ByHandError;
+use crate::engine::{Engine, Hook};
+
+/// What a person wants.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Start a workflow by hand.
+    Run { workflow: String, inputs: Value, tenant: Option<String> },
+    /// Try dead letters again, by their ids.
+    Retry { runs: Vec<String>, by: String },
+    /// The URLs to give to senders.
+    Hooks {},
+    /// Give dead letters up.
+    Drop { runs: Vec<String>, by: String },
+}
+
+/// What came of it.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// The id of the run that was started.
+    Started {
+        run: String,
+    },
+    Done,
+    Hooks {
+        hooks: Vec<Hook>,
+    },
+    /// What was asked for is wrong, in words. `inputs`: it is the inputs.
+    Refused {
+        why: String,
+        inputs: bool,
+    },
+    Failed {
+        why: String,
+    },
+}
+
+/// Larger orders and replies are not read, in bytes.
+#[cfg(unix)]
+const LINE_MAX: u64 = 1024 * 1024;
+
+/// Where the socket is.
+#[cfg(unix)]
+fn place(data: &Path) -> std::path::PathBuf {
+    data.join("control.sock")
+}
+
+#[cfg(unix)]
+async fn carry_out(engine: &Engine, order: Order) -> Reply {
+    let done = match order {
+        Order::Run { workflow, inputs, tenant } => {
+            return match engine.by_hand(&workflow, inputs, tenant.as_deref()).await {
+                Ok(run) => Reply::Started { run },
+                Err(ByHandError::Input(why)) => Reply::Refused { why, inputs: true },
+                Err(ByHandError::Nobody(why)) => Reply::Refused { why, inputs: false },
+                Err(ByHandError::Store(error)) => Reply::Failed { why: error.to_string() },
+            };
+        }
+        Order::Hooks {} => return Reply::Hooks { hooks: engine.hooks().await },
+        Order::Retry { runs, by } => engine.retry(&runs, &by).await,
+        Order::Drop { runs, by } => engine.drop_dead(&runs, &by).await,
+    };
+    done.map_or_else(|error| Reply::Failed { why: error.to_string() }, |()| Reply::Done)
+}
+
+#[cfg(unix)]
+mod socket {
+    use std::io;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::time::Duration;
+
+    use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+    use tokio::net::{UnixListener, UnixStream};
+
+    use super::{Engine, LINE_MAX, Order, Path, Reply, carry_out, place};
+
+    /// What is sent in this time, or not at all.
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// Opens the door; ends with the process, or when the caller drops it.
+    ///
+    /// # Errors
+    /// The socket cannot be made: the path is too long for one, or the folder cannot be written to.
+    pub async fn open(engine: Engine, data: &Path) -> io::Result<impl Future<Output = ()> + use<>> {
+        let path = place(data);
+        // Left by a process that was killed: who has the store has the socket.
+        let _ = std::fs::remove_file(&path);
+        let listener = UnixListener::bind(&path)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        let owner = std::fs::metadata(&path)?.uid();
+        Ok(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                // The mode came after the socket.
+                let is_owner = stream.peer_cred().is_ok_and(|peer| peer.uid() == owner || peer.uid() == 0);
+                if is_owner {
+                    let engine = engine.clone();
+                    tokio::spawn(async move { serve(&engine, stream).await });
+                }
+            }
+        })
+    }
+
+    async fn serve(engine: &Engine, stream: UnixStream) {
+        let (reader, mut writer) = stream.into_split();
+        let mut line = String::new();
+        let mut reader = BufReader::new(reader.take(LINE_MAX));
+        let read = tokio::time::timeout(TIMEOUT, reader.read_line(&mut line)).await;
+        if !matches!(read, Ok(Ok(1..))) {
+            return;
+        }
+        let reply = match serde_json::from_str::<Order>(&line) {
+            Ok(order) => carry_out(engine, order).await,
+            Err(error) => Reply::Failed { why: format!("the order cannot be read: {error}") },
+        };
+        if let Ok(mut text) = serde_json::to_string(&reply) {
+            text.push('\n');
+            let _ = tokio::time::timeout(TIMEOUT, writer.write_all(text.as_bytes())).await;
+        }
+    }
+
+    /// Asks whoever serves this data folder; None if nobody does.
+    ///
+    /// # Errors
+    /// The connection broke, or the answer is none of ours: it is not known what was done.
+    pub async fn ask(data: &Path, order: &Order) -> io::Result<Option<Reply>> {
+        let Ok(stream) = UnixStream::connect(place(data)).await else { return Ok(None) };
+        let (reader, mut writer) = stream.into_split();
+        let mut text = serde_json::to_string(order)?;
+        text.push('\n');
+        writer.write_all(text.as_bytes()).await?;
+        let mut line = String::new();
+        BufReader::new(reader.take(LINE_MAX)).read_line(&mut line).await?;
+        Ok(Some(serde_json::from_str(&line)?))
+    }
+}
+
+#[cfg(not(unix))]
+mod socket {
+    use std::io;
+
+    use super::{Engine, Order, Path, Reply};
+
+    /// There is no such door here.
+    ///
+    /// # Errors
+    /// None.
+    pub async fn open(_: Engine, _: &Path) -> io::Result<impl Future<Output = ()> + use<>> {
+        Ok(std::future::pending())
+    }
+
+    /// Nobody can be asked here.
+    ///
+    /// # Errors
+    /// None.
+    pub async fn ask(_: &Path, _: &Order) -> io::Result<Option<Reply>> {
+        Ok(None)
+    }
+}
+
+pub use socket::{ask, open};

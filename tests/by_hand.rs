@@ -1,0 +1,92 @@
+//! What a person does at the command line while `serve` has the store: it is asked of `serve`.
+
+mod stage;
+
+use dovetail::store::Status;
+use serde_json::json;
+use stage::{GHL, PEOPLE, Stage, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workflows_start_and_dead_letters_are_decided_while_serve_runs() {
+    let mut stage = Stage::set().await;
+    stage.write(
+        "workflows/greets.yaml",
+        "workflow: greets\ntrigger: { manual: { inputs: { name: { type: string } } } }\n\
+         actions:\n  - wait: { for: 200ms }\n  - stop: \"Hello, {{inputs.name}}!\"\n",
+    );
+    stage.edit("dovetail.yaml", "active:\n", "active:\n  - greets\n");
+    let mut contacts = Vec::new();
+    for name in ["Ada", "Bob"] {
+        let email = format!("{name}@example.com");
+        contacts.push(stage.make(GHL, "contact", json!({ "firstName": name, "email": email })).await);
+    }
+    stage.fault(PEOPLE, json!({ "at": "contact.create", "status": 422, "times": 2 })).await;
+    let serve = stage.serve().await;
+
+    let (code, said) = stage.run(&["run", "greets", "--input", r#"{ "name": "Cleo" }"#]);
+    assert!(code == Some(0) && said.contains("completed: Hello, Cleo!"), "{code:?}: {said}");
+    let (code, said) = stage.run(&["run", "greets", "--input", r#"{ "nam": "Cleo" }"#]);
+    assert!(code == Some(2) && said.contains("did you mean `name`?") && said.contains("it takes"), "{code:?}: {said}");
+    let (code, said) = stage.run(&["run", "greets", "--tenant", "north", "--input", r#"{ "name": "Cleo" }"#]);
+    assert!(code == Some(2) && said.contains("leave `north` out"), "{code:?}: {said}");
+    let (code, said) = stage.run(&["hooks"]);
+    assert!(code == Some(0) && said.contains("/hooks/gohighlevel"), "{code:?}: {said}");
+
+    for contact in &contacts {
+        stage.tell("ContactCreate", contact).await;
+    }
+    until("both have failed", async || (stage.counts().await.failed == 2).then_some(())).await;
+    let dead = |words: &[&str]| {
+        let done = stage::command().args(words).arg("--data").arg(stage.data()).output().expect("it runs");
+        let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
+        assert!(done.status.success(), "{said}");
+        said
+    };
+    assert!(dead(&["dead", "retry", "2"]).contains("is pending again"));
+    assert!(dead(&["dead", "drop", "3"]).contains("is dropped"));
+    until("the one is done", async || {
+        let runs = stage.runs().await;
+        (runs[1].status == Status::Completed && runs[2].status == Status::Dropped).then_some(())
+    })
+    .await;
+    assert_eq!(stage.vendors[PEOPLE].records("contact").len(), 1);
+    assert_eq!(serve.term().await.0.code(), Some(0));
+    // The socket of a process that was killed is no obstacle.
+    stage.serve().await.kill();
+    let _serve = stage.serve().await;
+    let (code, said) = stage.run(&["run", "greets", "--input", r#"{ "name": "Dan" }"#]);
+    assert!(code == Some(0), "{said}");
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_door_is_for_its_owner_and_takes_no_nonsense() {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::net::UnixStream;
+    let mut stage = Stage::set().await;
+    let _serve = stage.serve().await;
+    let socket = stage.data().join("control.sock");
+    assert_eq!(std::fs::metadata(&socket).expect("a socket").permissions().mode() & 0o777, 0o600);
+    for nonsense in [
+        "\n",
+        "{}\n",
+        "[1]\n",
+        "{\"run\":{}}\n",
+        "\u{0}\u{1}\n",
+        "{\"drop\":{\"runs\":[\"x\"],\"by\":\"a\",\"c\":1}}\n",
+    ] {
+        let mut stream = UnixStream::connect(&socket).expect("it is open");
+        stream.write_all(nonsense.as_bytes()).expect("it is sent");
+        let mut said = String::new();
+        stream.read_to_string(&mut said).expect("an answer");
+        assert!(said.contains("cannot be read") || said.contains("done"), "{nonsense}: {said}");
+    }
+    let long = "x".repeat(2 * 1024 * 1024);
+    let mut stream = UnixStream::connect(&socket).expect("it is open");
+    let _ = stream.write_all(long.as_bytes());
+    let mut said = Vec::new();
+    let _ = stream.read_to_end(&mut said);
+    let (code, said) = stage.run(&["hooks"]);
+    assert!(code == Some(0), "it goes on: {said}");
+}
