@@ -1,9 +1,14 @@
-//! What the documentation shows is true: each page of `docs/errors/` gives its own code, and its own remedy.
+//! What the documentation shows is true: each page of `docs/errors/` gives its own code, and its own remedy; every example
+//! of the guides checks.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+#[path = "docs/around.rs"]
+mod around;
 #[path = "docs/errors.rs"]
 mod errors;
+#[path = "docs/guides.rs"]
+mod guides;
 #[path = "cases/project_files.rs"]
 mod project_files;
 
@@ -25,4 +30,14 @@ fn the_index_names_every_page() {
 #[test]
 fn every_page_is_in_the_program() {
     errors::every_page_is_in_the_program();
+}
+
+#[test]
+fn every_example_of_the_guides_has_no_error() {
+    guides::every_example_has_no_error();
+}
+
+#[test]
+fn examples_are_found() {
+    guides::examples_are_found();
 }

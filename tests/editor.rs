@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+#[path = "docs/around.rs"]
+mod around;
 #[path = "docs/errors.rs"]
 #[expect(dead_code, reason = "only the examples are used here")]
 mod errors;

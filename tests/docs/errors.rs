@@ -1,7 +1,7 @@
 //! `docs/errors/CODE.md`: a title, what it means, an example after `<!-- wrong -->`, one after `<!-- right -->`.
 //!
 //! Before the examples a comment says what they are: `<!-- file: PATH -->`, a whole file; `<!-- in: PART -->`, a part of
-//! one, see [`around`]; `<!-- env: NAME -->`, what `--env` says. An example of several files begins each with
+//! one, see [`crate::around`]; `<!-- env: NAME -->`, what `--env` says. An example of several files begins each with
 //! `# file: PATH`. What an example does not give comes from the standard project.
 
 use std::collections::BTreeMap;
@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use dovetail::project::{self, Loaded, Text};
 use dovetail::source::{File, Severity, render_text};
 
+use crate::around::around;
 use crate::project_files::{root, shipped, standard};
 
 /// These cannot be shown by one project: the page says why they hardly ever come.
@@ -114,7 +115,7 @@ fn texts(page: &str, example: &str) -> Vec<Text> {
     let given: Vec<Text> = if example.starts_with("# file: ") {
         example.split("# file: ").skip(1).filter_map(|part| part.split_once('\n')).map(text).collect()
     } else if let Some(part) = front(page, "in") {
-        vec![around(part, example)]
+        vec![around(part, "a", example)]
     } else {
         vec![text((front(page, "file").expect("the page says where its examples stand"), example))]
     };
@@ -124,35 +125,10 @@ fn texts(page: &str, example: &str) -> Vec<Text> {
     texts
 }
 
-/// The document that a part stands in.
-fn around(part: &str, example: &str) -> Text {
-    let indented = |by: &str| example.lines().map(|line| format!("{by}{line}\n")).collect::<String>();
-    let workflow = "workflow: a\nuses: { ghl: gohighlevel, quiz: opinion-stage }\n";
-    let connector = "connector: crm\nbase_url: https://api.example.com\n";
-    let (path, document) = match part {
-        "actions" => {
-            let head = format!("{workflow}trigger: {{ event: ghl.contact.created }}\nactions:\n");
-            ("workflows/a.yaml", head + &indented("  "))
-        }
-        "trigger" => {
-            let head = format!("{workflow}trigger:\n");
-            ("workflows/a.yaml", head + &indented("  ") + "actions: [{ stop: done }]\n")
-        }
-        "connections" => ("dovetail.yaml", "project: agency\nconnections:\n".to_owned() + &indented("  ")),
-        "connector" => ("connectors/crm.yaml", connector.to_owned() + example),
-        "operations" => {
-            let head = format!("{connector}objects:\n  contact:\n    operations:\n");
-            ("connectors/crm.yaml", head + &indented("      "))
-        }
-        _ => panic!("no document has a part `{part}`"),
-    };
-    text((path, &document))
-}
-
 fn text((path, text): (&str, &str)) -> Text {
     Text { path: path.into(), text: text.into() }
 }
 
-fn told(loaded: &Loaded) -> String {
+pub fn told(loaded: &Loaded) -> String {
     render_text(&loaded.report, &loaded.files.iter().collect::<Vec<&File>>(), false)
 }
