@@ -1,5 +1,6 @@
 //! What the documentation shows is true: each page of `docs/errors/` gives its own code, and its own remedy; every example
-//! of the guides checks.
+//! of the guides checks; the reference is
+//! that of the program.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -11,6 +12,8 @@ mod errors;
 mod guides;
 #[path = "cases/project_files.rs"]
 mod project_files;
+#[path = "docs/reference/mod.rs"]
+mod reference;
 
 #[test]
 fn every_wrong_example_gives_its_code() {
@@ -40,4 +43,9 @@ fn every_example_of_the_guides_has_no_error() {
 #[test]
 fn examples_are_found() {
     guides::examples_are_found();
+}
+
+#[test]
+fn the_reference_is_fresh() {
+    reference::pages_are_fresh();
 }

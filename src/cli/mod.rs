@@ -108,6 +108,12 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write an address and a port, such as `127.0.0.1:4000`".into())
 }
 
+/// All commands with their flags, for those who tell of them.
+pub fn command() -> clap::Command {
+    use clap::CommandFactory;
+    Arguments::command()
+}
+
 /// Parses the arguments, does what they say, and gives the exit code.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::convert::{boolean, number, text_of};
 use super::locale::read_date;
-use super::{Locale, Problem, e164, is_blank, kind_of, read_time, shown, write_time};
+use super::{Locale, Problem, Word, e164, is_blank, kind_of, read_time, shown, write_time};
 
 /// A conversion of language.md section 6, as in `as: lowercase` or `as: { map: { Lead: prospect } }`.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,19 +36,48 @@ pub enum Conversion {
     Map(Vec<(String, Value)>),
 }
 
-const NAMES: &[(&str, Conversion)] = &[
-    ("lowercase", Conversion::Lowercase),
-    ("trim", Conversion::Trim),
-    ("e164", Conversion::E164),
-    ("date", Conversion::Date),
-    ("epoch_ms", Conversion::EpochMs),
-    ("number", Conversion::Number),
-    ("boolean", Conversion::Boolean),
-    ("not", Conversion::Not),
-    ("csv", Conversion::Csv),
-    ("set", Conversion::Set),
-    ("text", Conversion::Text),
+/// Each by its name, with what the reference tells of it.
+const WORDS: &[(Conversion, Word)] = &[
+    word("lowercase", Conversion::Lowercase, "Small letters.", "\"Ada@Example.com\""),
+    word("trim", Conversion::Trim, "No spaces around it.", "\"  Ada \""),
+    word(
+        "e164",
+        Conversion::E164,
+        "A telephone number in the form that all countries understand. What cannot be read stays as it is.",
+        "\"020 7946 0018\"",
+    ),
+    word(
+        "date",
+        Conversion::Date,
+        "The day of a time, in the project's time zone. What cannot be read stays as it is.",
+        "\"2026-07-20T23:30:00Z\"",
+    ),
+    word("epoch_ms", Conversion::EpochMs, "A time as milliseconds since 1970.", "\"2026-07-20T10:00:00Z\""),
+    word("number", Conversion::Number, "Text as a number.", "\"4.50\""),
+    word("boolean", Conversion::Boolean, "The texts `true` and `false` as true and false.", "\"true\""),
+    word("not", Conversion::Not, "The opposite of true or false.", "true"),
+    word("csv", Conversion::Csv, "A list as text with commas; text with commas as a list.", "[\"vip\", \"press\"]"),
+    word(
+        "set",
+        Conversion::Set,
+        "A list without order: sorted, nothing twice, nothing blank.",
+        "[\"vip\", \"\", \"press\", \"vip\"]",
+    ),
+    word("text", Conversion::Text, "One value as text.", "42"),
 ];
+
+const fn word(
+    name: &'static str,
+    conversion: Conversion,
+    what: &'static str,
+    example: &'static str,
+) -> (Conversion, Word) {
+    (conversion, Word { name, what, example })
+}
+
+pub(super) fn words() -> impl Iterator<Item = Word> {
+    WORDS.iter().map(|(_, word)| *word)
+}
 
 impl Conversion {
     /// Reads what stands after `as:`.
@@ -56,12 +85,12 @@ impl Conversion {
     /// # Errors
     /// A name that there is not, with the nearest; a map that maps to lists or maps.
     pub fn compile(value: &Value) -> Result<Conversion, Problem> {
-        let names = || NAMES.iter().map(|(name, _)| *name);
+        let names = || words().map(|word| word.name);
         let known = || format!("there are {}, and `{{ map: {{ … }} }}`", names().collect::<Vec<_>>().join(", "));
         match value {
             Value::String(name) => {
-                match NAMES.iter().find(|(known, _)| known == name) {
-                    Some((_, conversion)) => Ok(conversion.clone()),
+                match WORDS.iter().find(|(_, word)| word.name == name) {
+                    Some((conversion, _)) => Ok(conversion.clone()),
                     None => Err(Problem::new("unknown-conversion", format!("there is no conversion `{name}`"))
                         .nearest(name, names(), known())),
                 }

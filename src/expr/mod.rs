@@ -34,9 +34,34 @@ pub use scope::Scope;
 pub use template::Template;
 pub use value::{Expr, as_text, is_blank};
 
-/// The helpers of templates: the name of each and how it is written.
-pub fn helpers() -> impl Iterator<Item = (&'static str, &'static str)> {
-    helper::HELPERS.iter().map(|helper| (helper.name, helper.usage))
+/// One word of the language, as the reference tells it.
+#[derive(Clone, Copy, Debug)]
+pub struct Word {
+    pub name: &'static str,
+    /// A sentence or two, for people who do not program.
+    pub what: &'static str,
+    /// How it is written.
+    pub example: &'static str,
+}
+
+/// The helpers of templates.
+pub fn helpers() -> impl Iterator<Item = Word> {
+    helper::HELPERS.iter().map(|helper| Word { name: helper.name, what: helper.what, example: helper.usage })
+}
+
+/// The operators of conditions; the example is a line of a condition.
+pub fn operators() -> impl Iterator<Item = Word> {
+    condition::operators()
+}
+
+/// What `$as` and `as` can name; the example is JSON, a value to convert.
+pub fn conversions() -> impl Iterator<Item = Word> {
+    conversion::words()
+}
+
+/// The sources of instructions, then their further steps, in the order in which they are done; the example is a value.
+pub fn instructions() -> impl Iterator<Item = Word> {
+    value::instructions()
 }
 
 /// What is wrong with an expression as written; found when it is compiled.

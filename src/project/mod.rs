@@ -19,6 +19,7 @@ mod resolve;
 mod test_document;
 
 pub use accounts::Bindings;
+pub use check::{Root, roots};
 pub use connection::Connection;
 pub use document::{Document, schema};
 pub use plan::{Plan, Tenant};

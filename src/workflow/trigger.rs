@@ -22,6 +22,7 @@ pub struct Document(serde_json::Map<String, Value>);
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Common {
     /// Only when this condition holds; else the run ends at once as `skipped`.
+    #[schemars(extend("x-takes" = "a condition"))]
     only_if: Option<Value>,
     /// Runs with the same key happen one after the other. Default: the parent's id, else the record's.
     in_order_by: Option<Value>,
@@ -30,7 +31,7 @@ struct Common {
     r#as: Option<String>,
 }
 
-/// `event: ghl.contact.changed`
+/// Something was created, changed or deleted, as the connector notices it: `event: ghl.contact.changed`.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct EventDocument {
     /// One event or a list: `alias.object.created`, `updated`, `deleted` or `changed` (created or updated).
@@ -47,7 +48,7 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
-/// `webhook: /new-order`
+/// Somebody sends a POST request to a path of the workflow's own: `webhook: /new-order`.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct WebhookDocument {
     /// The path below `/hooks`: `/new-order`.
@@ -70,7 +71,7 @@ struct ReplayDocument {
     id: String,
 }
 
-/// `schedule: "0 7 * * 1-5"`
+/// It is time: `schedule: "0 7 * * 1-5"`, at seven from Monday to Friday.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ScheduleDocument {
     /// Minute, hour, day of month, month, day of week: `"0 7 * * 1-5"`. When clocks are moved, a minute or hour that begins
@@ -83,7 +84,7 @@ struct ScheduleDocument {
     missed: Missed,
 }
 
-/// `poll: os.response.list`
+/// A list is looked at regularly: `poll: os.response.list`. The record has the name of the object that is listed.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct PollDocument {
     /// A list operation; each record that is new or different starts a run.
@@ -91,13 +92,14 @@ struct PollDocument {
     /// How often, e.g. `5m`.
     every: String,
     /// What the operation is given.
+    #[schemars(extend("x-takes" = "a map"))]
     with: Option<Value>,
 }
 
-/// `manual:` with typed inputs
+/// A person says `dovetail run NAME`, or another workflow runs it; `inputs` says what must be given.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ManualDocument {
-    /// Started by hand, from the command line or the dashboard.
+    /// Nothing, or what must be given.
     manual: Option<ManualInputs>,
 }
 
@@ -120,12 +122,15 @@ pub struct InputDocument {
     #[serde(rename = "type")]
     #[schemars(rename = "type")]
     pub kind: InputKind,
+    /// What a person is asked for: `E-mail address`.
     pub title: Option<String>,
+    /// What it is for, in a sentence.
     pub description: Option<String>,
     /// Taken when nothing is given; an input without a default is required.
     pub default: Option<Value>,
     /// `email`, `date`, `date-time`, `uri`.
     pub format: Option<String>,
+    /// The only values that may be given.
     pub r#enum: Option<Vec<Value>>,
     /// Items of an `array`.
     pub items: Option<Value>,

@@ -8,12 +8,17 @@ pub fn around(part: &str, name: &str, example: &str) -> Text {
         let line = |line: &str| if line.is_empty() { "\n".to_owned() } else { format!("{by}{line}\n") };
         example.lines().map(line).collect::<String>()
     };
-    let workflow = format!("workflow: {name}\nuses: {{ ghl: gohighlevel, quiz: opinion-stage }}\n");
+    let workflow =
+        format!("workflow: {name}\nuses: {{ ghl: gohighlevel, quiz: opinion-stage, os: opinion-stage-contacts }}\n");
     let of_a_contact = format!("{workflow}trigger: {{ event: ghl.contact.created }}\n");
     let connector = "connector: crm\nbase_url: https://api.example.com\n";
     let workflow_path = format!("workflows/{name}.yaml");
     let (path, document) = match part {
         "actions" => (workflow_path, format!("{of_a_contact}actions:\n") + &indented("  ")),
+        // An example may show where the trigger stands.
+        "trigger" if example.starts_with("trigger:") => {
+            (workflow_path, workflow + example + "actions: [{ stop: done }]\n")
+        }
         "trigger" => (workflow_path, format!("{workflow}trigger:\n") + &indented("  ") + "actions: [{ stop: done }]\n"),
         "condition" => {
             let tail = "    then: [{ stop: done }]\n";

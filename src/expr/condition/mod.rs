@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::script::Script;
 use super::value::{is_instruction_key, is_path};
-use super::{Expr, Fault, Path, Problem, Read, Scope, is_blank, shown};
+use super::{Expr, Fault, Path, Problem, Read, Scope, Word, is_blank, shown};
 use operator::Operator;
 
 /// How deep conditions are nested.
@@ -42,6 +42,10 @@ struct Test {
     right: Expr,
     /// The right side of `matches`, if it is constant.
     regex: Option<Regex>,
+}
+
+pub(super) fn operators() -> impl Iterator<Item = Word> {
+    Operator::words()
 }
 
 impl Condition {

@@ -4,7 +4,7 @@ use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::compare::{equal, order, time_of, told};
-use crate::expr::{Locale, Problem, is_blank, kind_of, shown};
+use crate::expr::{Locale, Problem, Word, is_blank, kind_of, shown};
 
 /// What a compiled regular expression may take, in bytes.
 const REGEX_SIZE_MAX: usize = 256 * 1024;
@@ -40,38 +40,102 @@ pub(super) enum Operator {
     Type,
 }
 
-const NAMES: &[(&str, Operator)] = &[
-    ("eq", Operator::Eq),
-    ("ne", Operator::Ne),
-    ("gt", Operator::Gt),
-    ("gte", Operator::Gte),
-    ("lt", Operator::Lt),
-    ("lte", Operator::Lte),
-    ("in", Operator::In),
-    ("not_in", Operator::NotIn),
-    ("contains", Operator::Contains),
-    ("contains_any", Operator::ContainsAny),
-    ("contains_all", Operator::ContainsAll),
-    ("starts_with", Operator::StartsWith),
-    ("ends_with", Operator::EndsWith),
-    ("matches", Operator::Matches),
-    ("blank", Operator::Blank),
-    ("exists", Operator::Exists),
-    ("changed", Operator::Changed),
-    ("type", Operator::Type),
+/// Each by its name, with what the reference tells of it.
+const WORDS: &[(Operator, Word)] = &[
+    word("eq", Operator::Eq, "Equal. The same as the value without an operator.", "$.contact.country: { eq: GB }"),
+    word("ne", Operator::Ne, "Not equal; also when the value is absent.", "$.contact.country: { ne: GB }"),
+    word("gt", Operator::Gt, "Greater, or later.", "$.contact.dateAdded: { gt: 2026-07-20 }"),
+    word("gte", Operator::Gte, "Greater or equal; later or the same time.", "$.run.attempt: { gte: 2 }"),
+    word("lt", Operator::Lt, "Less, or earlier.", "$.run.attempt: { lt: 3 }"),
+    word(
+        "lte",
+        Operator::Lte,
+        "Less or equal; earlier or the same time.",
+        "$.contact.dateAdded: { lte: \"2026-07-20T10:00:00Z\" }",
+    ),
+    word(
+        "in",
+        Operator::In,
+        "One of a list. The same as the list without an operator.",
+        "$.contact.country: { in: [GB, IE] }",
+    ),
+    word(
+        "not_in",
+        Operator::NotIn,
+        "None of a list; also when the value is absent.",
+        "$.contact.country: { not_in: [GB, IE] }",
+    ),
+    word(
+        "contains",
+        Operator::Contains,
+        "A text has this part, or a list has this item.",
+        "$.contact.tags: { contains: vip }",
+    ),
+    word(
+        "contains_any",
+        Operator::ContainsAny,
+        "At least one of these is in it.",
+        "$.contact.tags: { contains_any: [vip, press] }",
+    ),
+    word(
+        "contains_all",
+        Operator::ContainsAll,
+        "All of these are in it.",
+        "$.contact.tags: { contains_all: [vip, press] }",
+    ),
+    word("starts_with", Operator::StartsWith, "A text begins so.", "$.contact.phone: { starts_with: \"+44\" }"),
+    word("ends_with", Operator::EndsWith, "A text ends so.", "$.contact.email: { ends_with: \"@example.com\" }"),
+    word(
+        "matches",
+        Operator::Matches,
+        "A text has a part that this regular expression describes; `^` and `$` stand for its begin and end.",
+        "$.contact.phone: { matches: \"^[+]44 ?7\" }",
+    ),
+    word(
+        "blank",
+        Operator::Blank,
+        "`true`: absent, empty, or only spaces. `false`: something is there.",
+        "$.contact.email: { blank: false }",
+    ),
+    word(
+        "exists",
+        Operator::Exists,
+        "`true`: it is there, even if empty. `false`: it is absent.",
+        "$.contact.phone: { exists: true }",
+    ),
+    word(
+        "changed",
+        Operator::Changed,
+        "`true`: it is different from what this workflow was last told of the record; of a new record, everything that is there.",
+        "$.contact.source: { changed: true }",
+    ),
+    word(
+        "type",
+        Operator::Type,
+        "What kind of value it is: `text`, `number`, `boolean`, `list`, `map`, `time` or `null`.",
+        "$.contact.tags: { type: list }",
+    ),
 ];
+
+const fn word(name: &'static str, operator: Operator, what: &'static str, example: &'static str) -> (Operator, Word) {
+    (operator, Word { name, what, example })
+}
 
 impl Operator {
     pub(super) fn named(name: &str) -> Option<Operator> {
-        NAMES.iter().find(|(known, _)| *known == name).map(|(_, operator)| *operator)
+        WORDS.iter().find(|(_, word)| word.name == name).map(|(operator, _)| *operator)
+    }
+
+    pub(super) fn words() -> impl Iterator<Item = Word> {
+        WORDS.iter().map(|(_, word)| *word)
     }
 
     pub(super) fn names() -> impl Iterator<Item = &'static str> {
-        NAMES.iter().map(|(name, _)| *name)
+        Operator::words().map(|word| word.name)
     }
 
     pub(super) fn name(self) -> &'static str {
-        NAMES.iter().find(|(_, operator)| *operator == self).map_or("", |(name, _)| name)
+        WORDS.iter().find(|(operator, _)| *operator == self).map_or("", |(_, word)| word.name)
     }
 
     /// May be asked of a list that a path gathers.

@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::{Call, Helper, not};
 use crate::expr::convert::sum;
 
-pub(super) const HELPER: Helper = Helper::new("add", "{{add order.net order.tax}}", 2..=16, run);
+pub(super) const HELPER: Helper =
+    Helper::new("add", "{{add order.net order.tax}}", "The sum of two or more numbers.", 2..=16, run);
 
 fn run(call: &Call<'_>) -> Result<Value, String> {
     let mut total = Value::from(0);

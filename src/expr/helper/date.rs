@@ -12,7 +12,13 @@ use crate::expr::read_time;
 pub(super) const HELPER: Helper = Helper {
     check,
     reads_locale: true,
-    ..Helper::new("date", "{{date contact.dateAdded \"%d.%m.%Y\" \"Europe/London\"}}", 1..=3, run)
+    ..Helper::new(
+        "date",
+        "{{date contact.dateAdded \"%d.%m.%Y\" \"Europe/London\"}}",
+        "A time as people write it. Takes the time; how it is written, by default `%Y-%m-%d`; and the time zone, by default the project's.",
+        1..=3,
+        run,
+    )
 };
 
 const FORMAT: &str = "%Y-%m-%d";

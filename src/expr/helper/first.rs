@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::{Call, Helper, not};
 
-pub(super) const HELPER: Helper = Helper::new("first", "{{first contact.tags}}", 1..=1, run);
+pub(super) const HELPER: Helper =
+    Helper::new("first", "{{first contact.tags}}", "The first item of a list.", 1..=1, run);
 
 fn run(call: &Call<'_>) -> Result<Value, String> {
     match call.present(0)? {

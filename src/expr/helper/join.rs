@@ -4,7 +4,13 @@ use serde_json::Value;
 
 use super::{Argument, Call, Helper, fits, not};
 
-pub(super) const HELPER: Helper = Helper::new("join", "{{join contact.tags \", \"}}", 1..=2, run);
+pub(super) const HELPER: Helper = Helper::new(
+    "join",
+    "{{join contact.tags \", \"}}",
+    "The items of a list as one text. Takes the list, and what stands between two items, by default a comma and a space.",
+    1..=2,
+    run,
+);
 
 fn run(call: &Call<'_>) -> Result<Value, String> {
     let list = call.present(0)?;

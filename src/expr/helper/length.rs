@@ -4,7 +4,13 @@ use serde_json::Value;
 
 use super::{Call, Helper, not};
 
-pub(super) const HELPER: Helper = Helper::new("length", "{{length contact.tags}}", 1..=1, run);
+pub(super) const HELPER: Helper = Helper::new(
+    "length",
+    "{{length contact.tags}}",
+    "How many items a list has, fields a map, or characters a text.",
+    1..=1,
+    run,
+);
 
 fn run(call: &Call<'_>) -> Result<Value, String> {
     match call.present(0)? {

@@ -4,7 +4,13 @@ use serde_json::Value;
 
 use super::{Call, Helper, not};
 
-pub(super) const HELPER: Helper = Helper::new("lookup", "{{lookup vars.owners contact.source}}", 2..=2, run);
+pub(super) const HELPER: Helper = Helper::new(
+    "lookup",
+    "{{lookup vars.owners contact.source}}",
+    "The field of a map, or the item of a list (counted from 0), that another value names.",
+    2..=2,
+    run,
+);
 
 fn run(call: &Call<'_>) -> Result<Value, String> {
     let found = match call.present(0)? {

@@ -43,10 +43,11 @@ pub(super) const HELPERS: &[Helper] = &[
 /// The longest text that a helper makes, in bytes.
 const TEXT_MAX: usize = 1024 * 1024;
 
-/// A helper: its name, how it is written, what it does.
+/// A helper: its name, how it is written, what it does for people who read the reference.
 pub(super) struct Helper {
     pub name: &'static str,
     pub usage: &'static str,
+    pub what: &'static str,
     pub arguments: RangeInclusive<usize>,
     /// What can be wrong with constant arguments; None stands for one that is known only later.
     pub check: fn(&[Option<&Value>]) -> Result<(), String>,
@@ -59,10 +60,11 @@ impl Helper {
     const fn new(
         name: &'static str,
         usage: &'static str,
+        what: &'static str,
         arguments: RangeInclusive<usize>,
         run: fn(&Call<'_>) -> Result<Value, String>,
     ) -> Self {
-        Self { name, usage, arguments, check: |_| Ok(()), run, reads_locale: false }
+        Self { name, usage, what, arguments, check: |_| Ok(()), run, reads_locale: false }
     }
 
     pub fn check(&self, constants: &[Option<&Value>]) -> Result<(), String> {

@@ -5,8 +5,16 @@ use serde_json::Value;
 use super::{Call, Helper};
 use crate::expr::e164;
 
-pub(super) const HELPER: Helper =
-    Helper { reads_locale: true, ..Helper::new("phone", "{{phone contact.phone contact.country}}", 1..=2, run) };
+pub(super) const HELPER: Helper = Helper {
+    reads_locale: true,
+    ..Helper::new(
+        "phone",
+        "{{phone contact.phone contact.country}}",
+        "A telephone number in the form that all countries understand. Takes the number and its country, by default the project's. What cannot be read stays as it is.",
+        1..=2,
+        run,
+    )
+};
 
 fn run(call: &Call<'_>) -> Result<Value, String> {
     let number = call.text(0)?;

@@ -4,8 +4,16 @@ use serde_json::Value;
 
 use super::{Call, Helper, fits};
 
-pub(super) const HELPER: Helper =
-    Helper { check, ..Helper::new("replace", "{{replace contact.phone \" \" \"\"}}", 3..=3, run) };
+pub(super) const HELPER: Helper = Helper {
+    check,
+    ..Helper::new(
+        "replace",
+        "{{replace contact.phone \" \" \"\"}}",
+        "Text with one part put in place of another, everywhere. Takes the text, the part, and what comes in its place.",
+        3..=3,
+        run,
+    )
+};
 
 fn check(constants: &[Option<&Value>]) -> Result<(), String> {
     match constants.get(1) {

@@ -4,7 +4,16 @@ use serde_json::Value;
 
 use super::{Call, Helper, not};
 
-pub(super) const HELPER: Helper = Helper { check, ..Helper::new("truncate", "{{truncate note.body 80}}", 2..=3, run) };
+pub(super) const HELPER: Helper = Helper {
+    check,
+    ..Helper::new(
+        "truncate",
+        "{{truncate note.body 80}}",
+        "Text of at most so many characters. Takes the text, the length, and what ends a text that was cut, by default `…`.",
+        2..=3,
+        run,
+    )
+};
 
 fn check(constants: &[Option<&Value>]) -> Result<(), String> {
     match constants.get(1) {

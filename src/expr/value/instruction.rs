@@ -5,10 +5,55 @@ use serde_json::{Map, Value};
 use super::{Expr, STEP, Work, add, is_instruction_key};
 use crate::expr::convert::text_of;
 use crate::expr::script::Script;
-use crate::expr::{Conversion, Fault, Problem, Read, Scope, shown};
+use crate::expr::{Conversion, Fault, Problem, Read, Scope, Word, shown};
 
-const SOURCES: &[&str] = &["$from", "$first", "$each", "$script", "$literal"];
-const STEPS: &[&str] = &["$to", "$as", "$map", "$add", "$otherwise"];
+/// With what the reference tells of each, as [`STEPS`].
+const SOURCES: &[Word] = &[
+    Word {
+        name: "$from",
+        what: "A value to begin with; the steps below say what becomes of it.",
+        example: "{ $from: $.contact.country, $otherwise: GB }",
+    },
+    Word {
+        name: "$first",
+        what: "The first of these that is there.",
+        example: "{ $first: [$.contact.phone, $.contact.email] }",
+    },
+    Word {
+        name: "$each",
+        what: "For each item of a list, what `$to` makes of it; there the item is `$.item`.",
+        example: "{ $each: $.contact.tags, $to: { name: $.item } }",
+    },
+    Word { name: "$script", what: "What a small script gives.", example: "{ $script: \"contact.tags.len() > 1\" }" },
+    Word {
+        name: "$literal",
+        what: "Exactly what is written here, also if it looks like a path or a template.",
+        example: "{ $literal: \"$.50\" }",
+    },
+];
+const STEPS: &[Word] = &[
+    Word {
+        name: "$to",
+        what: "Belongs to `$each`: what is made of one item.",
+        example: "{ $each: $.order.lines, $to: \"{{item.count}} x {{item.name}}\" }",
+    },
+    Word { name: "$as", what: "Converts the value, see below.", example: "{ $from: $.contact.email, $as: lowercase }" },
+    Word {
+        name: "$map",
+        what: "Puts another value in its place, by its text. A value that is not named here is an error, unless there is `$otherwise`.",
+        example: "{ $from: $.contact.type, $map: { lead: 1, customer: 2 } }",
+    },
+    Word {
+        name: "$add",
+        what: "Adds a number to a number, or a duration such as `2d` or `-30m` to a time.",
+        example: "{ $from: $.contact.dateAdded, $add: 2d }",
+    },
+    Word {
+        name: "$otherwise",
+        what: "What is taken where there is no value; `null` clears a field.",
+        example: "{ $from: $.contact.middleName, $otherwise: null }",
+    },
+];
 /// The name under which `$to` sees the item.
 const ITEM: &str = "item";
 
@@ -35,6 +80,10 @@ enum Source {
     },
     Script(Script),
     Literal(Value),
+}
+
+pub(in crate::expr) fn instructions() -> impl Iterator<Item = Word> {
+    SOURCES.iter().chain(STEPS).copied()
 }
 
 impl Instruction {
@@ -206,8 +255,8 @@ fn check_keys(fields: &Map<String, Value>, problems: &mut Vec<Problem>) {
                     .of_key(key)
                     .help("move the instruction below a key; a key that begins with `$` is written `$$`"),
             );
-        } else if !SOURCES.contains(&key.as_str()) && !STEPS.contains(&key.as_str()) {
-            let names = SOURCES.iter().chain(STEPS).copied();
+        } else if instructions().all(|known| known.name != key) {
+            let names = instructions().map(|known| known.name);
             let near =
                 crate::source::nearest(key, names).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
             problems.push(
@@ -217,7 +266,7 @@ fn check_keys(fields: &Map<String, Value>, problems: &mut Vec<Problem>) {
             );
         }
     }
-    let sources: Vec<&String> = fields.keys().filter(|key| SOURCES.contains(&key.as_str())).collect();
+    let sources: Vec<&String> = fields.keys().filter(|key| SOURCES.iter().any(|known| known.name == *key)).collect();
     match sources[..] {
         [] if problems.is_empty() => problems.push(
             Problem::new("no-source", "an instruction has no value to begin with")

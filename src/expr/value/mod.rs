@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{Fault, Locale, Path, Problem, Read, Scope, Template};
 use instruction::Instruction;
+pub(in crate::expr) use instruction::instructions;
 
 /// How deep a value is nested.
 const DEPTH_MAX: usize = 64;

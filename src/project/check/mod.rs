@@ -13,6 +13,8 @@ pub(super) mod scripts;
 mod sync;
 mod walk;
 
+pub use names::{Root, roots};
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

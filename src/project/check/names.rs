@@ -15,8 +15,86 @@ pub(super) struct Names {
     pub unsure: bool,
 }
 
+/// A root of the context, as the reference tells it.
+#[derive(Clone, Copy, Debug)]
+pub struct Root {
+    pub name: &'static str,
+    pub what: &'static str,
+    /// What it always holds; empty if the documents say that.
+    pub fields: &'static [(&'static str, &'static str)],
+}
+
 /// Roots that no document may take for itself.
-pub(super) const RESERVED: [&str; 7] = ["event", "inputs", "outcome", "vars", "connection", "run", "secrets"];
+pub(super) const RESERVED: [Root; 7] = [
+    EVENT,
+    Root { name: "inputs", what: "What a workflow that begins by hand was given, by name.", fields: &[] },
+    Root {
+        name: "outcome",
+        what: "How each action with an `id` ended: `created`, `updated`, `unchanged`, `done`, `skipped` or `failed`.",
+        fields: &[],
+    },
+    Root { name: "vars", what: "The workflow's own constants, from `vars`; a tenant may set its own.", fields: &[] },
+    Root {
+        name: "connection",
+        what: "The settings of the accounts, by alias, such as `$.connection.crm.account`; never their secrets.",
+        fields: &[],
+    },
+    RUN,
+    Root {
+        name: "secrets",
+        what: "Secrets by name. They can be read only in dovetail.yaml, never in a workflow.",
+        fields: &[],
+    },
+];
+
+const EVENT: Root = Root {
+    name: "event",
+    what: "What has happened.",
+    fields: &[
+        ("id", "A name of its own, by which an event that comes twice is known."),
+        ("type", "`created`, `updated`, `deleted`, or a webhook's own name."),
+        ("time", "When it happened."),
+        ("source", "Where it was noticed: a connector's name, `schedule`, `manual`, or a webhook's path."),
+        ("connection", "The name of the account that it came from."),
+        ("changed", "The names of the fields that changed."),
+        ("previous", "The values that these fields had before."),
+        ("body", "What a webhook or `emit` has brought, as it came."),
+    ],
+};
+
+const RUN: Root = Root {
+    name: "run",
+    what: "The run itself.",
+    fields: &[
+        ("id", "Its name."),
+        ("tenant", "The tenant that it is for; absent if the project has none."),
+        ("started_at", "When it began."),
+        ("now", "The time."),
+        ("attempt", "Which try it is, from 1."),
+    ],
+};
+
+/// Only inside `on_error`, so that an object may have this name.
+const ERROR: Root = Root {
+    name: "error",
+    what: "What went wrong; only inside `on_error`.",
+    fields: &[
+        ("name", "The kind of error, such as `timeout` or `invalid`."),
+        ("action", "Which action failed."),
+        ("message", "What happened, in a sentence."),
+        ("existing_id", "Of a `duplicate`: the id of the record that is there already."),
+    ],
+};
+
+/// All roots whose names are fixed.
+pub fn roots() -> impl Iterator<Item = Root> {
+    RESERVED.into_iter().chain([ERROR])
+}
+
+/// Is it the name of a root that no document may take for itself?
+pub(super) fn is_reserved(name: &str) -> bool {
+    RESERVED.iter().any(|root| root.name == name)
+}
 
 impl Names {
     pub fn add(&mut self, name: &str, schema: Value) {
@@ -118,15 +196,19 @@ fn follow(schema: &Value, names: &[String]) -> Option<(usize, Vec<String>)> {
 }
 
 pub(super) fn event_schema() -> Value {
-    closed(&["id", "type", "time", "source", "connection", "changed", "previous", "body"])
+    of_root(&EVENT)
 }
 
 pub(super) fn run_schema() -> Value {
-    closed(&["id", "tenant", "started_at", "now", "attempt"])
+    of_root(&RUN)
 }
 
 pub(super) fn error_schema() -> Value {
-    closed(&["name", "action", "message", "existing_id"])
+    of_root(&ERROR)
+}
+
+fn of_root(root: &Root) -> Value {
+    closed(&root.fields.iter().map(|(name, _)| *name).collect::<Vec<_>>())
 }
 
 /// A map of exactly these fields.

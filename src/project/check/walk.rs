@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::fields::{field_names, has_field};
-use super::names::{self, Names, RESERVED};
+use super::names::{self, Names, is_reserved};
 use super::others::Others;
 use crate::connector::{Connector, Operation};
 use crate::expr::{Expr, Read};
@@ -184,7 +184,7 @@ impl<'a> Walker<'a> {
             return;
         };
         let name = self.workflow.trigger.name.clone().unwrap_or_else(|| object.name.clone());
-        if self.workflow.trigger.name.is_none() && RESERVED.contains(&name.as_str()) {
+        if self.workflow.trigger.name.is_none() && is_reserved(&name) {
             let message = format!("the object's name `{name}` has a meaning of its own: `$.{name}`");
             let found = Diagnostic::error("name-clash", message).at(self.file, &event.pointer, "");
             self.push(found.help("add `as: another_name` to the trigger"));
@@ -211,7 +211,7 @@ impl<'a> Walker<'a> {
             }
         }
         self.linkable = Some(name.clone());
-        if !RESERVED.contains(&name.as_str()) {
+        if !is_reserved(&name) {
             names.add(&name, schema);
         }
     }
@@ -477,7 +477,7 @@ impl<'a> Walker<'a> {
 
     /// A name that documents choose must not have a meaning of its own.
     fn free(&mut self, name: &str, pointer: &str) -> bool {
-        let taken = RESERVED.contains(&name);
+        let taken = is_reserved(name);
         if taken {
             let message = format!("the name `{name}` has a meaning of its own: `$.{name}`");
             self.push(Diagnostic::error("name-clash", message).at(self.file, pointer, "").help("choose another name"));

@@ -15,6 +15,7 @@ pub struct Document {
     /// `alias.object.operation`, such as `ghl.note.create`.
     call: String,
     /// What is sent, field by field.
+    #[schemars(extend("x-takes" = "a map"))]
     with: Option<Value>,
 }
 

@@ -14,6 +14,7 @@ pub struct Document {
     #[schemars(regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$"), extend("x-name" = "a name of small letters, digits and `-`"))]
     emit: String,
     /// What it tells: read as `$.event.body.…`.
+    #[schemars(extend("x-takes" = "a map"))]
     with: Option<Value>,
 }
 

@@ -14,6 +14,7 @@ pub struct Document {
     /// A list (`$.contact.tags`), or a list operation (`ghl.contact.list`) whose records are read first.
     for_each: Value,
     /// What the list operation is given.
+    #[schemars(extend("x-takes" = "a map"))]
     with: Option<Value>,
     /// The name of the item in its actions. Default: `item`.
     #[schemars(regex(pattern = r"^[a-z][a-z0-9_]*$"), extend("x-name" = "a name of small letters, digits and `_`"))]

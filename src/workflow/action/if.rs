@@ -12,6 +12,7 @@ use crate::workflow::Reading;
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Document {
     /// The condition: a map of `path: test` lines that must all hold, or `any:`, `all:`, `not:`.
+    #[schemars(extend("x-takes" = "a condition"))]
     r#if: Value,
     /// Done when it holds.
     then: Vec<super::Document>,

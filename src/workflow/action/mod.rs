@@ -86,6 +86,7 @@ struct Common {
     #[schemars(regex(pattern = r"^[a-z][a-z0-9_]*$"), extend("x-name" = "a name of small letters, digits and `_`"))]
     id: Option<String>,
     /// Done only when this condition holds; else `skipped`.
+    #[schemars(extend("x-takes" = "a condition"))]
     only_if: Option<Value>,
     /// When to try again.
     retry: Option<retry::Document>,

@@ -13,6 +13,7 @@ pub struct Document {
     /// The name of a workflow with a `manual` trigger.
     run: String,
     /// Its inputs.
+    #[schemars(extend("x-takes" = "a map"))]
     with: Option<Value>,
 }
 

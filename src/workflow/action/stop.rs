@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::expr::Expr;
 use crate::workflow::Reading;
 
-/// Ends the run well; its value is what a run of this workflow gives.
+/// Ends the whole run well, also from inside `for_each` and `parallel`; its value is what a run of this workflow gives.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Document {
     /// Any value, also text that says why.

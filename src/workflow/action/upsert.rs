@@ -28,6 +28,7 @@ pub struct Document {
     /// The record that this one belongs to: `$.contact`, or an included one, `$.task.contact`. The two become a pair, and are found by that from then on.
     link: Option<String>,
     /// The fields to write.
+    #[schemars(extend("x-takes" = "a map"))]
     with: Option<Value>,
 }
 
