@@ -49,3 +49,8 @@ fn examples_are_found() {
 fn the_reference_is_fresh() {
     reference::pages_are_fresh();
 }
+
+#[test]
+fn every_link_leads_somewhere() {
+    guides::every_link_leads_somewhere();
+}

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use dovetail::project::{self, Text};
 use dovetail::source::Severity;
+use regex::Regex;
 
 use crate::around::around;
 use crate::errors::told;
@@ -56,6 +57,41 @@ pub fn examples_are_found() {
     ] {
         assert_eq!(examples(page).err().as_deref(), Some(message), "{page}");
     }
+}
+
+/// Each link to a file of the repository finds it, and the heading in it.
+pub fn every_link_leads_somewhere() {
+    let link = Regex::new(r"\]\(([^)\s:#]*)(?:#([^)\s]*))?\)").expect("a good pattern");
+    let mut wrong = Vec::new();
+    for path in pages() {
+        let page = std::fs::read_to_string(&path).expect("a page can be read");
+        for found in link.captures_iter(&page) {
+            let target = match &found[1] {
+                "" => path.clone(),
+                relative => path.with_file_name("").join(relative),
+            };
+            let heading = found.get(2).map(|heading| heading.as_str());
+            let there = match (target.is_file(), heading) {
+                (true, Some(heading)) => {
+                    let text = std::fs::read_to_string(&target).expect("a page can be read");
+                    text.lines().any(|line| line.starts_with('#') && anchor(line) == heading)
+                }
+                (true, None) => true,
+                (false, _) => target.is_dir(),
+            };
+            if !there {
+                wrong.push(format!("{}: {}", path.display(), &found[0]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "links that lead nowhere:\n{}", wrong.join("\n"));
+}
+
+/// The name by which a link finds a heading.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text.chars().filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+    kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
 }
 
 fn pages() -> Vec<PathBuf> {
