@@ -9,6 +9,7 @@ mod completions;
 mod dead;
 mod demo;
 mod exit;
+mod expand;
 mod explain;
 mod folder;
 mod hooks;
@@ -67,6 +68,8 @@ enum Command {
     Schema(schema::Schema),
     /// What the code of a finding means, with an example and how to put it right.
     Explain(explain::Explain),
+    /// Print a workflow or connector with everything written out that it leaves to Dovetail.
+    Expand(expand::Expand),
     /// The URLs to give to those who send webhooks.
     Hooks(hooks::Hooks),
     /// The pretend vendors, for trying out and for tests.
@@ -147,6 +150,7 @@ pub fn main() -> ExitCode {
             Command::Catalog(command) => command.run(),
             Command::Schema(command) => command.run(),
             Command::Explain(command) => command.run(),
+            Command::Expand(command) => command.run(),
             Command::Hooks(command) => command.run().await,
             Command::Sandbox(command) => command.run().await,
             Command::Completions(command) => command.run(),

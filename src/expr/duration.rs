@@ -26,6 +26,20 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     (!text.is_empty()).then(|| Duration::from_millis(total_ms))
 }
 
+/// A duration as recipes write it: `1h30m`. Of less than a millisecond nothing is left.
+pub fn duration_text(duration: Duration) -> String {
+    let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    for (unit, ms) in UNITS.iter().filter(|(unit, _)| *unit != "w") {
+        let count = rest / ms;
+        rest %= ms;
+        if count > 0 {
+            text.push_str(&format!("{count}{unit}"));
+        }
+    }
+    if text.is_empty() { "0s".into() } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +70,15 @@ mod tests {
         ];
         for (text, expected) in table {
             assert_eq!(parse_duration(text), expected.map(Duration::from_millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for (ms, text) in [(0, "0s"), (1, "1ms"), (90_000, "1m30s"), (3_600_000, "1h"), (259_200_000, "3d")] {
+            let duration = Duration::from_millis(ms);
+            assert_eq!(duration_text(duration), text);
+            assert_eq!(parse_duration(text), Some(duration));
         }
     }
 }

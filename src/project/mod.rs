@@ -12,6 +12,7 @@ mod check;
 mod connection;
 mod document;
 pub mod editor;
+pub mod expand;
 mod plan;
 mod read;
 mod refused;

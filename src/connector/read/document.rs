@@ -27,6 +27,12 @@ static PARTIAL: LazyLock<Value> = LazyLock::new(|| {
     schema
 });
 
+/// What the files of one connector say together, in one document. None if they say nothing.
+pub fn merged(files: &[&File]) -> Option<Value> {
+    let roles = roles(files);
+    (!roles.is_empty()).then(|| Merged::new(files, &roles, &mut Report::default()).value)
+}
+
 /// Every file's shape, then the meaning of all together.
 pub(in crate::connector) fn read(files: &[&File], report: &mut Report) -> Option<Connector> {
     let mut own = Report::default();

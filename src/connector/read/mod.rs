@@ -10,6 +10,6 @@ mod schema;
 mod webhook;
 
 pub(super) use document::read;
-pub use document::schema;
+pub use document::{merged, schema};
 pub(super) use reader::{Reader, Side, under};
 pub use webhook::read_verify;
