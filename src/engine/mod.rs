@@ -107,7 +107,7 @@ impl Engine {
             plan: RwLock::new(plan),
             store: settings.store,
             client: Client::new(settings.guard),
-            budgets: Budgets::default(),
+            budgets: Budgets::of_vendors(),
             secrets: settings.secrets,
             webhook_keys: settings.webhook_keys,
             queues: queue::Queues::default(),

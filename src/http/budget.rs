@@ -26,6 +26,8 @@ pub enum Take {
 #[derive(Debug, Default)]
 pub struct Budgets {
     pub(super) windows: Mutex<HashMap<Key, Window>>,
+    /// How long a request takes until the vendor counts it, at most.
+    pub(super) on_the_way: Duration,
 }
 
 /// Which window: a limit of a connection, and the value of its `each`. A limit that was edited is another one.
@@ -46,6 +48,11 @@ const OTHERS: &str = "\0others";
 const SHORTEST: Duration = Duration::from_secs(1);
 
 impl Budgets {
+    /// Budgets of vendors behind a network, which count each request a little later than we do.
+    pub fn of_vendors() -> Budgets {
+        Budgets { on_the_way: Duration::from_millis(500), ..Budgets::default() }
+    }
+
     /// Takes one request from every window that counts it, or none. `live`: not a poll or backfill.
     pub fn take(
         &self,
@@ -74,7 +81,7 @@ impl Budgets {
             return Take::Wait(wait.min(LONGEST));
         }
         for (key, limit) in keys {
-            windows.entry(key).or_insert_with(|| Window::unopened(now)).count(limit, now);
+            windows.entry(key).or_insert_with(|| Window::unopened(now)).count(limit, self.on_the_way, now);
         }
         Take::Go
     }

@@ -31,10 +31,11 @@ impl Window {
         if left(limit, self.used, live) { closed } else { closed.max(self.ends - now) }
     }
 
-    /// Counts one request; the first one after the end opens the window anew.
-    pub fn count(&mut self, limit: &Limit, now: Instant) {
+    /// Counts one request; the first one after the end opens the window anew. The vendor's own opens when the request has
+    /// arrived there, `on_the_way` later, and ends so much later.
+    pub fn count(&mut self, limit: &Limit, on_the_way: Duration, now: Instant) {
         if self.is_over(now) {
-            *self = Window { ends: now + limit.per, used: 0, closed_until: None };
+            *self = Window { ends: now + limit.per + on_the_way.min(limit.per / 10), used: 0, closed_until: None };
         }
         self.used = self.used.saturating_add(1);
     }

@@ -79,6 +79,26 @@ fn a_window_is_opened_by_its_first_request_and_ends_after_its_length() {
     assert_eq!((case.take(), case.take(), case.take()), (0, 0, 10));
 }
 
+/// The vendor's window opens when its first request has arrived, and is still open when ours would have ended.
+#[test]
+fn a_window_lasts_as_much_longer_as_requests_are_on_their_way() {
+    let mut case = Case::new(vec![limit(1, 10)]);
+    case.budgets = Budgets::of_vendors();
+    assert_eq!(case.take(), 0);
+    case.seconds = 10;
+    assert_eq!(case.take(), 1, "half a second, rounded up");
+    case.seconds = 11;
+    assert_eq!(case.take(), 0);
+    let mut short = Case::new(vec![limit(1, 1)]);
+    short.budgets = Budgets::of_vendors();
+    short.take();
+    let Take::Wait(wait) = short.budgets.take("acme", &short.limits, "contact.get", &Value::Null, true, short.now())
+    else {
+        panic!("it is used up")
+    };
+    assert_eq!(wait, Duration::from_millis(1_100), "never more than a tenth");
+}
+
 #[test]
 fn a_request_is_taken_from_all_windows_or_from_none() {
     let mut case = Case::new(vec![limit(1, 10), limit(2, 60)]);
