@@ -109,6 +109,7 @@ pub const PAGES: &[(&str, &str)] = pages![
     "unknown-test",
     "unknown-timezone",
     "unquoted-template",
+    "unreachable-case",
     "unreadable-event",
     "unsure-create",
     "unverified",

@@ -6,10 +6,10 @@ use super::fields::{field_names, has_field};
 use super::names::{self, Names, is_reserved};
 use super::others::Others;
 use crate::connector::{Connector, Operation};
-use crate::expr::{Expr, Read};
+use crate::expr::{Expr, FieldType, Read, text_of};
 use crate::project::Plan;
-use crate::source::{Diagnostic, FINDINGS_MAX, File, Report, nearest};
-use crate::workflow::action::{Action, ForEach, Kind, OnError, Over, PROJECT, Wait};
+use crate::source::{Diagnostic, FINDINGS_MAX, File, Report, nearest, under};
+use crate::workflow::action::{Action, ForEach, Kind, OnError, Over, PROJECT, Switch, Wait};
 use crate::workflow::{Heard, Starts, Workflow};
 
 const NO_EVENT: &str = "write `alias.object.changed`, such as `crm.contact.changed`, or one of the vendor's own names";
@@ -229,6 +229,23 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// Cases that no value can choose, as far as the schema says what there is.
+    fn cases(&mut self, switch: &Switch, pointer: &str, names: &Names) {
+        let reads = switch.value.reads();
+        let [read] = reads.as_slice() else { return };
+        if read.plural || !read.pointer.is_empty() || read.part.is_some() {
+            return;
+        }
+        let Some(FieldType::OneOf(values)) = names.schema_of(&read.names).map(FieldType::of_schema) else { return };
+        let known: Vec<String> = values.iter().map(text_of).collect();
+        for case in switch.cases.iter().filter(|case| !known.contains(&case.key)) {
+            let message = format!("`{}` is never `{}`", read.text, case.key);
+            let place = under(&under(pointer, "cases"), &case.key);
+            let found = Diagnostic::warning("unreachable-case", message).at_key(self.file, &place, "");
+            self.push(found.nearest(&case.key, known.iter().map(String::as_str)));
+        }
+    }
+
     /// A path to one value, of which it is known that it is no list.
     fn must_be_list(&mut self, list: &Expr, pointer: &str, names: &Names) {
         let reads = list.reads();
@@ -281,6 +298,7 @@ impl<'a> Walker<'a> {
             }
             Kind::Switch(switch) => {
                 self.reads(&switch.value.reads(), &at("switch"), names);
+                self.cases(switch, &action.pointer, names);
                 for case in &switch.cases {
                     self.actions(&case.actions, names);
                 }
