@@ -206,14 +206,14 @@ fn place(text: &str, random: &mut Random) -> usize {
     text.floor_char_boundary(random.below(text.len() as u64 + 1) as usize)
 }
 
-/// Bits of a byte are turned; what is no UTF-8 then is refused before it is read, so it becomes a mark.
+/// Bits of a byte are turned; what is no UTF-8 then would be all that is told, so it becomes a mark of another kind.
 fn bytes(text: &str, random: &mut Random) -> String {
     let mut bytes = text.as_bytes().to_vec();
     if !bytes.is_empty() {
         let at = random.below(bytes.len() as u64) as usize;
         bytes[at] ^= 1 << random.below(8);
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    String::from_utf8_lossy(&bytes).replace(char::REPLACEMENT_CHARACTER, "?")
 }
 
 /// A line goes, comes twice, changes places with another, or is indented otherwise.

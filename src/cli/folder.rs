@@ -126,10 +126,7 @@ fn read(root: &Path, path: &Path) -> Result<Text> {
     {
         bytes.truncate(error.valid_up_to());
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let line =
-            1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
-        anyhow::anyhow!("{name}:{line}: the file is no UTF-8 text; save it as UTF-8")
-    })?;
+    // What is no UTF-8 becomes a mark, which reading tells of with its place.
+    let text = String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
     Ok(Text { path: name, text })
 }

@@ -52,7 +52,8 @@ impl Hooks {
     }
 }
 
-fn url(text: &str) -> Result<String, String> {
+/// The address of a server, as an argument.
+pub(super) fn url(text: &str) -> Result<String, String> {
     let good = url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
     if good { Ok(text.into()) } else { Err("write it with `https://`: `https://hooks.example.com`".into()) }
 }

@@ -31,7 +31,7 @@ pub struct Sandbox {
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// Where webhooks go: the address of `dovetail serve`, e.g. `http://127.0.0.1:4000`.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = super::hooks::url)]
     webhooks: Option<String>,
     /// The secret of vendors that sign with a shared one.
     #[arg(long, value_name = "TEXT", default_value = "sandbox-webhook-secret")]
@@ -227,7 +227,8 @@ fn refusal(error: &Error, name: &str) -> anyhow::Error {
             anyhow!("{error}; is a sandbox running already? choose another address with `--{name} ADDRESS:PORT`")
         }
         Error::Listen { .. } => anyhow!("{error}; is a sandbox running already?"),
-        Error::File { .. } | Error::Settings(_) => anyhow!("{error}"),
+        Error::Settings(_) => exit::usage(error.to_string()),
+        Error::File { .. } => anyhow!("{error}"),
     }
 }
 

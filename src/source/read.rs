@@ -71,6 +71,10 @@ impl<'file> Reader<'file> {
         if file.text.len() > TEXT_BYTES_MAX {
             return Err(self.stop(refusal::too_large(file)));
         }
+        if let Some(start) = file.text.find(char::REPLACEMENT_CHARACTER) {
+            let mark = Span { start, end: start + char::REPLACEMENT_CHARACTER.len_utf8() };
+            return Err(self.stop(refusal::no_utf8(file, mark)));
+        }
         let mut documents = 0;
         for event in Parser::new_from_str(&file.text) {
             let (event, range) = event.map_err(|error| {

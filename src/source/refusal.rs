@@ -42,6 +42,12 @@ pub(super) fn short(text: &str) -> String {
     if text.chars().count() <= SHOWN { text.to_owned() } else { text.chars().take(SHOWN).chain(['…']).collect() }
 }
 
+pub(super) fn no_utf8(file: &File, place: Span) -> Diagnostic {
+    Diagnostic::error("bad-yaml", "the file is no UTF-8 text, or a character of it was lost before")
+        .at_span(file, place, "no character")
+        .help("write the character anew, and save the file as UTF-8")
+}
+
 pub(super) fn too_large(file: &File) -> Diagnostic {
     Diagnostic::error("too-big", "the file is larger than 1 MiB")
         .at_span(file, Span::default(), "")
