@@ -18,18 +18,18 @@ use serde_json::{Value, json};
 use stage::{GHL, PEOPLE, Stage};
 
 /// The events, in an order in which they could happen, and the workflow that listens.
-const EVENTS: [(&str, Option<&str>); 11] = [
-    ("ContactCreate", Some("contact-to-opinion-stage")),
-    ("ContactUpdate", Some("contact-to-opinion-stage")),
-    ("ContactTagUpdate", Some("contact-to-opinion-stage")),
-    ("ContactDndUpdate", Some("contact-to-opinion-stage")),
-    ("NoteCreate", Some("note-to-opinion-stage")),
-    ("NoteUpdate", Some("note-to-opinion-stage")),
-    ("NoteDelete", None),
-    ("TaskCreate", Some("task-to-opinion-stage")),
-    ("TaskComplete", Some("task-to-opinion-stage")),
-    ("TaskDelete", None),
-    ("ContactDelete", Some("contact-deleted")),
+const EVENTS: [(&str, &str); 11] = [
+    ("ContactCreate", "contact-to-opinion-stage"),
+    ("ContactUpdate", "contact-to-opinion-stage"),
+    ("ContactTagUpdate", "contact-to-opinion-stage"),
+    ("ContactDndUpdate", "contact-to-opinion-stage"),
+    ("NoteCreate", "note-to-opinion-stage"),
+    ("NoteUpdate", "note-to-opinion-stage"),
+    ("NoteDelete", "note-gone"),
+    ("TaskCreate", "task-to-opinion-stage"),
+    ("TaskComplete", "task-to-opinion-stage"),
+    ("TaskDelete", "task-gone"),
+    ("ContactDelete", "contact-deleted"),
 ];
 
 fn example(name: &str) -> Value {
@@ -56,6 +56,15 @@ async fn every_documented_event_starts_the_workflow_that_listens_once() {
     stage.make(GHL, "note", record("NoteCreate")).await;
     stage.make(GHL, "task", record("TaskCreate")).await;
     stage.make(GHL, "task", record("TaskComplete")).await;
+    // No shipped recipe hears these.
+    for object in ["note", "task"] {
+        let trigger = format!("trigger: {{ event: ghl.{object}.deleted }}");
+        let text = format!(
+            "workflow: {object}-gone\nuses: {{ ghl: gohighlevel }}\n{trigger}\nactions: [{{ stop: $.{object}.id }}]\n"
+        );
+        stage.write(&format!("workflows/{object}-gone.yaml"), &text);
+        stage.edit("dovetail.yaml", "active:\n", &format!("active:\n  - {object}-gone\n"));
+    }
     let _serve = stage.serve().await;
     for (name, workflow) in EVENTS {
         let before = stage.runs().await.len();
@@ -68,7 +77,7 @@ async fn every_documented_event_starts_the_workflow_that_listens_once() {
         assert_eq!(stage.post(&body).await, (200, json!({ "status": "duplicate" })), "{name}, again");
         let runs = stage.over().await;
         let started: Vec<&str> = runs[before..].iter().map(|run| run.start.workflow.as_str()).collect();
-        assert_eq!(started, workflow.into_iter().collect::<Vec<_>>(), "{name}");
+        assert_eq!(started, [workflow], "{name}");
         for run in &runs[before..] {
             assert_eq!(run.start.event.id, body["webhookId"], "{name}");
             // The example of `NoteUpdate` tells of the very note that `NoteCreate` told of.
