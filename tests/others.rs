@@ -95,6 +95,10 @@ async fn what_a_run_by_hand_emits_waits_for_serve() {
     let runs = stage.over().await;
     assert!(runs.iter().all(|run| matches!(run.ending, Some(Ending::Completed { .. }))), "{runs:#?}");
     assert_eq!(stage.vendors[PEOPLE].records("contact")[0]["first_name"], "Hello, Bob!");
+    // The one that hears is started by hand with what an event would tell.
+    let (code, said) = stage.run(&["run", "hears", "--input", r#"{ "id": "c2", "text": "By hand" }"#]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(stage.vendors[PEOPLE].records("contact")[1]["first_name"], "By hand");
 }
 
 const SILENT: &str = "\

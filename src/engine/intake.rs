@@ -182,6 +182,11 @@ impl Engine {
                 let inputs = inputs::take(wanted, inputs, &plan.locale).map_err(ByHandError::Input)?;
                 self.runs_without_record(&plan, found, &event, inputs)
             }
+            Starts::Event(heard) if heard.first().is_some_and(|heard| heard.alias == PROJECT) => {
+                event.kind = heard.first().and_then(|heard| heard.kinds.first().cloned()).unwrap_or_default();
+                event.body = inputs;
+                self.runs_without_record(&plan, found, &event, Value::Null)
+            }
             Starts::Event(heard) => {
                 let first = heard.first();
                 let object = first.and_then(|heard| heard.object.clone());
