@@ -11,6 +11,8 @@ pub(super) struct Names {
     roots: Vec<(String, Value)>,
     /// Ids of all actions, also of those that come later.
     pub ids: Vec<String>,
+    /// Ids in the other branches of a `parallel` around.
+    pub beside: Vec<String>,
     /// Something before could not be resolved, so that a root may be missing here without anyone's fault.
     pub unsure: bool,
 }
@@ -125,6 +127,11 @@ impl Names {
             "error" => "`$.error` is known only inside `on_error`".into(),
             "inputs" => "only a workflow with a `manual` trigger has inputs".into(),
             "item" => "`$.item` is known only inside `for_each`".into(),
+            _ if self.beside.iter().any(|id| id == root) => {
+                format!(
+                    "a branch of `parallel` does not see the others: read `{root}` after the `parallel`, or put both into one branch"
+                )
+            }
             _ if self.ids.iter().any(|id| id == root) => {
                 format!("`{root}` is known only after its action: move this below it")
             }

@@ -306,8 +306,11 @@ impl<'a> Walker<'a> {
             }
             Kind::Parallel(parallel) => {
                 // A branch does not know what the others do.
-                let branches = parallel.branches.iter().map(|branch| {
+                let branches = parallel.branches.iter().enumerate().map(|(index, branch)| {
                     let mut inner = names.clone();
+                    let others = parallel.branches.iter().enumerate().filter(|(other, _)| *other != index);
+                    let actions = others.flat_map(|(_, other)| &other.actions);
+                    inner.beside.extend(actions.filter_map(|action| action.id.clone()));
                     self.actions(&branch.actions, &mut inner);
                     inner
                 });
