@@ -21,10 +21,9 @@ const CONNECTOR: &str = "connector: crm\nversion: 1.0.0\nbase_url: https://api.e
 enum Ends {
     Fine = 0,
     /// The file cannot be read at all.
-    Failed = 1,
     Findings = 3,
 }
-use Ends::{Failed, Findings, Fine};
+use Ends::{Findings, Fine};
 
 /// A file of the project: what it is, its path, its bytes, and how the check of it ends.
 type Hostile = (&'static str, &'static str, Vec<u8>, Ends);

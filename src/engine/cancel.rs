@@ -1,0 +1,49 @@
+//! Runs that a person ends before they are over.
+
+use std::collections::HashSet;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::{Engine, now_ms};
+use crate::store;
+
+/// Those that are being driven, and are to be left.
+#[derive(Default)]
+pub(super) struct Cancelled {
+    runs: Mutex<HashSet<String>>,
+    more: Notify,
+}
+
+impl Cancelled {
+    /// Ends when the run is cancelled.
+    pub(super) async fn wait(&self, run: &str) {
+        loop {
+            let more = self.more.notified();
+            if self.runs.lock().remove(run) {
+                return;
+            }
+            more.await;
+        }
+    }
+}
+
+impl Engine {
+    /// Ends runs that are not over, as dropped; what is over is left alone. A request that is under way may still be
+    /// carried out.
+    ///
+    /// # Errors
+    /// The store's; those before it are ended.
+    pub async fn cancel(&self, runs: &[String], by: &str) -> Result<(), store::Error> {
+        for id in runs {
+            if self.inner.store.cancel(id, by, now_ms()).await?
+                && let Some(run) = self.inner.store.run(id).await?
+                && self.inner.queues.is_first(&run.start)
+            {
+                self.inner.cancelled.runs.lock().insert(id.clone());
+                self.inner.cancelled.more.notify_waiters();
+            }
+        }
+        Ok(())
+    }
+}
