@@ -58,6 +58,62 @@ async fn workflows_start_and_dead_letters_are_decided_while_serve_runs() {
     assert!(code == Some(0), "{said}");
 }
 
+/// One that waits, one that waits to try again, one behind that, one in the middle of a request: what comes after them goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_that_are_not_over_can_be_ended() {
+    let mut stage = Stage::set().await;
+    stage.write(
+        "workflows/waits.yaml",
+        "workflow: waits\ntrigger: { manual: }\nactions:\n  - wait: { for: 30d }\n  - stop: done\n",
+    );
+    stage.edit("dovetail.yaml", "active:\n", "active:\n  - waits\n");
+    stage.edit(
+        "workflows/contact-to-opinion-stage.yaml",
+        "    upsert: os.contact\n",
+        "    upsert: os.contact\n    retry: { wait: 1h..1h }\n",
+    );
+    let ada = stage.make(GHL, "contact", json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
+    let bob = stage.make(GHL, "contact", json!({ "firstName": "Bob", "email": "bob@example.com" })).await;
+    stage.fault(PEOPLE, json!({ "at": "contact.create", "status": 503, "times": 1 })).await;
+    stage.fault(PEOPLE, json!({ "at": "contact.create", "delay_ms": 60_000, "times": 1 })).await;
+    let serve = stage.serve().await;
+    let mut by_hand = stage::command();
+    by_hand.args(["run", "waits", "--project"]).arg(stage.project()).arg("--data").arg(stage.data());
+    let mut by_hand =
+        by_hand.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("it starts");
+    until("one waits", async || (stage.counts().await.pending == 1).then_some(())).await;
+    stage.tell("ContactCreate", &ada).await;
+    until("the first was refused", async || (stage.requests(PEOPLE, "contact.create").await.len() == 1).then_some(()))
+        .await;
+    let id = ada["id"].as_str().expect("an id");
+    let ada = stage.change(GHL, "contact", id, json!({ "firstName": "Ada B." })).await;
+    stage.tell("ContactUpdate", &ada).await;
+    stage.tell("ContactCreate", &bob).await;
+    until("the second is asked", async || (stage.requests(PEOPLE, "contact.create").await.len() == 2).then_some(()))
+        .await;
+    let cancel = |words: &[&str]| {
+        let mut command = stage::command();
+        let done =
+            command.args(["runs", "cancel"]).args(words).arg("--data").arg(stage.data()).output().expect("it runs");
+        (done.status.code(), String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned())
+    };
+    let (code, said) = cancel(&["1", "2", "4"]);
+    assert!(code == Some(0) && said.contains("run 4 (contact-to-opinion-stage) is ended"), "{said}");
+    // The third was behind the second, and creates.
+    until("the third is done", async || (stage.runs().await[2].status == Status::Completed).then_some(())).await;
+    let states: Vec<Status> = stage.runs().await.iter().map(|run| run.status).take(4).collect();
+    assert_eq!(states, [Status::Dropped, Status::Dropped, Status::Completed, Status::Dropped]);
+    // What was under way may be carried out all the same.
+    assert!(stage.vendors[PEOPLE].records("contact").iter().any(|record| record["first_name"] == "Ada B."));
+    let status = by_hand.wait().expect("it is told");
+    assert_eq!(status.code(), Some(0), "it was told that the run was dropped");
+    let (code, said) = cancel(&["3"]);
+    assert!(code == Some(2) && said.contains("there is nothing to end"), "{said}");
+    let (code, said) = cancel(&["77"]);
+    assert!(code == Some(2) && said.contains("no run is called `77`"), "{said}");
+    assert_eq!(serve.term().await.0.code(), Some(0));
+}
+
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_door_is_for_its_owner_and_takes_no_nonsense() {

@@ -20,7 +20,6 @@ const CONNECTOR: &str = "connector: crm\nversion: 1.0.0\nbase_url: https://api.e
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ends {
     Fine = 0,
-    /// The file cannot be read at all.
     Findings = 3,
 }
 use Ends::{Findings, Fine};

@@ -77,21 +77,30 @@ impl Access {
     }
 
     pub async fn retry(&self, runs: &[Run]) -> Result<()> {
-        if let Some(data) = &self.served {
-            return ask(data, Order::Retry { runs: ids(runs), by: by() }).await;
-        }
-        for run in runs {
-            self.store.retry(&run.start.id, &by(), now_ms()).await?;
-        }
-        Ok(())
+        self.order(runs, |runs, by| Order::Retry { runs, by }).await
     }
 
     pub async fn drop_dead(&self, runs: &[Run]) -> Result<()> {
+        self.order(runs, |runs, by| Order::Drop { runs, by }).await
+    }
+
+    pub async fn cancel(&self, runs: &[Run]) -> Result<()> {
+        self.order(runs, |runs, by| Order::Cancel { runs, by }).await
+    }
+
+    /// Asks whoever serves the store; else it is carried out here.
+    async fn order(&self, runs: &[Run], order: impl Fn(Vec<String>, String) -> Order) -> Result<()> {
+        let order = order(ids(runs), by());
         if let Some(data) = &self.served {
-            return ask(data, Order::Drop { runs: ids(runs), by: by() }).await;
+            return ask(data, order).await;
         }
         for run in runs {
-            self.store.drop_dead(&run.start.id, &by(), now_ms()).await?;
+            let (id, by, now) = (&run.start.id, &by(), now_ms());
+            match order {
+                Order::Retry { .. } => self.store.retry(id, by, now).await?,
+                Order::Cancel { .. } => self.store.cancel(id, by, now).await?,
+                _ => self.store.drop_dead(id, by, now).await?,
+            };
         }
         Ok(())
     }

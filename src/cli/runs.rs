@@ -16,6 +16,8 @@ pub enum Runs {
     Show(Show),
     /// Try the failed action of a run again; what is done stays done.
     Retry(Retry),
+    /// End runs that are not over; what is done stays done.
+    Cancel(Cancel),
 }
 
 #[derive(Debug, clap::Args)]
@@ -61,6 +63,18 @@ pub struct Retry {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct Cancel {
+    /// Numbers, ids, or beginnings of ids.
+    #[arg(required = true)]
+    run: Vec<String>,
+    #[command(flatten)]
+    past: Past,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum State {
     Pending,
@@ -76,6 +90,7 @@ impl Runs {
             Runs::List(list) => list.run().await,
             Runs::Show(show) => show.run().await,
             Runs::Retry(retry) => retry.run().await,
+            Runs::Cancel(cancel) => cancel.run().await,
         }
     }
 }
@@ -166,6 +181,32 @@ impl Retry {
         let done = retry(&access, &[self.run], self.json).await;
         access.close().await;
         done
+    }
+}
+
+impl Cancel {
+    async fn run(self) -> Result<u8> {
+        let access = self.past.access().await?;
+        let mut runs: Vec<Run> = Vec::new();
+        for name in &self.run {
+            let run = past::find(&access.store, name).await?;
+            if run.status != Status::Pending {
+                let status = shown::status(run.status);
+                return Err(exit::usage(format!("{} is {status}: there is nothing to end", past::called(&run))));
+            }
+            if runs.iter().all(|known| known.seq != run.seq) {
+                runs.push(run);
+            }
+        }
+        access.cancel(&runs).await?;
+        access.close().await;
+        for run in &runs {
+            say::talk(&format!("{} is ended", past::called(run)));
+        }
+        if self.json {
+            say::data(&serde_json::to_string_pretty(&json!({ "cancelled": ids(&runs) }))?);
+        }
+        Ok(exit::OK)
     }
 }
 

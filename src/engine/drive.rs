@@ -27,6 +27,8 @@ pub(super) enum Left {
 enum Parked {
     /// The program stops, or the store takes no more writes: a restart takes it up again.
     Stopping,
+    /// Its journal has grown without us: a person has ended it.
+    Overtaken,
     /// It cannot go on, today or after a restart.
     Broken(String),
 }
@@ -34,11 +36,22 @@ enum Parked {
 impl Engine {
     /// Why the next of its key may begin; None: the program stops.
     pub(super) async fn drive(&self, start: &Start) -> Option<Left> {
-        let why = match AssertUnwindSafe(self.live_through(start)).catch_unwind().await {
-            Ok(Ok(left)) => return Some(left),
-            Ok(Err(Parked::Stopping)) => return None,
-            Ok(Err(Parked::Broken(why))) => why,
-            Err(panic) => format!("an error in Dovetail itself ended the run; please report it: {}", words_of(&*panic)),
+        let why = loop {
+            let lived = tokio::select! {
+                lived = AssertUnwindSafe(self.live_through(start)).catch_unwind() => lived,
+                // What is under way is left: it is not known what came of it.
+                () = self.inner.cancelled.wait(&start.id) => continue,
+            };
+            match lived {
+                Ok(Ok(left)) => return Some(left),
+                Ok(Err(Parked::Stopping)) => return None,
+                Ok(Err(Parked::Overtaken)) => {}
+                Ok(Err(Parked::Broken(why))) => break why,
+                Err(panic) => {
+                    let words = words_of(&*panic);
+                    break format!("an error in Dovetail itself ended the run; please report it: {words}");
+                }
+            }
         };
         tracing::error!(run = start.id, workflow = start.workflow, why, "it cannot go on");
         self.bury(start, why).await.ok()
@@ -189,8 +202,7 @@ impl Engine {
         let added = entries.len();
         let run = start.id.clone();
         let commit = Commit { run, length, entries, ..Commit::default() };
-        // Only one process and one task writes to a run's journal: a conflict means that this task is not it.
-        if self.commit(commit).await? { Ok(length + added) } else { Err(Parked::Stopping) }
+        if self.commit(commit).await? { Ok(length + added) } else { Err(Parked::Overtaken) }
     }
 
     /// Takes the turns of a run whose write was under way when the program ended, for when it is driven. Gives whether the

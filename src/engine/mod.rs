@@ -8,6 +8,7 @@
 //! memory here can be rebuilt from the store at any moment.
 
 mod alarm;
+mod cancel;
 mod drive;
 mod hooks;
 mod intake;
@@ -75,6 +76,7 @@ pub(in crate::engine) struct Inner {
     /// Takes up every run; else only those that it is asked for.
     listens: bool,
     alarm: alarm::Alarm,
+    cancelled: cancel::Cancelled,
     stopping: watch::Sender<bool>,
     ended: Notify,
     counters: Counters,
@@ -116,6 +118,7 @@ impl Engine {
             tasks: Mutex::new(JoinSet::new()),
             listens: settings.listens,
             alarm: alarm::Alarm::default(),
+            cancelled: cancel::Cancelled::default(),
             stopping: watch::channel(false).0,
             ended: Notify::new(),
             counters: Counters::default(),

@@ -30,6 +30,11 @@ impl Queues {
         queue.len() == 1
     }
 
+    /// Is it this run's turn?
+    pub(super) fn is_first(&self, start: &Start) -> bool {
+        self.waiting.lock().get(&key(start)).and_then(VecDeque::front).is_some_and(|first| first.id == start.id)
+    }
+
     /// Takes the first of a key away, since it is over; gives the next one.
     fn next(&self, start: &Start) -> Option<Start> {
         let mut waiting = self.waiting.lock();

@@ -1,7 +1,7 @@
 //! The operator's door: a socket in the data folder, which only the folder's owner can open.
 //!
 //! ```text
-//!  dovetail run · hooks · dead retry · dead drop ── one line of JSON ──▶ serve ── one line of JSON ──▶ back
+//!  dovetail run · hooks · dead retry|drop · runs cancel ── one line of JSON ──▶ serve ── one line of JSON ──▶ back
 //! ```
 //! A process that serves has the store for itself; what a person wants meanwhile is asked of it here. Where there are no
 //! such sockets (Windows), it is not served.
@@ -23,6 +23,8 @@ pub enum Order {
     Run { workflow: String, inputs: Value, tenant: Option<String> },
     /// Try dead letters again, by their ids.
     Retry { runs: Vec<String>, by: String },
+    /// End runs that are not over.
+    Cancel { runs: Vec<String>, by: String },
     /// The URLs to give to senders.
     Hooks {},
     /// Give dead letters up.
@@ -74,6 +76,7 @@ async fn carry_out(engine: &Engine, order: Order) -> Reply {
         }
         Order::Hooks {} => return Reply::Hooks { hooks: engine.hooks().await },
         Order::Retry { runs, by } => engine.retry(&runs, &by).await,
+        Order::Cancel { runs, by } => engine.cancel(&runs, &by).await,
         Order::Drop { runs, by } => engine.drop_dead(&runs, &by).await,
     };
     done.map_or_else(|error| Reply::Failed { why: error.to_string() }, |()| Reply::Done)

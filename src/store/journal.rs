@@ -91,9 +91,15 @@ pub(super) fn retry(connection: &Connection, run: &str, by: String, now_ms: i64)
     Ok(true)
 }
 
-/// False if it is no dead letter.
-pub(super) fn drop_dead(connection: &Connection, run: &str, by: String, now_ms: i64) -> Result<bool, Error> {
-    let Some(head) = Head::of(connection, run)?.filter(|head| head.status == Status::Failed) else {
+/// Ends a run in this state for good. False if it is in another.
+pub(super) fn give_up(
+    connection: &Connection,
+    run: &str,
+    from: Status,
+    by: String,
+    now_ms: i64,
+) -> Result<bool, Error> {
+    let Some(head) = Head::of(connection, run)?.filter(|head| head.status == from) else {
         return Ok(false);
     };
     let ending = Ending::Dropped { by };

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::reader::Reader;
 use super::writer::{Admission, Writer};
-use super::{Accepted, Commit, Counts, Error, Filter, Intake, Pruned, Run};
+use super::{Accepted, Commit, Counts, Error, Filter, Intake, Pruned, Run, Status};
 use super::{intake, journal, known, links, open, prune, runs, shelf};
 use crate::run::{Entry, Known, Link, RecordRef};
 
@@ -136,7 +136,15 @@ impl Store {
     /// A crash before it returns: it may still be a dead letter. After: it is dropped.
     pub async fn drop_dead(&self, run: &str, by: &str, now_ms: i64) -> Result<bool, Error> {
         let (run, by) = (run.to_owned(), by.to_owned());
-        self.write(move |connection| journal::drop_dead(connection, &run, by, now_ms)).await
+        self.write(move |connection| journal::give_up(connection, &run, Status::Failed, by, now_ms)).await
+    }
+
+    /// Ends a run that is not over, as dropped. False if it is over. Whoever drives it meets a `Conflict`.
+    ///
+    /// A crash before it returns: it may go on. After: it is dropped, and stays readable.
+    pub async fn cancel(&self, run: &str, by: &str, now_ms: i64) -> Result<bool, Error> {
+        let (run, by) = (run.to_owned(), by.to_owned());
+        self.write(move |connection| journal::give_up(connection, &run, Status::Pending, by, now_ms)).await
     }
 
     /// The record linked with `of` at another connection's object, whichever tenant's link it is.
