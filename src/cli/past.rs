@@ -48,7 +48,7 @@ impl Past {
         self.look().map(Some)
     }
 
-    /// The store, for changing what is dead: by ourselves, or by whoever serves it.
+    /// The store, for changing what becomes of runs: by ourselves, or by whoever serves it.
     pub async fn access(&self) -> Result<Access> {
         // Looking first: a store that is not there is not made.
         let looked = self.look()?;
@@ -63,7 +63,7 @@ impl Past {
     }
 }
 
-/// A store in which dead letters can be changed.
+/// A store in which it can be changed what becomes of runs.
 pub struct Access {
     /// Only to be looked at when it is served.
     pub store: Store,

@@ -26,6 +26,11 @@ impl Cancelled {
             more.await;
         }
     }
+
+    /// The run has left its queue, so that nobody asks for it any more.
+    pub(super) fn forget(&self, run: &str) {
+        self.runs.lock().remove(run);
+    }
 }
 
 impl Engine {
@@ -38,10 +43,13 @@ impl Engine {
         for id in runs {
             if self.inner.store.cancel(id, by, now_ms()).await?
                 && let Some(run) = self.inner.store.run(id).await?
-                && self.inner.queues.is_first(&run.start)
             {
                 self.inner.cancelled.runs.lock().insert(id.clone());
-                self.inner.cancelled.more.notify_waiters();
+                match self.inner.queues.is_first(&run.start) {
+                    true => self.inner.cancelled.more.notify_waiters(),
+                    // Nobody drives it: when its turn comes, its journal says that it is over.
+                    false => self.inner.cancelled.forget(id),
+                }
             }
         }
         Ok(())

@@ -65,6 +65,7 @@ impl Engine {
         self.spawn(async move {
             let Some(left) = engine.drive(&start).await else { return };
             let next = engine.inner.queues.next(&start);
+            engine.inner.cancelled.forget(&start.id);
             engine.inner.ended.notify_waiters();
             if let Left::Waiting { until_ms } = left {
                 // Only now: as long as it stood in its queue, it could not be called.

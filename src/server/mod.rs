@@ -1,4 +1,4 @@
-//! HTTP in: webhooks and health; nothing of a request is trusted before its signature is.
+//! In from outside: webhooks and health by HTTP, trusted once signed, and the operator's own socket.
 //!
 //! ```text
 //!  POST /hooks/<connector>        signed, one URL for all accounts
