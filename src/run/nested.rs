@@ -5,10 +5,10 @@ use serde_json::Value;
 use super::decide::{Deciding, Next};
 use super::entry::Fact;
 use super::frame::Frame;
-use super::walk::{Flow, Overlay, condition_fault, fail, scope};
+use super::walk::{Flow, Overlay, condition_fault, fail, name_result, scope};
 use crate::connector::Failure;
 use crate::expr::Scope;
-use crate::workflow::action::{Action, Call, ForEach, Over, Parallel, call, for_each};
+use crate::workflow::action::{Action, Call, ForEach, Kind, Over, Parallel, call, for_each};
 use crate::workflow::{Advance, Context, Finish, Outcome};
 
 /// Chooses a branch, and gives its actions.
@@ -67,6 +67,39 @@ impl Deciding<'_> {
             }
             Err(flow) => flow,
         }
+    }
+
+    /// Names what the actions inside one that is over have made. Those of a loop name nothing beyond it.
+    pub(super) fn name_inner(&self, action: &Action, address: &str, root: &mut Value) {
+        let progress = self.state.progress.get(address);
+        let branch = progress.and_then(|progress| progress.branch.as_deref()).unwrap_or_default();
+        match &action.kind {
+            Kind::If(choice) => self.name_all(choice.actions(branch), &format!("{address}/{branch}"), root),
+            Kind::Switch(switch) => self.name_all(switch.actions(branch), &format!("{address}/{branch}"), root),
+            Kind::Parallel(parallel) => {
+                for (index, branch) in parallel.branches.iter().enumerate() {
+                    let at = format!("{address}/parallel/{index}");
+                    match branch.actions.as_slice() {
+                        [one] if !branch.is_list => self.name(one, &at, root),
+                        actions => self.name_all(actions, &at, root),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn name_all(&self, actions: &[Action], address: &str, root: &mut Value) {
+        for (index, action) in actions.iter().enumerate() {
+            self.name(action, &format!("{address}/{index}"), root);
+        }
+    }
+
+    fn name(&self, action: &Action, address: &str, root: &mut Value) {
+        let finished = self.state.progress.get(address).and_then(|progress| progress.finished.as_ref());
+        let Some(finished) = finished else { return };
+        self.name_inner(action, address, root);
+        name_result(action, root, finished.outcome, &finished.result);
     }
 
     /// Lives through several things at once, at most so many; `walk` takes one as far as it goes.

@@ -61,6 +61,7 @@ impl Deciding<'_> {
         over: &Overlay,
     ) -> Flow {
         if let Some(finished) = self.state.progress.get(address).and_then(|progress| progress.finished.clone()) {
+            self.name_inner(action, address, root);
             name_result(action, root, finished.outcome, &finished.result);
             return match finished.failure {
                 Some(failure)
@@ -316,7 +317,7 @@ impl Deciding<'_> {
     }
 }
 
-fn name_result(action: &Action, root: &mut Value, outcome: Outcome, result: &Value) {
+pub(super) fn name_result(action: &Action, root: &mut Value, outcome: Outcome, result: &Value) {
     let Some(id) = &action.id else { return };
     root["outcome"][id] = Value::String(outcome.word().into());
     if !matches!(outcome, Outcome::Skipped | Outcome::Failed) {
