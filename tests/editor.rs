@@ -205,7 +205,7 @@ fn names_of_the_project_are_completed() {
     let project = Project::new("complete");
     let trigger = |trigger: &str| BY_HAND.replace("trigger: { manual: }", trigger) + "  - stop: done\n";
     let action = |action: &str| format!("{BY_HAND}{action}");
-    let table: [(String, &[&str], &[&str]); 12] = [
+    let table: [(String, &[&str], &[&str]); 14] = [
         (action("  - call: ghl.contact.|\n"), &["ghl.contact.create", "ghl.contact.add_tags"], &["ghl.contact"]),
         (action("  - upsert: |\n"), &["ghl.contact", "os.task"], &["ghl.tag"]),
         (action("  - for_each: |\n"), &["ghl.task.search", "quiz.item.list"], &["ghl.contact.create"]),
@@ -219,6 +219,16 @@ fn names_of_the_project_are_completed() {
         (action("  - upsert: ghl.contact\n    with:\n      dnd: |\n"), &["true", "false"], &["email"]),
         (trigger("trigger:\n  event: |"), &["ghl.contact.changed", "quiz.response.created"], &["ghl.contact.get"]),
         (trigger("trigger:\n  event: ghl.task.changed\n  include: [|]"), &["contact"], &["task"]),
+        (
+            action("  - wait:\n      event: |\n      timeout: 7d\n"),
+            &["ghl.contact.changed", "quiz.response.created"],
+            &["ghl.contact.get"],
+        ),
+        (
+            action("  - wait:\n      event: ghl.contact.changed\n      timeout: 7d\n      match:\n        |\n"),
+            &["email", "phone", "id"],
+            &["contactId"],
+        ),
         (action("  - run: |\n"), &["hello"], &["contact-to-opinion-stage"]),
         (action("  - run: hello\n    with:\n      |\n"), &["first_name"], &["email"]),
         (trigger("trigger:\n  poll: |\n  every: 5m"), &["ghl.task.search"], &["ghl.contact.create"]),
@@ -265,6 +275,10 @@ fn names_of_nothing_are_marked_at_their_line() {
              `task`, `user`",
         ),
         ("  - call: ghl.note.create\n    with: { body: a }\n", "7: Missing property \"contactId\"."),
+        (
+            "  - wait:\n      event: ghl.contact.changed\n      timeout: 7d\n      match: { emial: a, email.x: b }\n",
+            "9: Property emial is not allowed.",
+        ),
         ("  - run: helo\n", "6: no workflow with a `manual` trigger has this name"),
         ("  - run: hello\n    with: { name: a }\n", "7: Property name is not allowed."),
         ("  - call: ghl.note.create\n", "6: Missing property \"with\"."),

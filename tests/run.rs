@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+#[path = "run/heard.rs"]
+mod heard;
 #[path = "run/life.rs"]
 mod life;
 #[path = "run/world.rs"]

@@ -8,8 +8,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::UNIX_EPOCH;
 
-use dovetail::run::{Ending, Entry, Fact, Kept, Link, RecordRef, Start};
+use dovetail::run::{Correlation, Ending, Entry, Fact, Kept, Link, Message, RecordRef, Start, Subscription};
 use dovetail::store::{Accepted, Commit, Counts, Error, Filter, Intake, Status, Store};
 use dovetail::trigger::Event;
 use futures_util::future::join_all;
@@ -234,6 +235,58 @@ async fn links_are_one_to_one_in_both_directions() {
     assert_eq!(store.links(10).await.unwrap(), [link("a", "c"), theirs]);
     assert_eq!(store.counts().await.unwrap().links, 2);
     assert!(keep(vec![Link { right: left("a"), ..link("a", "b") }], vec![]).await.is_err());
+}
+
+// ---------------------------------------------------------------- messages
+
+#[tokio::test]
+async fn a_message_calls_who_waits_and_stays_as_long_as_an_older_run_may_come_to_it() {
+    const FAR: i64 = i64::MAX;
+    let folder = Folder::new();
+    let store = open(&folder);
+    for run in ["early", "parked", "heard", "late"] {
+        store.accept(vec![intake(run, run)], vec![]).await.unwrap();
+    }
+    let of = |key: &str| Correlation { listener: "l".to_owned(), source: "crm".to_owned(), key: key.to_owned() };
+    let wait = |key: &str, after: i64| Subscription { correlation: of(key), after };
+    let park = |run: &'static str, length: usize, key: &'static str| {
+        let parked = commit(run, length, vec![paused(FAR)]);
+        Commit { due_ms: FAR, parked: true, subscriptions: vec![wait(key, 0)], ..parked }
+    };
+    store.commit(park("parked", 0, "a")).await.unwrap();
+    store.commit(park("late", 0, "a")).await.unwrap();
+    let message = |key: &str| Message { correlation: of(key), record: json!({ "key": key }) };
+    let ending = Ending::Completed { value: Value::Null };
+    let kept = Kept { messages: vec![message("a"), message("b")], ..Kept::default() };
+    let mut told = commit("heard", 0, vec![Fact::Ended { ending: ending.clone() }]);
+    let now_ms = i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    told.entries[0].at_ms = now_ms;
+    store.commit(Commit { kept, ending: Some(ending.clone()), ..told }).await.unwrap();
+
+    let due = async |run: &str| store.run(run).await.unwrap().unwrap().due_ms;
+    assert_eq!((due("parked").await, due("late").await), (now_ms, FAR), "only what was accepted before is called");
+    let number = async |run: &str, key: &str, after: i64| {
+        store
+            .message(run, &wait(key, after))
+            .await
+            .unwrap()
+            .map(|received| (received.number, received.record["key"].clone()))
+    };
+    assert_eq!(number("early", "a", 0).await, Some((1, json!("a"))));
+    assert_eq!(number("early", "b", 0).await, Some((2, json!("b"))));
+    assert_eq!(
+        (number("early", "a", 1).await, number("early", "c", 0).await, number("late", "a", 0).await),
+        (None, None, None)
+    );
+    // It is there already: who begins to wait is due at once.
+    store.commit(park("early", 0, "b")).await.unwrap();
+    assert_eq!(due("early").await, 7);
+
+    assert_eq!(store.prune(0).await.unwrap().messages, 0);
+    end(&store, "parked", ending.clone()).await;
+    end(&store, "early", ending).await;
+    // The late one is younger than they are.
+    assert_eq!(store.prune(0).await.unwrap().messages, 2);
 }
 
 // ---------------------------------------------------------------- forgetting
@@ -546,7 +599,8 @@ fn commit(run: &str, length: usize, facts: Vec<Fact>) -> Commit {
 
 async fn end(store: &Store, run: &str, ending: Ending) {
     let entries = vec![Fact::Ended { ending: ending.clone() }];
-    store.commit(Commit { ending: Some(ending), ..commit(run, 0, entries) }).await.unwrap();
+    let length = store.journal(run).await.unwrap().len();
+    store.commit(Commit { ending: Some(ending), ..commit(run, length, entries) }).await.unwrap();
 }
 
 fn paused(until_ms: i64) -> Fact {

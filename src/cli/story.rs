@@ -183,6 +183,11 @@ impl Teller<'_> {
                 let told = format!("waits {}, until {}", shown::span(until_ms - ms), shown::minute(*until_ms));
                 self.under(ms, address, &told);
             }
+            Fact::Subscribed { address, until_ms, .. } => {
+                let told = format!("waits {} at most, until {}", shown::span(until_ms - ms), shown::minute(*until_ms));
+                self.under(ms, address, &told);
+            }
+            Fact::Received { address, .. } => self.under(ms, address, "what it waits for has come"),
             Fact::Rescued { address, action, failure: why } if address == "workflow" => {
                 let told = format!("{} has failed: {}; `on_error` is done", self.short(action), failure(why));
                 self.line(ms, "", &told);
@@ -298,7 +303,8 @@ fn name(action: &Action) -> String {
         Kind::If(_) => "if".into(),
         Kind::Switch(_) => "switch".into(),
         Kind::Parallel(_) => "parallel".into(),
-        Kind::Wait(_) => "wait".into(),
+        Kind::Wait(wait) => wait.awaited().map_or("wait".into(), |awaited| format!("wait {}", awaited.event.text)),
+        Kind::Hear(_) => "tell those that wait".into(),
         Kind::Run(run) => format!("run {}", run.workflow),
         Kind::Emit(emit) => format!("emit {}", emit.name),
         Kind::Stop(_) => "stop".into(),

@@ -39,7 +39,7 @@ fn read(field: &str) -> Option<Vec<String>> {
 }
 
 /// The value under a field's name; the whole name as it stands goes first.
-pub(super) fn get<'v>(record: &'v Value, field: &str) -> Option<&'v Value> {
+pub fn get<'v>(record: &'v Value, field: &str) -> Option<&'v Value> {
     if let Some(value) = record.get(field) {
         return Some(value);
     }

@@ -27,6 +27,7 @@ mod tests;
 
 pub use auth::{Auth, Refresh};
 pub use connector::{Connector, Limit};
+pub use field::get as value_of;
 pub use keyed_list::KeyedList;
 pub use object::{Change, Feed, Names, Object, Reference, join};
 pub use operation::{IfUnsure, Operation, Page, Paging, Unsure};

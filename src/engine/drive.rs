@@ -91,13 +91,25 @@ impl Engine {
             learn(&mut state, &mut learnt, fact);
         }
         loop {
+            let heard = self.inner.heard.notified();
+            tokio::pin!(heard);
+            // What is told from here on is not missed.
+            heard.as_mut().enable();
             let mut length = state.length - learnt.len();
-            let Decision { entries, mut kept, next } = decide(&plan, start, &mut state, now_ms());
+            let decided_ms = now_ms();
+            let Decision { entries, mut kept, next } = decide(&plan, start, &mut state, decided_ms);
             if let Next::Recall { of } = &next {
                 learnt.extend(entries);
                 state.recall(self.retrying(|| self.inner.store.known(&start.workflow, of)).await?);
                 continue;
             }
+            if let Next::Receive { address, subscription } = &next {
+                learnt.extend(entries);
+                let received = self.retrying(|| self.inner.store.message(&start.id, subscription)).await?;
+                state.receive(address.clone(), received);
+                continue;
+            }
+            state.ask_again();
             // Also of an action that failed: what stands in for it takes turns of its own.
             if held.as_ref().is_some_and(|held| state.is_given_up(&held.address)) {
                 held = None;
@@ -146,17 +158,24 @@ impl Engine {
                 tracing::warn!(run = start.id, workflow = start.workflow, why, seconds, "waits, and tries again");
             }
             let run = start.id.clone();
-            let commit = Commit { run, length, entries, due_ms, parked, ending, kept, intakes };
+            let subscriptions = if parked { state.subscriptions() } else { Vec::new() };
+            let is_subscribed = !subscriptions.is_empty();
+            let tells_ms = entries.last().map(|entry| entry.at_ms).filter(|_| !kept.messages.is_empty());
+            let commit = Commit { run, length, entries, due_ms, parked, subscriptions, ending, kept, intakes };
             if (parked || !commit.entries.is_empty()) && !self.commit(commit).await? {
                 state = self.state(start).await?;
                 continue;
+            }
+            if let Some(at_ms) = tells_ms {
+                self.inner.alarm.set(at_ms);
+                self.inner.heard.notify_waiters();
             }
             if self.inner.listens {
                 further.into_iter().for_each(|run| self.enqueue(run));
             }
             match next {
                 // Answered above.
-                Next::Recall { .. } => {}
+                Next::Recall { .. } | Next::Receive { .. } => {}
                 Next::Over => {
                     let workflow = &start.workflow;
                     match &state.ending {
@@ -168,10 +187,15 @@ impl Engine {
                     }
                     return Ok(Left::Over);
                 }
+                // What it waits for may be there already.
+                Next::Wait { .. } if parked && is_subscribed => return Ok(Left::Waiting { until_ms: decided_ms }),
                 Next::Wait { until_ms, .. } if parked => return Ok(Left::Waiting { until_ms }),
                 Next::Wait { until_ms, .. } => {
                     drop(permit.take());
-                    self.sleep_until(until_ms).await?;
+                    tokio::select! {
+                        slept = self.sleep_until(until_ms) => slept?,
+                        () = heard, if state.is_subscribed() => {}
+                    }
                     permit = Some(self.permit().await?);
                 }
                 Next::Look { address, of, connection, object, .. } => {

@@ -163,7 +163,7 @@ impl Engine {
     pub async fn by_hand(&self, workflow: &str, inputs: Value, tenant: Option<&str>) -> Result<String, ByHandError> {
         let plan = self.plan();
         let known: Vec<&str> = plan.workflows.iter().map(|workflow| workflow.name.as_str()).collect();
-        let Some(found) = plan.workflow(workflow) else {
+        let Some(found) = plan.workflows.iter().find(|known| known.name == workflow) else {
             let near = crate::source::nearest(workflow, known.iter().copied());
             let near = near
                 .map_or_else(|| format!("there are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
@@ -275,7 +275,7 @@ impl Engine {
         event.connection = Some(connection.name.clone());
         event.tenant.clone_from(&connection.tenant);
         let mut runs = Vec::new();
-        for workflow in &plan.workflows {
+        for workflow in plan.hearing() {
             let alias = match &workflow.trigger.starts {
                 Starts::Event(heard) => heard.iter().find_map(|heard| {
                     let name = workflow.connector_of(&heard.alias)?;
@@ -300,7 +300,7 @@ impl Engine {
             }
             _ => false,
         };
-        let runs = plan.workflows.iter().filter(hears).filter_map(|workflow| {
+        let runs = plan.hearing().filter(hears).filter_map(|workflow| {
             let connections = plan.bind(workflow, event.tenant.as_deref(), None)?;
             let order_key = order_key(workflow, None, &event, &plan.locale);
             Some(start(&plan, workflow, &event, event.tenant.clone(), connections, order_key, Value::Null))

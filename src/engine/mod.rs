@@ -76,6 +76,8 @@ pub(in crate::engine) struct Inner {
     /// Takes up every run; else only those that it is asked for.
     listens: bool,
     alarm: alarm::Alarm,
+    /// A listener has told something.
+    heard: tokio::sync::Notify,
     cancelled: cancel::Cancelled,
     stopping: watch::Sender<bool>,
     ended: Notify,
@@ -118,6 +120,7 @@ impl Engine {
             tasks: Mutex::new(JoinSet::new()),
             listens: settings.listens,
             alarm: alarm::Alarm::default(),
+            heard: tokio::sync::Notify::new(),
             cancelled: cancel::Cancelled::default(),
             stopping: watch::channel(false).0,
             ended: Notify::new(),

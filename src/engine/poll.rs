@@ -45,7 +45,7 @@ pub(super) async fn listen(engine: &Engine) -> Result<(), store::Error> {
 
 fn pollings(plan: &Plan) -> Vec<Polling> {
     let mut all: Vec<Polling> = Vec::new();
-    for workflow in &plan.workflows {
+    for workflow in plan.hearing() {
         let wanted: Vec<(&str, String, Option<Feed>)> = match &workflow.trigger.starts {
             Starts::Event(heard) => {
                 heard.iter().filter_map(|heard| Some((heard.alias.as_str(), heard.object.clone()?, None))).collect()

@@ -24,6 +24,8 @@ pub struct Plan {
     pub tenants: Vec<Tenant>,
     /// The active ones.
     pub workflows: Vec<Workflow>,
+    /// Who hears what their actions wait for.
+    pub listeners: Vec<Workflow>,
     /// The active ones; they do not act in this version.
     pub syncs: Vec<Sync>,
 }
@@ -50,7 +52,12 @@ impl Plan {
     }
 
     pub fn workflow(&self, name: &str) -> Option<&Workflow> {
-        self.workflows.iter().find(|workflow| workflow.name == name)
+        self.hearing().find(|workflow| workflow.name == name)
+    }
+
+    /// All that events may start.
+    pub fn hearing(&self) -> impl Iterator<Item = &Workflow> {
+        self.workflows.iter().chain(&self.listeners)
     }
 
     /// The action at an address of a run of this workflow; `actions/2/run/actions/0` is one of the workflow that it runs.

@@ -175,6 +175,7 @@ pub(super) fn build(
         tenants: tenants.collect(),
         connectors,
         workflows: Vec::new(),
+        listeners: Vec::new(),
         syncs: Vec::new(),
     }
 }

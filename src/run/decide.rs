@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::entry::{Address, Ending, Entry, Fact, Kept, Sent, Start};
 use super::frame::Frame;
+use super::hear::Subscription;
 use super::state::{State, WORKFLOW};
 use super::walk::Flow;
 use crate::connector::{Failure, Page};
@@ -38,6 +39,12 @@ pub enum Next {
         connection: String,
         object: String,
         turns: Vec<String>,
+    },
+    /// Ask the store for the first message that a wait may receive, and give it to [`State::receive`]; nothing need be
+    /// durable before.
+    Receive {
+        address: Address,
+        subscription: Subscription,
     },
     /// Decide again at this instant.
     Wait {

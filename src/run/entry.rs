@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::hear::{Correlation, Message, Subscription};
 use super::known::{Compared, Told};
 use crate::connector::{Failure, Page};
 use crate::trigger::Event;
@@ -91,6 +92,20 @@ pub enum Fact {
     Waits {
         address: Address,
         until_ms: i64,
+    },
+    /// A `wait` for an event has begun, and is given up at an instant.
+    Subscribed {
+        address: Address,
+        #[serde(flatten)]
+        subscription: Subscription,
+        until_ms: i64,
+    },
+    /// The event has come that a `wait` was for.
+    Received {
+        address: Address,
+        number: i64,
+        #[serde(flatten)]
+        correlation: Correlation,
     },
     /// A workflow is run as a part of this run, with these inputs.
     Entered {
@@ -186,4 +201,6 @@ pub struct Kept {
     pub told: Option<Told>,
     /// Events for the project's workflows; their runs start in the same commit.
     pub emitted: Vec<Event>,
+    /// What a listener tells those that wait; they are called in the same commit.
+    pub messages: Vec<Message>,
 }

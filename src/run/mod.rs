@@ -3,7 +3,7 @@
 //! ```text
 //!            ┌────────── decide(plan, start, state, now) ──────────┐
 //!  journal ──fold──▶ State                                         ├─▶ entries to commit
-//!            ▲                                                     └─▶ Next: send · recall · look up a pair · wait · over
+//!            ▲                                                     └─▶ Next: send · recall · look up a pair · receive · wait · over
 //!            └──────────── entries of what was learnt ◀── (engine performs, only after the commit)
 //! ```
 //! Pure: no clock, no network, no database. An entry once committed is never changed.
@@ -12,6 +12,7 @@ mod decide;
 mod entry;
 mod exchange;
 mod frame;
+mod hear;
 mod inner;
 mod known;
 mod nested;
@@ -22,6 +23,7 @@ mod walk;
 
 pub use decide::{Decision, Next, Send, decide};
 pub use entry::{Address, Ending, Entry, Fact, Kept, Link, Start};
+pub use hear::{Correlation, Message, Received, Subscription};
 pub use known::{Compared, Known, Told};
 pub use state::{State, WORKFLOW};
 

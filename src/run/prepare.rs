@@ -12,6 +12,7 @@ use super::walk::{Flow, fail};
 use crate::connector::{Connector, Failure, Names, Object, Operation, Page, Reference, join};
 use crate::expr::{Scope, as_text};
 use crate::trigger::Event;
+use crate::workflow::action::Kind;
 use crate::workflow::{Answer, Purpose, RecordRef, Retry, Sending, Starts, Workflow};
 
 /// Pages that are read to find one record, at most.
@@ -337,6 +338,9 @@ fn mentions(workflow: &Workflow, list: &str) -> bool {
     let prefix = format!("{list}.");
     in_trigger
         || workflow.all_actions().into_iter().any(|action| {
+            if let Kind::Hear(hear) = &action.kind {
+                return hear.fields.iter().any(|field| field.starts_with(&prefix));
+            }
             let writes = action.with().and_then(crate::expr::Expr::fields).unwrap_or_default();
             writes.iter().any(|(field, _)| *field == list || field.starts_with(&prefix))
                 || action.reads().iter().any(|read| read.names.iter().any(|name| name == list))

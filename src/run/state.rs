@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::entry::{Address, Ending, Entry, Fact, Sent};
+use super::hear::{Correlation, Received, Subscription};
 use super::known::{Compared, Known};
 use crate::connector::Failure;
 use crate::workflow::{Answer, Exchange, Outcome, Purpose};
@@ -23,6 +24,8 @@ pub struct State {
     pub(super) compared: Option<Compared>,
     /// What the store knows of the event's record, once it was asked. No line of the journal: it is asked anew.
     pub(super) recalled: Option<Option<Known>>,
+    /// What the store knows for waits, as far as it was asked for this decision. No line of the journal either.
+    pub(super) inbox: HashMap<Address, Option<Received>>,
     pub(super) progress: HashMap<Address, Progress>,
 }
 
@@ -35,6 +38,10 @@ pub(super) struct Progress {
     pub looked: Option<Option<String>>,
     pub paused_until_ms: Option<i64>,
     pub waits_until_ms: Option<i64>,
+    /// The event that it waits for.
+    pub subscription: Option<Subscription>,
+    /// The message that has come, by its number.
+    pub received: Option<(i64, Correlation)>,
     pub branch: Option<String>,
     pub items: Option<Vec<Value>>,
     /// What a workflow that is run here was given.
@@ -158,6 +165,14 @@ impl State {
             Fact::Paused { address, until_ms, .. } => self.at(address, at_ms).paused_until_ms = Some(*until_ms),
             Fact::Entered { address, inputs } => self.at(address, at_ms).inputs = Some(inputs.clone()),
             Fact::Waits { address, until_ms } => self.at(address, at_ms).waits_until_ms = Some(*until_ms),
+            Fact::Subscribed { address, subscription, until_ms } => {
+                let progress = self.at(address, at_ms);
+                progress.waits_until_ms = Some(*until_ms);
+                progress.subscription = Some(subscription.clone());
+            }
+            Fact::Received { address, number, correlation } => {
+                self.at(address, at_ms).received = Some((*number, correlation.clone()));
+            }
             Fact::Rescued { address, action, failure } => {
                 self.at(address, at_ms).rescued = Some((action.clone(), failure.clone()));
             }

@@ -11,7 +11,7 @@ use super::entry::{Fact, Link};
 use super::frame::Frame;
 use crate::connector::Failure;
 use crate::expr::{Fault, Scope, as_text};
-use crate::workflow::action::{Action, Kind};
+use crate::workflow::action::{Action, Kind, Wait};
 use crate::workflow::{Accounts, Advance, Context, Finish, OnError, Outcome, RecordRef, Retry};
 
 /// How a list of actions, or one, came out.
@@ -124,6 +124,8 @@ impl Deciding<'_> {
                 Ok(value) => Flow::Stopped(value.unwrap_or(Value::Null)),
                 Err(fault) => fail(address, condition_fault("stop", &fault)),
             },
+            Kind::Wait(Wait::Event(awaited)) => self.awaits(action, awaited, address, frame, root, over),
+            Kind::Hear(hear) => self.hear(action, hear, address, frame, root),
             Kind::Wait(wait) => {
                 let begun = self.state.progress.get(address).and_then(|progress| progress.waits_until_ms);
                 let until_ms = match begun.map_or_else(|| wait.ends_ms(&scope(root, over, self), self.now_ms), Ok) {
@@ -320,7 +322,7 @@ impl Deciding<'_> {
 pub(super) fn name_result(action: &Action, root: &mut Value, outcome: Outcome, result: &Value) {
     let Some(id) = &action.id else { return };
     root["outcome"][id] = Value::String(outcome.word().into());
-    if !matches!(outcome, Outcome::Skipped | Outcome::Failed) {
+    if !matches!(outcome, Outcome::Skipped | Outcome::TimedOut | Outcome::Failed) {
         root[id] = result.clone();
     }
 }

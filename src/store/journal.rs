@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Commit, Error, Status, intake, known, links};
-use crate::run::{Ending, Entry, Fact, Kept};
+use super::{Commit, Error, Status, intake, known, links, messages};
+use crate::run::{Ending, Entry, Fact, Kept, Subscription};
 
 /// A decision as it will be written: all JSON is made before the writer's turn.
 pub(super) struct Written {
@@ -12,6 +12,9 @@ pub(super) struct Written {
     entries: Vec<(i64, String)>,
     due_ms: i64,
     parked: bool,
+    subscriptions: Vec<Subscription>,
+    messages: Vec<messages::Written>,
+    at_ms: i64,
     ending: Option<Ended>,
     kept: Kept,
     told: Option<known::Written>,
@@ -21,8 +24,9 @@ pub(super) struct Written {
 impl Written {
     pub(super) fn bytes(&self) -> usize {
         let told = self.told.as_ref().map_or(0, known::Written::bytes);
+        let messages: usize = self.messages.iter().map(messages::Written::bytes).sum();
         let intakes: usize = self.intakes.iter().map(intake::Written::bytes).sum();
-        self.entries.iter().map(|(_, json)| json.len()).sum::<usize>() + told + intakes
+        self.entries.iter().map(|(_, json)| json.len()).sum::<usize>() + told + messages + intakes
     }
 }
 
@@ -33,7 +37,7 @@ struct Ended {
 }
 
 /// `now_ms` is when it ended, if no entry says.
-pub(super) fn write_down(commit: Commit, now_ms: i64) -> Result<Written, Error> {
+pub(super) fn write_down(mut commit: Commit, now_ms: i64) -> Result<Written, Error> {
     let last_ms = commit.entries.last().map_or(now_ms, |entry| entry.at_ms);
     Ok(Written {
         entries: commit.entries.iter().map(line).collect::<Result<_, _>>()?,
@@ -43,6 +47,12 @@ pub(super) fn write_down(commit: Commit, now_ms: i64) -> Result<Written, Error> 
         length: i64::try_from(commit.length).unwrap_or(i64::MAX),
         due_ms: commit.due_ms,
         parked: commit.parked,
+        subscriptions: commit.subscriptions,
+        messages: std::mem::take(&mut commit.kept.messages)
+            .into_iter()
+            .map(messages::write_down)
+            .collect::<Result<_, _>>()?,
+        at_ms: last_ms,
         told: commit.kept.told.as_ref().map(|told| known::write_down(told, last_ms)).transpose()?,
         kept: commit.kept,
         intakes: commit.intakes.into_iter().map(|one| intake::write_down(one, last_ms)).collect::<Result<_, _>>()?,
@@ -78,7 +88,14 @@ pub(super) fn commit(connection: &Connection, decision: &Written) -> Result<(), 
     }
     links::keep(connection, &decision.kept)?;
     intake::accept(connection, &decision.intakes, &[])?;
-    head.append(connection, &decision.entries, (decision.due_ms, decision.parked), decision.ending.as_ref())
+    for message in &decision.messages {
+        messages::leave(connection, head.seq, message, decision.at_ms)?;
+    }
+    let mut due_ms = decision.due_ms;
+    if decision.parked && messages::subscribe(connection, head.seq, &decision.subscriptions)? {
+        due_ms = due_ms.min(decision.at_ms);
+    }
+    head.append(connection, &decision.entries, (due_ms, decision.parked), decision.ending.as_ref())
 }
 
 /// False if it is no dead letter.

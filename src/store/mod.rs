@@ -9,7 +9,7 @@
 //! ```
 //! - `store.rs` the handle; `open.rs` folder, lock, modes, checks; `schema.rs` tables and their versions
 //! - `writer.rs` (its thread in `batch.rs`), `reader.rs` the two ways to the file; `error.rs` what may go wrong
-//! - `intake.rs`, `journal.rs`, `runs.rs`, `links.rs`, `known.rs`, `shelf.rs`, `prune.rs` the SQL, one kind of thing each
+//! - `intake.rs`, `journal.rs`, `runs.rs`, `links.rs`, `known.rs`, `messages.rs`, `shelf.rs`, `prune.rs` the SQL, one kind of thing each
 
 mod batch;
 mod error;
@@ -17,6 +17,7 @@ mod intake;
 mod journal;
 mod known;
 mod links;
+mod messages;
 mod open;
 mod prune;
 mod reader;
@@ -27,7 +28,7 @@ mod shelf;
 mod store;
 mod writer;
 
-use crate::run::{Ending, Entry, Kept, Start};
+use crate::run::{Ending, Entry, Kept, Start, Subscription};
 use crate::trigger::Event;
 
 pub use error::Error;
@@ -96,6 +97,8 @@ pub struct Commit {
     pub due_ms: i64,
     /// It waits until `due_ms`, and is not among the pending runs until then: see [`Store::waiting`].
     pub parked: bool,
+    /// Events that it waits for while it is parked; one that is there already calls it at once.
+    pub subscriptions: Vec<Subscription>,
     /// Set when the run ends.
     pub ending: Option<Ending>,
     pub kept: Kept,

@@ -24,6 +24,8 @@ pub struct Pruned {
     pub ids: u64,
     /// Copies of records that are gone, or that no event was about for more than a year.
     pub copies: u64,
+    /// Messages that no run waits for any more.
+    pub messages: u64,
 }
 
 impl Pruned {
@@ -32,11 +34,14 @@ impl Pruned {
         self.bodies += other.bodies;
         self.ids += other.ids;
         self.copies += other.copies;
+        self.messages += other.messages;
     }
 
     /// Did a stride find less than it may take of everything?
     pub(super) fn is_last(&self) -> bool {
-        [self.runs, self.bodies, self.ids, self.copies].iter().all(|removed| *removed < u64::from(STRIDE))
+        [self.runs, self.bodies, self.ids, self.copies, self.messages]
+            .iter()
+            .all(|removed| *removed < u64::from(STRIDE))
     }
 }
 
@@ -62,6 +67,7 @@ pub(super) fn stride(connection: &Connection, before_ms: i64, forgotten_ms: i64)
             before_ms.min(forgotten_ms),
         )?,
         copies: copies(connection, before_ms.min(forgotten_ms))?,
+        messages: messages(connection, forgotten_ms)?,
     })
 }
 
@@ -71,4 +77,14 @@ fn copies(connection: &Connection, before_ms: i64) -> Result<u64, Error> {
                    WHERE (gone = 1 AND told_ms < ?) OR (gone = 0 AND told_ms < ?) LIMIT ?)";
     let before_long_ms = before_ms.saturating_sub(KNOWN_MS);
     Ok(connection.prepare_cached(sql)?.execute(params![before_ms, before_long_ms, STRIDE])? as u64)
+}
+
+/// A run that is not over, or may be retried, may still come to a wait for what was told after it was accepted.
+fn messages(connection: &Connection, forgotten_ms: i64) -> Result<u64, Error> {
+    let sql = "DELETE FROM messages WHERE number IN (
+                   SELECT number FROM messages
+                   WHERE at_ms < ? OR run < (SELECT coalesce(min(seq), 9223372036854775807) FROM runs
+                                             WHERE status IN ('pending', 'failed'))
+                   LIMIT ?)";
+    Ok(connection.prepare_cached(sql)?.execute(params![forgotten_ms, STRIDE])? as u64)
 }

@@ -10,7 +10,7 @@ use super::Error;
 const APPLICATION_ID: i64 = 0x446f_7665;
 
 /// From version n to n + 1, each in one transaction.
-const MIGRATIONS: &[&str] = &[FIRST, KNOWN, PARKED, LAST];
+const MIGRATIONS: &[&str] = &[FIRST, KNOWN, PARKED, LAST, MESSAGES];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -103,6 +103,31 @@ CREATE INDEX runs_parked ON runs (due_ms, seq) WHERE parked = 1;
 const LAST: &str = "
 -- When a workflow last ran for a tenant.
 CREATE INDEX runs_by_account ON runs (workflow, tenant, created_ms);
+";
+
+const MESSAGES: &str = "
+-- What listeners have told, for runs that wait for it or will. `run` is the listener's.
+CREATE TABLE messages (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    listener TEXT NOT NULL,
+    source TEXT NOT NULL,
+    key TEXT NOT NULL,
+    run INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    record TEXT NOT NULL
+) STRICT;
+CREATE INDEX messages_by_key ON messages (listener, source, key, number);
+
+-- What parked runs wait for; written anew whenever a run is parked.
+CREATE TABLE subscriptions (
+    run INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
+    listener TEXT NOT NULL,
+    source TEXT NOT NULL,
+    key TEXT NOT NULL,
+    after INTEGER NOT NULL
+) STRICT;
+CREATE INDEX subscriptions_by_run ON subscriptions (run);
+CREATE INDEX subscriptions_by_key ON subscriptions (listener, source, key);
 ";
 
 /// The version of an opened file; 0 for one that holds nothing yet.

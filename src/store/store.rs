@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::reader::Reader;
 use super::writer::{Admission, Writer};
 use super::{Accepted, Commit, Counts, Error, Filter, Intake, Pruned, Run, Status};
-use super::{intake, journal, known, links, open, prune, runs, shelf};
-use crate::run::{Entry, Known, Link, RecordRef};
+use super::{intake, journal, known, links, messages, open, prune, runs, shelf};
+use crate::run::{Entry, Known, Link, Received, RecordRef, Subscription};
 
 /// The open store. Cheap to clone; the writer ends with the last clone.
 ///
@@ -173,6 +173,12 @@ impl Store {
     pub async fn known(&self, workflow: &str, of: &RecordRef) -> Result<Option<Known>, Error> {
         let (workflow, of) = (workflow.to_owned(), of.clone());
         self.read(move |connection| known::find(connection, &workflow, &of)).await
+    }
+
+    /// The first message that a wait of a run may receive.
+    pub async fn message(&self, run: &str, wait: &Subscription) -> Result<Option<Received>, Error> {
+        let (run, wait) = (run.to_owned(), wait.clone());
+        self.read(move |connection| messages::first(connection, &run, &wait)).await
     }
 
     pub async fn links(&self, limit: usize) -> Result<Vec<Link>, Error> {

@@ -8,10 +8,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::action::{self, Action, OnError};
+use super::action::{self, Action, Kind, OnError};
 use super::mend::mended;
 use super::trigger;
-use super::{Reading, Trigger};
+use super::{Heard, Reading, Starts, Trigger};
 use crate::source::{File, Place, Report, Severity, check_shape};
 
 /// A workflow as written.
@@ -128,6 +128,19 @@ impl Workflow {
 
     pub fn connector_of(&self, alias: &str) -> Option<&str> {
         self.uses.iter().find(|uses| uses.alias == alias).map(|uses| uses.name.as_str())
+    }
+
+    /// Every event that it hears: those that start it, and those that its actions wait for.
+    pub fn events(&self) -> Vec<&Heard> {
+        let started: &[Heard] = match &self.trigger.starts {
+            Starts::Event(heard) => heard,
+            _ => &[],
+        };
+        let waits = self.all_actions().into_iter().filter_map(|action| match &action.kind {
+            Kind::Wait(wait) => wait.awaited(),
+            _ => None,
+        });
+        started.iter().chain(waits.map(|awaited| &awaited.event)).collect()
     }
 
     /// The action at an address of a run: `actions/4[3]/actions/0` is any turn of the loop `actions/4`.

@@ -112,6 +112,8 @@ pub enum Outcome {
     Unchanged,
     Done,
     Skipped,
+    /// What was waited for did not come in time.
+    TimedOut,
     Failed,
 }
 
@@ -123,6 +125,7 @@ impl Outcome {
             Outcome::Unchanged => "unchanged",
             Outcome::Done => "done",
             Outcome::Skipped => "skipped",
+            Outcome::TimedOut => "timed_out",
             Outcome::Failed => "failed",
         }
     }

@@ -257,42 +257,48 @@ fn read_event(event: &OneOrMany, reading: &mut Reading<'_>) -> Starts {
     let mut heard: Vec<Heard> = Vec::new();
     for (step, text) in texts {
         let mut reading = if step.is_empty() { reading.same() } else { reading.child(&step) };
-        let parts: Vec<&str> = text.split('.').collect();
-        let (alias, object, kinds) = match parts.as_slice() {
-            [alias, name] => (*alias, None, vec![(*name).to_string()]),
-            [alias, object, "changed"] => (*alias, Some(*object), vec!["created".into(), "updated".into()]),
-            [alias, object, kind @ ("created" | "updated" | "deleted")] => {
-                (*alias, Some(*object), vec![(*kind).to_string()])
-            }
-            [_, _, kind] => {
-                let near = nearest(kind, ["created", "updated", "deleted", "changed"]);
-                let help = near.map(|near| format!("did you mean `{near}`?"));
-                let found = reading.error("unknown-event", format!("no event is called `{kind}`"), "");
-                found.help = help.or_else(|| Some("write `created`, `updated`, `deleted` or `changed`".into()));
-                continue;
-            }
-            _ => {
-                let found = reading.error("unknown-event", format!("`{text}` is no event"), "");
-                found.help = Some("write `alias.object.changed`, such as `crm.contact.changed`".into());
-                continue;
-            }
-        };
+        let Some(event) = read_heard(text, &mut reading) else { continue };
         if let Some(first) = heard.first()
-            && first.object.as_deref() != object
+            && first.object != event.object
         {
             let found = reading.error("mixed-events", "a list of events is of one object", "another object");
             found.help = Some("write a second workflow for the other object".into());
         }
-        heard.push(Heard {
-            alias: alias.into(),
-            object: object.map(Into::into),
-            kinds,
-            text: text.clone(),
-            place: reading.place(),
-            pointer: reading.pointer.clone(),
-        });
+        heard.push(event);
     }
     Starts::Event(heard)
+}
+
+/// Reads the name of one event: `alias.object.changed`, or `alias.name` for one of no object.
+pub(super) fn read_heard(text: &str, reading: &mut Reading<'_>) -> Option<Heard> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let (alias, object, kinds) = match parts.as_slice() {
+        [alias, name] => (*alias, None, vec![(*name).to_string()]),
+        [alias, object, "changed"] => (*alias, Some(*object), vec!["created".into(), "updated".into()]),
+        [alias, object, kind @ ("created" | "updated" | "deleted")] => {
+            (*alias, Some(*object), vec![(*kind).to_string()])
+        }
+        [_, _, kind] => {
+            let near = nearest(kind, ["created", "updated", "deleted", "changed"]);
+            let help = near.map(|near| format!("did you mean `{near}`?"));
+            let found = reading.error("unknown-event", format!("no event is called `{kind}`"), "");
+            found.help = help.or_else(|| Some("write `created`, `updated`, `deleted` or `changed`".into()));
+            return None;
+        }
+        _ => {
+            let found = reading.error("unknown-event", format!("`{text}` is no event"), "");
+            found.help = Some("write `alias.object.changed`, such as `crm.contact.changed`".into());
+            return None;
+        }
+    };
+    Some(Heard {
+        alias: alias.into(),
+        object: object.map(Into::into),
+        kinds,
+        text: text.into(),
+        place: reading.place(),
+        pointer: reading.pointer.clone(),
+    })
 }
 
 fn read_webhook(document: WebhookDocument, reading: &mut Reading<'_>) -> Option<Starts> {

@@ -9,6 +9,7 @@ use dovetail::trigger::Event;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::heard::{Heard, Messages};
 use crate::world::{Happens, Records, World};
 
 /// More steps than any case has: a run that goes on beyond would never end.
@@ -41,6 +42,9 @@ pub struct Case {
     /// Copies that the workflow was told before, as `contact.get` gave them.
     #[serde(default)]
     known: Vec<Value>,
+    /// What the listeners of the case hear, in the order of time.
+    #[serde(default)]
+    heard: Vec<Heard>,
     /// A person retries the dead letter, once per entry, after changing these records at the vendor.
     #[serde(default)]
     retries: Vec<Records>,
@@ -123,6 +127,7 @@ pub fn live(case: &Case, crash: Option<Crash>) -> Life {
         links: case.links.iter().map(link).collect(),
         known: case.known.iter().map(known).collect(),
     };
+    let messages = Messages::of(&case.heard, &plan, BEGIN_MS);
     let mut retries = case.retries.iter();
     let mut journal: Vec<Entry> = Vec::new();
     let mut learnt: Vec<Entry> = Vec::new();
@@ -163,11 +168,18 @@ pub fn live(case: &Case, crash: Option<Crash>) -> Life {
             }
             Next::Wait { until_ms, .. } => {
                 assert!(until_ms > now_ms, "{}: it waits for the past", case.why);
-                now_ms = until_ms;
+                let called_ms = messages.next_ms(&state.subscriptions(), now_ms);
+                now_ms = called_ms.map_or(until_ms, |called_ms| called_ms.min(until_ms));
+                state.ask_again();
                 continue;
             }
             Next::Recall { of } => {
                 state.recall(life.known.get(&of.id).cloned());
+                continue;
+            }
+            Next::Receive { address, subscription } => {
+                let received = messages.first(&subscription, now_ms);
+                state.receive(address, received);
                 continue;
             }
             Next::Look { address, of, connection, object, .. } => {

@@ -53,26 +53,26 @@ impl Walker<'_> {
         site: (&str, &str),
         names: &Names,
     ) {
-        self.given(with, &Taker::operation(connector, operation, upserted), site, names);
+        let site = (format!("{}/with", site.0), format!("{}/{}", site.0, site.1));
+        self.given(with, &Taker::operation(connector, operation, upserted), (&site.0, &site.1), names);
     }
 
-    /// Checks what is given to whatever takes it.
-    pub fn given(&mut self, with: Option<&Expr>, taker: &Taker<'_>, site: (&str, &str), names: &Names) {
-        let pointer = format!("{}/with", site.0);
-        let verb = format!("{}/{}", site.0, site.1);
+    /// Checks what is given to whatever takes it. `site` is the pointer of the map, and of what takes it.
+    pub fn given(&mut self, with: Option<&Expr>, taker: &Taker<'_>, (pointer, verb): (&str, &str), names: &Names) {
+        let key = pointer.rsplit('/').next().unwrap_or_default();
         if let Some(with) = with {
-            self.reads(&with.reads(), &pointer, names);
+            self.reads(&with.reads(), pointer, names);
         }
         let fields = match with.map(|with| (with, with.fields())) {
             // It is there, and cannot be read.
-            None if self.file.value.pointer(&pointer).is_some() => return,
+            None if self.file.value.pointer(pointer).is_some() => return,
             None => Vec::new(),
             Some((_, Some(fields))) => fields,
             Some((with, None)) => {
                 if with.constant().is_some_and(|constant| !constant.is_object()) {
-                    let found =
-                        Diagnostic::error("wrong-type", "`with` is a map of fields").at(self.file, &pointer, "");
-                    self.push(found.help("write one `field: value` per line below `with:`"));
+                    let found = Diagnostic::error("wrong-type", format!("`{key}` is a map of fields"))
+                        .at(self.file, pointer, "");
+                    self.push(found.help(format!("write one `field: value` per line below `{key}:`")));
                 }
                 return;
             }
@@ -81,7 +81,7 @@ impl Walker<'_> {
         // A required field that is only mistyped is told once, as what it is.
         let mut meant: Vec<&str> = Vec::new();
         for (field, value) in &fields {
-            let place = under(&pointer, field);
+            let place = under(pointer, field);
             let head = field.split(['.', '[']).next().unwrap_or(field);
             if taker.free.contains(&head) {
                 continue;
@@ -118,8 +118,8 @@ impl Walker<'_> {
             if !given && !seen.contains(&name) && !meant.contains(&name) {
                 let found = Diagnostic::error("missing-field", format!("`{}` needs `{name}`", taker.name));
                 self.push(match with {
-                    Some(_) => found.at_key(self.file, &pointer, "").help(format!("add `{name}:` under `with`")),
-                    None => found.at(self.file, &verb, "").help(format!("add `with: {{ {name}: … }}`")),
+                    Some(_) => found.at_key(self.file, pointer, "").help(format!("add `{name}:` under `with`")),
+                    None => found.at(self.file, verb, "").help(format!("add `with: {{ {name}: … }}`")),
                 });
             }
             seen.push(name);

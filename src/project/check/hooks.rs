@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::connector::{Connector, Webhooks};
 use crate::project::{Connection, Plan};
 use crate::source::{Diagnostic, File, Report};
-use crate::workflow::{Starts, Workflow};
+use crate::workflow::Workflow;
 
 /// Checks every connector whose webhooks an active workflow hears.
 pub(super) fn check(plan: &Plan, workflows: &[(&Workflow, &File)], files: &[File], report: &mut Report) {
@@ -33,10 +33,10 @@ fn is_heard(plan: &Plan, connector: &Connector, workflows: &[(&Workflow, &File)]
         let of_connection = plan.connection(name).map(|connection| connection.connector.as_str());
         name == connector.name || of_connection == Some(connector.name.as_str())
     };
-    workflows.iter().any(|(workflow, _)| match &workflow.trigger.starts {
-        Starts::Event(heard) => heard.iter().any(|event| workflow.connector_of(&event.alias).is_some_and(stands_for)),
-        _ => false,
-    })
+    let hears = |workflow: &Workflow| {
+        workflow.events().iter().any(|event| workflow.connector_of(&event.alias).is_some_and(stands_for))
+    };
+    workflows.iter().any(|(workflow, _)| hears(workflow))
 }
 
 /// What a delivery says of the account.

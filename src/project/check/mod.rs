@@ -11,6 +11,7 @@ mod never;
 mod others;
 pub(super) mod scripts;
 mod sync;
+mod wait;
 mod walk;
 
 pub use names::{Root, roots};
@@ -24,8 +25,8 @@ use super::accounts::Unbound;
 use super::refused::Refused;
 use crate::source::{Diagnostic, File, Report};
 use crate::sync::Sync;
-use crate::workflow::Workflow;
 use crate::workflow::action::PROJECT;
+use crate::workflow::{Workflow, listeners};
 
 /// Active documents of one kind, each with the path of its file.
 pub(super) type Active<T> = Vec<(T, Arc<str>)>;
@@ -56,6 +57,7 @@ pub(super) fn check(
     }
     sync::served_once(plan, &workflows_read, &syncs_read, report);
     plan.workflows = workflows.into_iter().map(|(workflow, _)| workflow).collect();
+    plan.listeners = plan.workflows.iter().flat_map(listeners).collect();
     plan.syncs = syncs.into_iter().map(|(sync, _)| sync).collect();
 }
 

@@ -32,7 +32,7 @@ pub(super) const RESERVED: [Root; 7] = [
     Root { name: "inputs", what: "What a workflow that begins by hand was given, by name.", fields: &[] },
     Root {
         name: "outcome",
-        what: "How each action with an `id` ended: `created`, `updated`, `unchanged`, `done`, `skipped` or `failed`.",
+        what: "How each action with an `id` ended: `created`, `updated`, `unchanged`, `done`, `skipped`, `timed_out` or `failed`.",
         fields: &[],
     },
     Root { name: "vars", what: "The workflow's own constants, from `vars`; a tenant may set its own.", fields: &[] },

@@ -36,10 +36,8 @@ impl<'a> Others<'a> {
                     others.emitted.entry(&emit.name).or_default().push(emit);
                 }
             }
-            if let Starts::Event(heard) = &workflow.trigger.starts {
-                let own = heard.iter().filter(|heard| heard.alias == PROJECT);
-                others.heard.extend(own.flat_map(|heard| &heard.kinds).map(String::as_str));
-            }
+            let own = workflow.events().into_iter().filter(|heard| heard.alias == PROJECT);
+            others.heard.extend(own.flat_map(|heard| &heard.kinds).map(String::as_str));
         }
         others
     }
@@ -49,7 +47,7 @@ impl<'a> Others<'a> {
     }
 
     /// What the body of an event holds, as far as all who emit it say.
-    fn body(&self, name: &str) -> Value {
+    pub fn body(&self, name: &str) -> Value {
         let Some(emits) = self.emitted.get(name) else { return Value::Null };
         let mut properties = Map::new();
         for emit in emits {
@@ -84,7 +82,7 @@ impl Walker<'_> {
                     object: None,
                     upserts: false,
                 };
-                self.given(run.with.as_ref(), &taker, (&action.pointer, "run"), names);
+                self.given(run.with.as_ref(), &taker, (&format!("{}/with", action.pointer), &at), names);
             }
             _ => {
                 let message = format!("`{}` does not begin with `manual`, so that no other can run it", run.workflow);
@@ -134,7 +132,9 @@ impl Walker<'_> {
         if !self.others.heard.contains(emit.name.as_str()) && !self.others.refused.any("workflow") {
             let message = format!("no active workflow hears `{}`", emit.name);
             let found = Diagnostic::warning("unheard", message).at(self.file, &format!("{}/emit", action.pointer), "");
-            self.push(found.help(format!("one that does has the trigger `event: {PROJECT}.{}`", emit.name)));
+            self.push(
+                found.help(format!("one that does has the trigger `event: {PROJECT}.{}`, or waits for it", emit.name)),
+            );
         }
     }
 

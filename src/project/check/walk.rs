@@ -9,7 +9,7 @@ use crate::connector::{Connector, Operation};
 use crate::expr::{Expr, FieldType, Read, text_of};
 use crate::project::Plan;
 use crate::source::{Diagnostic, FINDINGS_MAX, File, Report, nearest, under};
-use crate::workflow::action::{Action, ForEach, Kind, OnError, Over, PROJECT, Switch, Wait};
+use crate::workflow::action::{Action, ForEach, Kind, OnError, Over, PROJECT, Switch};
 use crate::workflow::{Heard, Starts, Workflow};
 
 const NO_EVENT: &str = "write `alias.object.changed`, such as `crm.contact.changed`, or one of the vendor's own names";
@@ -79,7 +79,7 @@ impl<'a> Walker<'a> {
         names
     }
 
-    fn connector(&self, alias: &str) -> Option<&'a Connector> {
+    pub fn connector(&self, alias: &str) -> Option<&'a Connector> {
         let name = self.workflow.connector_of(alias)?;
         self.plan.connector(name).or_else(|| self.plan.connector_of(name))
     }
@@ -131,7 +131,7 @@ impl<'a> Walker<'a> {
     }
 
     /// Does the event exist?
-    fn heard(&mut self, event: &Heard) {
+    pub fn heard(&mut self, event: &Heard) {
         if event.alias == PROJECT {
             return self.heard_of_project(event);
         }
@@ -318,10 +318,9 @@ impl<'a> Walker<'a> {
                 branches.into_iter().for_each(|branch| names.join(branch));
             }
             Kind::ForEach(each) => self.for_each(action, each, names),
-            Kind::Wait(wait) => {
-                let key = if matches!(wait, Wait::For(_)) { "wait/for" } else { "wait/until" };
-                self.reads(&wait.value().reads(), &at(key), names);
-            }
+            Kind::Wait(wait) => result = self.wait(action, wait, names),
+            // Nobody writes it.
+            Kind::Hear(_) => {}
             Kind::Run(run) => self.run(action, run, names),
             Kind::Emit(emit) => self.emit(action, emit, names),
             Kind::Stop(stop) => self.reads(&stop.value.reads(), &at("stop"), names),

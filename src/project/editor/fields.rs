@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::words::{about, any_of};
-use crate::connector::{Connector, Operation};
+use crate::connector::{Connector, Object, Operation};
 use crate::expr::FieldType;
 
 /// How deep fields within fields are described; below, anything may stand.
@@ -87,6 +87,20 @@ pub(super) fn with(connector: &Connector, operation: &Operation) -> Option<Value
         schema["then"] = json!({ "required": required.iter().filter(whole).collect::<Vec<_>>() });
     }
     Some(schema)
+}
+
+/// What `match` may hold for a wait for an event of an object's record.
+pub(super) fn compared(object: &Object) -> Value {
+    let known = object.schema.get("properties").and_then(Value::as_object);
+    let Some(known) = known else { return json!({}) };
+    let described = |schema: &Value| schema.get("description").and_then(Value::as_str).map(String::from);
+    let properties: Map<String, Value> =
+        known.iter().map(|(name, schema)| (name.clone(), field(schema, described(schema).as_deref(), 0))).collect();
+    let heads = any_of(properties.keys());
+    let open = object.schema.get("additionalProperties").is_some_and(|more| more != &Value::Bool(false));
+    let mut schema = map(properties, open);
+    schema["patternProperties"][format!(r"^(?:{heads})[.\[]")] = true.into();
+    schema
 }
 
 /// What `with` may hold for a workflow that is run; `inputs` are as its trigger writes them.

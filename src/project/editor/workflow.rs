@@ -22,6 +22,7 @@ pub(super) fn schema(known: &Known) -> Value {
     offer.events(&mut schema);
     runs(known, &mut schema);
     own_events(known, &mut schema);
+    offer.waits(&mut schema);
     schema["properties"]["uses"]["additionalProperties"] = names(known);
     let definitions = fields::definitions().into_iter().chain(offer.fields());
     schema["$defs"].as_object_mut().expect("the schema has definitions").extend(definitions);
@@ -146,6 +147,22 @@ impl<'k> Offer<'k> {
         event["properties"]["event"] =
             json!({ "description": described, "anyOf": [reference, { "type": "array", "items": reference }] });
         event["allOf"] = rules.into();
+    }
+
+    /// What `wait` may name, and the fields that it may compare.
+    fn waits(&self, schema: &mut Value) {
+        let rules = self.rules("event", |connector| {
+            let noticed = connector.objects.iter().filter(|object| is_noticed(object));
+            let rule = |object: &Object| {
+                let names = KINDS.iter().map(|(kind, _)| format!("{}.{kind}", object.name)).collect();
+                (names, json!({ "properties": { "match": fields::compared(object) } }))
+            };
+            noticed.map(rule).collect()
+        });
+        let wait = &mut schema["$defs"]["WaitDocument"];
+        let described = wait["properties"]["event"]["description"].clone();
+        wait["properties"]["event"] = json!({ "description": described, "anyOf": [{ "$ref": "#/$defs/event" }] });
+        wait["allOf"] = rules.into();
     }
 
     /// Says of a value what may stand there: proposals, and for each alias that is known what else is refused.

@@ -6,6 +6,7 @@ pub mod call;
 mod emit;
 mod fail;
 pub mod for_each;
+mod hear;
 mod r#if;
 mod parallel;
 mod run;
@@ -30,6 +31,7 @@ pub use call::Call;
 pub use emit::{Emit, PROJECT};
 pub use fail::Fail;
 pub use for_each::{ForEach, Over};
+pub use hear::Hear;
 pub use r#if::If;
 pub use parallel::Parallel;
 pub use run::{DEPTH_MAX, Run};
@@ -37,7 +39,7 @@ pub use set::Set;
 pub use stop::Stop;
 pub use switch::Switch;
 pub use upsert::Upsert;
-pub use wait::Wait;
+pub use wait::{Awaited, Wait};
 
 /// One thing that a workflow does, read.
 #[derive(Debug)]
@@ -114,7 +116,11 @@ macro_rules! kinds {
     ($($verb:literal => $kind:ident in $module:ident),+ $(,)?) => {
         /// What an action does.
         #[derive(Debug)]
-        pub enum Kind { $($kind($kind)),+ }
+        pub enum Kind {
+            $($kind($kind),)+
+            /// Of a listener, which nobody writes: see [`super::listeners`].
+            Hear(Hear),
+        }
 
         /// Every verb, in the order of the documentation.
         pub const VERBS: &[&str] = &[$($verb),+];
@@ -243,11 +249,11 @@ impl Action {
             Kind::If(choice) => reads.extend(choice.condition.reads()),
             Kind::Switch(switch) => reads.extend(switch.value.reads()),
             Kind::ForEach(ForEach { over: Over::List(list), .. }) => reads.extend(list.reads()),
-            Kind::Wait(wait) => reads.extend(wait.value().reads()),
+            Kind::Wait(wait) => reads.extend(wait.reads()),
             Kind::Stop(stop) => reads.extend(stop.value.reads()),
             Kind::Fail(fail) => reads.extend(fail.text.reads()),
             Kind::Upsert(upsert) => reads.extend(upsert.link.as_ref().map(Expr::reads).unwrap_or_default()),
-            Kind::ForEach(_) | Kind::Parallel(_) | Kind::Call(_) | Kind::Run(_) | Kind::Emit(_) => {}
+            Kind::ForEach(_) | Kind::Parallel(_) | Kind::Call(_) | Kind::Run(_) | Kind::Emit(_) | Kind::Hear(_) => {}
         }
         reads
     }
