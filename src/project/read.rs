@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use rayon::prelude::*;
 use serde_json::Value;
 
 use super::refused::Refused;
@@ -39,8 +40,10 @@ pub fn read(own: &[Text], shipped: &[Text], environment: Option<&str>) -> Loaded
     let mut report = Report::default();
     let mut files = Vec::new();
     let mut unread = Vec::new();
-    for text in own.iter().chain(shipped) {
-        match File::read(&text.path, &text.text) {
+    let texts: Vec<&Text> = own.iter().chain(shipped).collect();
+    let read: Vec<_> = texts.par_iter().map(|text| File::read(&text.path, &text.text)).collect();
+    for (text, read) in texts.iter().zip(read) {
+        match read {
             Ok(file) => files.push(file),
             Err(found) => {
                 report.extend(found);
@@ -63,8 +66,15 @@ pub fn read(own: &[Text], shipped: &[Text], environment: Option<&str>) -> Loaded
     let mut workflows: Vec<(Workflow, &File)> = Vec::new();
     // What is left of those with mistakes.
     let mut parts: Vec<(Workflow, &File)> = Vec::new();
-    for file in of("workflow") {
-        match Workflow::read(file, &mut report) {
+    let files_of_workflows = of("workflow");
+    let read = files_of_workflows.par_iter().map(|file| {
+        let mut report = Report::default();
+        (Workflow::read(file, &mut report), report)
+    });
+    let read: Vec<_> = read.collect();
+    for (file, (read, found)) in files_of_workflows.into_iter().zip(read) {
+        report.extend(found);
+        match read {
             WorkflowRead::Whole(workflow) => {
                 workflows.push((workflow, file));
                 continue;
