@@ -20,6 +20,7 @@ pub mod run;
 pub mod engine;
 pub mod http;
 pub mod store;
+pub mod vault;
 
 // Doors: how people and programs get in.
 pub mod cli;

@@ -4,11 +4,12 @@ mod stage;
 
 use std::sync::Arc;
 
-use dovetail::engine::{Engine, SecretSource, Settings};
+use dovetail::engine::{Engine, Settings};
 use dovetail::http::Guard;
 use dovetail::project::{Text, read};
 use dovetail::run::Ending;
 use dovetail::store::{Run, Status, Store};
+use dovetail::vault::SecretSource;
 use serde_json::json;
 use stage::{GHL, PEOPLE, Stage, until};
 
@@ -109,10 +110,11 @@ async fn an_error_of_the_program_ends_the_run_that_meets_it_and_no_other() {
     let folder = std::env::temp_dir().join(format!("dovetail-broken-{}", uuid::Uuid::now_v7()));
     let store = Store::open(&folder).expect("a store");
     let settings = Settings {
-        plan: Arc::new(plan),
+        plan,
         store: store.clone(),
         guard: Guard::default(),
         secrets: Arc::new(Broken),
+        vault: None,
         webhook_keys: Default::default(),
         at_once: 1,
         listens: true,

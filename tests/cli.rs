@@ -48,11 +48,7 @@ fn a_store_in_use() {
     assert_eq!(said("dovetail runs retry 1"), refused);
     let serve = said("DOVETAIL_SECRET_SET=1 dovetail serve --listen 0.0.0.0:0");
     let port = Regex::new(r"0\.0\.0\.0:\d+").expect("a pattern");
-    let warned = "! warning: the secret `people_hook` of the webhooks of connection `people` is not set: set \
-                  DOVETAIL_SECRET_PEOPLE_HOOK, or give a file with --secrets\n\
-                  ! warning: the secret `people_token` of connection `people` is not set: set DOVETAIL_SECRET_PEOPLE_TOKEN, \
-                  or give a file with --secrets\n\
-                  ! warning: 0.0.0.0:PORT can be reached from other computers, without TLS: put a proxy that speaks HTTPS \
+    let warned = "! warning: 0.0.0.0:PORT can be reached from other computers, without TLS: put a proxy that speaks HTTPS \
                   before it\n";
     assert_eq!(port.replace(&serve, "0.0.0.0:PORT"), format!("{warned}{refused}"));
     drop(held);

@@ -6,6 +6,7 @@
 mod catalog;
 mod check;
 mod completions;
+mod connect;
 mod dead;
 mod demo;
 mod exit;
@@ -14,6 +15,7 @@ mod explain;
 mod folder;
 mod hooks;
 mod init;
+mod key;
 mod past;
 mod run;
 mod runs;
@@ -26,6 +28,7 @@ mod serve;
 mod shipped;
 mod shown;
 mod story;
+mod vault;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -70,6 +73,12 @@ enum Command {
     Explain(explain::Explain),
     /// Print a workflow or connector with everything written out that it leaves to Dovetail.
     Expand(expand::Expand),
+    /// Connect an account: by a browser where it uses OAuth, else by its secrets. Without a name: how they all stand.
+    Connect(connect::Connect),
+    /// Erase what an account was granted, and give it back to the vendor where that is offered.
+    Disconnect(connect::Disconnect),
+    /// Make the key that seals what accounts are granted.
+    Key(key::Key),
     /// The URLs to give to those who send webhooks.
     Hooks(hooks::Hooks),
     /// The pretend vendors, for trying out and for tests.
@@ -101,6 +110,9 @@ struct Operator {
     /// A YAML file (mode 0600) of secrets by name; the environment (DOVETAIL_SECRET_NAME) goes before it.
     #[arg(long, value_name = "FILE", env = "DOVETAIL_SECRETS")]
     secrets: Option<PathBuf>,
+    /// The key (mode 0600) that seals what connections are granted; DOVETAIL_KEY may hold it instead.
+    #[arg(long, value_name = "FILE", env = "DOVETAIL_KEY_FILE")]
+    key_file: Option<PathBuf>,
     /// Verify a connector's signed webhooks with this public key instead of its own: `gohighlevel=BASE64`.
     #[arg(long, value_name = "CONNECTOR=KEY")]
     webhook_key: Vec<String>,
@@ -151,6 +163,9 @@ pub fn main() -> ExitCode {
             Command::Schema(command) => command.run(),
             Command::Explain(command) => command.run(),
             Command::Expand(command) => command.run(),
+            Command::Connect(command) => command.run().await,
+            Command::Disconnect(command) => command.run().await,
+            Command::Key(command) => command.run(),
             Command::Hooks(command) => command.run().await,
             Command::Sandbox(command) => command.run().await,
             Command::Completions(command) => command.run(),

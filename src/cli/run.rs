@@ -41,11 +41,12 @@ impl Run {
         if plan.workflow(&self.workflow).is_none() {
             return Err(exit::usage(unknown(&plan, &self.workflow)));
         }
+        let wanted = wanted(&plan, &self.workflow);
         let inputs = self.input.as_deref().map_or(Ok(Value::Null), read)?;
         let data = self.operator.data_folder(&self.project);
-        let engine = match self.operator.engine(&self.project, plan.clone(), 64, false).await {
+        let engine = match self.operator.engine(&self.project, plan, 64, false).await {
             Ok(engine) => engine,
-            Err(error) if exit::is_in_use(&error) => return self.ask(&plan, inputs, &data, error).await,
+            Err(error) if exit::is_in_use(&error) => return self.ask(&wanted, inputs, &data, error).await,
             Err(error) => return Err(error),
         };
         let id = match engine.by_hand(&self.workflow, inputs, self.tenant.as_deref()).await {
@@ -54,7 +55,7 @@ impl Run {
                 engine.stop().await;
                 engine.store().clone().close().await;
                 return Err(match error {
-                    ByHandError::Input(why) => exit::usage(format!("{why}{}", wanted(&plan, &self.workflow))),
+                    ByHandError::Input(why) => exit::usage(format!("{why}{wanted}")),
                     ByHandError::Nobody(why) => exit::usage(why),
                     ByHandError::Store(error) => error.into(),
                 });
@@ -68,13 +69,13 @@ impl Run {
     }
 
     /// Another process has the store: if it serves, it starts the run.
-    async fn ask(&self, plan: &Plan, inputs: Value, data: &Path, error: anyhow::Error) -> Result<u8> {
+    async fn ask(&self, wanted: &str, inputs: Value, data: &Path, error: anyhow::Error) -> Result<u8> {
         let order = Order::Run { workflow: self.workflow.clone(), inputs, tenant: self.tenant.clone() };
         let id = match control::ask(data, &order).await.context("whether the run was started is not known")? {
             None => return Err(error),
             Some(Reply::Started { run }) => run,
             Some(Reply::Refused { why, inputs: true }) => {
-                return Err(exit::usage(format!("{why}{}", wanted(plan, &self.workflow))));
+                return Err(exit::usage(format!("{why}{wanted}")));
             }
             Some(Reply::Refused { why, .. }) => return Err(exit::usage(why)),
             Some(reply) => anyhow::bail!("the `serve` of this project did not start it: {reply:?}"),

@@ -2,34 +2,37 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use super::exit;
 use crate::connector::VerifyRule;
-use crate::engine::SecretSource;
 use crate::project::Plan;
+use crate::vault::{SecretSource, Vault};
 use crate::workflow::Starts;
 
-/// Secrets of this process.
+/// Secrets of this process: of the environment, of a file, and those that were given to `connect`.
 #[derive(Default)]
 pub struct Source {
     file: BTreeMap<String, SecretString>,
+    vault: Option<Arc<Vault>>,
 }
 
 impl Source {
     /// # Errors
     /// A file that others may read, or that is no map of texts.
-    pub fn new(file: Option<&Path>) -> Result<Source> {
-        let Some(path) = file else { return Ok(Source::default()) };
-        refuse_open(path)?;
-        let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    pub fn new(file: Option<&Path>, vault: Option<Arc<Vault>>) -> Result<Source> {
+        let Some(path) = file else { return Ok(Source { vault, ..Source::default() }) };
+        refuse_open(path, "secrets file")?;
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, "secrets file", &error))?;
         // The parser's own words could hold a secret.
         let Ok(file) = serde_yaml::from_str::<BTreeMap<String, String>>(&text) else {
             bail!("the secrets file {} must hold one `name: \"value\"` per line", path.display());
         };
-        Ok(Source { file: file.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect() })
+        let file = file.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect();
+        Ok(Source { file, vault })
     }
 }
 
@@ -37,7 +40,7 @@ impl SecretSource for Source {
     fn secret(&self, name: &str) -> Option<SecretString> {
         match std::env::var(variable(name)) {
             Ok(value) if !value.is_empty() => Some(SecretString::from(value)),
-            _ => self.file.get(name).map(|secret| SecretString::from(secret.expose_secret().to_string())),
+            _ => self.file.get(name).cloned().or_else(|| self.vault.as_ref()?.secret(name)),
         }
     }
 }
@@ -63,7 +66,7 @@ pub fn missing(plan: &Plan, source: &dyn SecretSource) -> Vec<String> {
     uses.retain(|secret, _| source.secret(secret).is_none());
     let told = |(secret, by): (&String, &Vec<String>)| {
         format!(
-            "the secret `{secret}` of {} is not set: set {}, or give a file with --secrets",
+            "the secret `{secret}` of {} is not set: set {}, give a file with --secrets, or run `dovetail connect`",
             by.join(" and "),
             variable(secret)
         )
@@ -72,25 +75,26 @@ pub fn missing(plan: &Plan, source: &dyn SecretSource) -> Vec<String> {
 }
 
 /// The variable of the environment that may hold a secret.
-fn variable(secret: &str) -> String {
+pub fn variable(secret: &str) -> String {
     format!("DOVETAIL_SECRET_{}", secret.to_uppercase())
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> anyhow::Error {
-    exit::usage(format!("the secrets file {} cannot be read: {error}", path.display()))
+fn unreadable(path: &Path, what: &str, error: &std::io::Error) -> anyhow::Error {
+    exit::usage(format!("the {what} {} cannot be read: {error}", path.display()))
 }
 
+/// A file of secrets is its owner's alone.
 #[cfg(unix)]
-fn refuse_open(path: &Path) -> Result<()> {
+pub fn refuse_open(path: &Path, what: &str) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    let meta = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    let meta = std::fs::metadata(path).map_err(|error| unreadable(path, what, &error))?;
     if meta.permissions().mode() & 0o077 != 0 {
-        bail!("others may read the secrets file {}: run `chmod 600 {0}`", path.display());
+        bail!("others may read the {what} {}: run `chmod 600 {0}`", path.display());
     }
     Ok(())
 }
 
 #[cfg(not(unix))]
-fn refuse_open(_path: &Path) -> Result<()> {
+pub fn refuse_open(_path: &Path, _what: &str) -> Result<()> {
     Ok(())
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use tokio::net::TcpListener;
 use url::{Host, Url};
 
-use super::{Operator, Project, check, exit, folder, past, say, secrets};
+use super::{Operator, Project, check, exit, folder, past, say, secrets, vault};
 use crate::connector::Scheme;
 use crate::engine::{Engine, Settings};
 use crate::http::Guard;
@@ -17,6 +17,7 @@ use crate::project::Plan;
 use crate::server;
 use crate::store::Store;
 use crate::trigger::is_public_key;
+use crate::vault::{Granted, Vault};
 
 #[derive(Debug, clap::Args)]
 pub struct Serve {
@@ -40,10 +41,6 @@ impl Serve {
         })?;
         let address = listener.local_addr()?;
         let guard = self.operator.guard()?;
-        let secrets = secrets::Source::new(self.operator.secrets.as_deref())?;
-        for missing in secrets::missing(&plan, &secrets) {
-            say::warning(&missing);
-        }
         for inside in inside(&plan, &guard) {
             say::warning(&inside);
         }
@@ -78,7 +75,7 @@ impl Serve {
 
 impl Project {
     /// The checked plan; None after the findings were told.
-    pub fn plan(&self) -> Result<Option<Arc<Plan>>> {
+    pub fn plan(&self) -> Result<Option<Plan>> {
         let loaded = folder::load(&self.project, self.env.as_deref())?;
         if loaded.plan.is_none() {
             check::tell(&loaded);
@@ -86,7 +83,7 @@ impl Project {
                 say::talk(&format!("the project in {} is meant? add `--project {0}`", above.display()));
             }
         }
-        Ok(loaded.plan.map(Arc::new))
+        Ok(loaded.plan)
     }
 }
 
@@ -104,14 +101,13 @@ impl Operator {
         }
     }
 
-    fn guard(&self) -> Result<Guard> {
+    pub fn guard(&self) -> Result<Guard> {
         Guard::new(&self.allow_net).map_err(|message| exit::usage(format!("--allow-net: {message}")))
     }
 
     /// Opens the store and starts the engine.
-    pub async fn engine(&self, project: &Project, plan: Arc<Plan>, at_once: usize, listens: bool) -> Result<Engine> {
+    pub async fn engine(&self, project: &Project, plan: Plan, at_once: usize, listens: bool) -> Result<Engine> {
         let guard = self.guard()?;
-        let secrets = Arc::new(secrets::Source::new(self.secrets.as_deref())?);
         let mut webhook_keys = HashMap::new();
         for pair in &self.webhook_key {
             let Some((connector, key)) = pair.split_once('=') else {
@@ -130,10 +126,34 @@ impl Operator {
             }
             webhook_keys.insert(connector.to_string(), key.to_string());
         }
-        let store = Store::open(&self.data_folder(project)).map_err(past::refusal)?;
-        let settings = Settings { plan, store, guard, secrets, webhook_keys, at_once: at_once.max(1), listens };
+        let data = self.data_folder(project);
+        let store = Store::open(&data).map_err(past::refusal)?;
+        let vault = self.vault(&plan, &data, &guard)?.map(Arc::new);
+        let secrets = Arc::new(secrets::Source::new(self.secrets.as_deref(), vault.clone())?);
+        if listens {
+            secrets::missing(&plan, &*secrets).iter().for_each(|missing| say::warning(missing));
+            disconnected(&plan, vault.as_deref())?.iter().for_each(|missing| say::warning(missing));
+        }
+        let settings = Settings { plan, store, guard, secrets, vault, webhook_keys, at_once: at_once.max(1), listens };
         Ok(Engine::start(settings).await?)
     }
+}
+
+/// Connections that a person must connect first.
+fn disconnected(plan: &Plan, vault: Option<&Vault>) -> Result<Vec<String>> {
+    let mut told = Vec::new();
+    let Some(vault) = vault else { return Ok(told) };
+    for connection in vault::uses_oauth(plan) {
+        let name = &connection.name;
+        match vault.state(name)? {
+            None => told.push(format!("`{name}` is not connected yet: run `dovetail connect {name}`")),
+            Some(Granted { refused: Some(why), .. }) => {
+                told.push(format!("`{name}` must be connected again: run `dovetail connect {name}` ({why})"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(told)
 }
 
 /// Connections at inside addresses that nobody allowed: whatever is sent there is refused.

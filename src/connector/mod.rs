@@ -25,7 +25,7 @@ mod written;
 #[cfg(test)]
 mod tests;
 
-pub use auth::{Auth, Refresh};
+pub use auth::{Auth, CLIENT_ID, CLIENT_SECRET, ClientProof, OAuth2, Refresh, URLS};
 pub use connector::{Connector, Limit};
 pub use field::get as value_of;
 pub use keyed_list::KeyedList;

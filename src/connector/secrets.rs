@@ -1,6 +1,6 @@
 //! Which secrets a connector asks a connection for.
 
-use super::{Auth, Connector, Scheme, VerifyRule};
+use super::{Auth, CLIENT_SECRET, ClientProof, Connector, OAuth2, Scheme, VerifyRule};
 use crate::expr::Expr;
 
 impl Connector {
@@ -11,9 +11,20 @@ impl Connector {
             Some((_, Auth::Bearer { token })) => vec![token],
             Some((_, Auth::Basic { user, password })) => vec![user, password],
             Some((_, Auth::ApiKey { value, .. })) => vec![value],
-            Some((_, Auth::OAuth2 { .. } | Auth::None)) | None => Vec::new(),
+            Some((_, Auth::OAuth2(oauth2))) if oauth2.client != ClientProof::Public => {
+                return vec![CLIENT_SECRET.to_owned()];
+            }
+            Some((_, Auth::OAuth2(_) | Auth::None)) | None => Vec::new(),
         };
         names(exprs)
+    }
+
+    /// OAuth, if that is a connection's way of auth.
+    pub fn oauth2_of(&self, auth: Option<&str>) -> Option<&OAuth2> {
+        match self.auth.iter().find(|(name, _)| Some(name.as_str()) == auth) {
+            Some((_, Auth::OAuth2(oauth2))) => Some(oauth2),
+            _ => None,
+        }
     }
 
     /// The secrets that prove its webhooks; a connection without webhooks needs none of them.

@@ -129,7 +129,7 @@ impl Engine {
                 }
             }
             let ready = match &next {
-                Next::Send(send) => Some(self.ready(&plan, send)),
+                Next::Send(send) => Some(self.ready(&plan, send).await),
                 _ => None,
             };
             if let (Next::Send(send), Some(Ok(_))) = (&next, &ready) {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Map, Value, json};
 
-use super::secrets::{Plain, Secrets};
+use super::secrets::Plain;
 use super::{Engine, count, now_ms};
 use crate::connector::Connector;
 use crate::expr::{Locale, Path, Scope, as_text, convert};
@@ -13,6 +13,7 @@ use crate::project::{Connection, Plan};
 use crate::run::Start;
 use crate::store::{self, Accepted, Intake};
 use crate::trigger::{Event, read_delivery, read_json, verify};
+use crate::vault::Secrets;
 use crate::workflow::action::PROJECT;
 use crate::workflow::{Starts, Workflow, inputs};
 

@@ -35,17 +35,19 @@ use tokio::task::JoinSet;
 use crate::http::{Budgets, Client, Guard};
 use crate::project::{Plan, Text, read};
 use crate::store::{self, Store};
+use crate::vault::{SecretSource, Vault};
 
 pub use hooks::Hook;
 pub use intake::{ByHandError, Taken};
-pub use secrets::{SecretSource, Secrets};
 
 /// What an engine is made with.
 pub struct Settings {
-    pub plan: Arc<Plan>,
+    pub plan: Plan,
     pub store: Store,
     pub guard: Guard,
     pub secrets: Arc<dyn SecretSource>,
+    /// What connections with OAuth were granted; None: there are none.
+    pub vault: Option<Arc<Vault>>,
     /// Public keys that replace those of a connector's webhook rules, by connector.
     pub webhook_keys: HashMap<String, String>,
     /// Runs at work at the same time.
@@ -68,6 +70,7 @@ pub(in crate::engine) struct Inner {
     client: Client,
     budgets: Budgets,
     secrets: Arc<dyn SecretSource>,
+    vault: Option<Arc<Vault>>,
     webhook_keys: HashMap<String, String>,
     queues: queue::Queues,
     turns: turns::Turns,
@@ -78,6 +81,8 @@ pub(in crate::engine) struct Inner {
     alarm: alarm::Alarm,
     /// A listener has told something.
     heard: tokio::sync::Notify,
+    /// An account was connected.
+    connected: tokio::sync::Notify,
     cancelled: cancel::Cancelled,
     stopping: watch::Sender<bool>,
     ended: Notify,
@@ -100,7 +105,8 @@ impl Engine {
     /// The store's.
     pub async fn start(settings: Settings) -> Result<Engine, store::Error> {
         let mut pending = if settings.listens { settings.store.pending().await? } else { Vec::new() };
-        let plan = settings.plan;
+        let vault = settings.vault;
+        let plan = Arc::new(filled(settings.plan, vault.as_deref()));
         let documents: Vec<(String, String)> =
             plan.documents.iter().map(|text| (text.path.clone(), text.text.clone())).collect();
         let environment = plan.environment.clone().unwrap_or_default();
@@ -113,6 +119,7 @@ impl Engine {
             client: Client::new(settings.guard),
             budgets: Budgets::of_vendors(),
             secrets: settings.secrets,
+            vault,
             webhook_keys: settings.webhook_keys,
             queues: queue::Queues::default(),
             turns: turns::Turns::default(),
@@ -121,6 +128,7 @@ impl Engine {
             listens: settings.listens,
             alarm: alarm::Alarm::default(),
             heard: tokio::sync::Notify::new(),
+            connected: tokio::sync::Notify::new(),
             cancelled: cancel::Cancelled::default(),
             stopping: watch::channel(false).0,
             ended: Notify::new(),
@@ -160,6 +168,12 @@ impl Engine {
         &self.inner.counters
     }
 
+    /// An account was connected: what waits for that goes on.
+    pub fn connected(&self, connection: &str) {
+        tracing::info!(connection, "connected");
+        self.inner.connected.notify_waiters();
+    }
+
     /// Ready: can a webhook be acknowledged now?
     pub fn is_ready(&self) -> bool {
         self.inner.store.is_ready() && !*self.inner.stopping.borrow()
@@ -191,7 +205,8 @@ impl Engine {
         if let Some(plan) = self.inner.plans.lock().get(hash) {
             return Ok(Some(plan.clone()));
         }
-        let plan = kept_plan(&self.inner.store, hash).await?.map(Arc::new);
+        let plan = kept_plan(&self.inner.store, hash).await?;
+        let plan = plan.map(|plan| Arc::new(filled(plan, self.inner.vault.as_deref())));
         if let Some(plan) = &plan {
             self.inner.plans.lock().insert(hash.to_string(), plan.clone());
         }
@@ -242,6 +257,18 @@ pub async fn kept_plan(store: &Store, hash: &str) -> Result<Option<Plan>, store:
     let own: Vec<Text> =
         documents.into_iter().filter(|(path, _)| path != ENVIRONMENT).map(|(path, text)| Text { path, text }).collect();
     Ok(read(&own, &[], environment.as_deref()).plan)
+}
+
+/// The plan with the settings that vendors filled in when somebody connected; what is written goes before.
+fn filled(mut plan: Plan, vault: Option<&Vault>) -> Plan {
+    for connection in &mut plan.connections {
+        let Some(granted) = vault.and_then(|vault| vault.state(&connection.name).ok().flatten()) else { continue };
+        let Some(settings) = connection.settings.as_object_mut() else { continue };
+        for (name, value) in granted.saved {
+            settings.entry(name).or_insert(value);
+        }
+    }
+    plan
 }
 
 /// The name under which a kept plan remembers its environment.

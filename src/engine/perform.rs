@@ -3,30 +3,53 @@
 use std::time::{Duration, Instant};
 
 use super::{Engine, count, secrets};
-use crate::connector::{Connector, Failure, Operation, Outcome, Page, Request};
+use crate::connector::{Connector, Failure, OAuth2, Operation, Outcome, Page, Request};
 use crate::http;
 use crate::project::{Connection, Plan};
 use crate::run::{Answer, Send};
+use crate::vault::{self, Account, Token};
 
 /// A request that is ready to go.
 pub(super) struct Ready {
     request: Request,
     credential: Option<http::Credential>,
+    /// The token that the credential is made of.
+    token: Option<Token>,
 }
 
 impl Engine {
-    /// Builds the request. Nothing is sent.
-    pub(super) fn ready(&self, plan: &Plan, send: &Send) -> Result<Ready, Failure> {
+    /// Builds the request. Nothing is sent but what renews a token.
+    pub(super) async fn ready(&self, plan: &Plan, send: &Send) -> Result<Ready, Failure> {
         let (connector, connection, operation) = find(plan, send)?;
         let mut request = operation.request(connector, &connection.settings, &send.input, &send.page)?;
         if let Some(header) = operation.idempotency_header() {
             request.headers.push((header.to_string(), send.idempotency_key.clone()));
         }
-        let credential = match origin(&request.url) {
-            Some(origin) => secrets::credential(connector, connection, &origin, &*self.inner.secrets)?,
-            None => return Err(Failure::new("invalid", "the base URL of the connection is no URL")),
+        let Some(origin) = origin(&request.url) else {
+            return Err(Failure::new("invalid", "the base URL of the connection is no URL"));
         };
-        Ok(Ready { request, credential })
+        let token = match connector.oauth2_of(connection.auth.as_deref()) {
+            Some(oauth2) => Some(self.token(connection, oauth2, None).await?),
+            None => None,
+        };
+        let source = &*self.inner.secrets;
+        let credential = secrets::credential(connector, connection, &origin, source, token.as_ref())?;
+        Ok(Ready { request, credential, token })
+    }
+
+    /// The token of a connection; `refused`: the vendor has refused the one of this version.
+    async fn token(&self, connection: &Connection, oauth2: &OAuth2, refused: Option<u64>) -> Result<Token, Failure> {
+        let failed = |message: String| Failure::new("auth", message);
+        let Some(vault) = &self.inner.vault else { return Err(failed("there is no key for credentials".into())) };
+        let account = Account::of(connection, oauth2, &*self.inner.secrets).map_err(failed)?;
+        let token = match refused {
+            None => vault.token(&account, oauth2).await,
+            Some(version) => vault.refused(&account, oauth2, version).await,
+        };
+        token.map_err(|error| match error {
+            vault::Error::Disconnected(why) => Failure::new("auth", why),
+            error => Failure::new("unreachable", error.to_string()),
+        })
     }
 
     /// Takes one request from the connection's limits, or says how long to wait before asking again.
@@ -60,7 +83,18 @@ impl Engine {
         budgets.learn_for(&connection.name, limits, &operation.name, &send.input, &response, now);
         match connector.outcome(operation, &send.input, &connection.settings, &send.page, &response) {
             Outcome::Done { value, next } => Answer::Done { value, next },
-            Outcome::Failed(failure) => Answer::Failed(failure),
+            Outcome::Failed(failure) => {
+                if let (Some(token), Some(oauth2)) = (&ready.token, connector.oauth2_of(connection.auth.as_deref()))
+                    && failure.name == "auth"
+                {
+                    // Only a token is renewed by this; a refusal for want of a scope has another name.
+                    return match self.token(connection, oauth2, Some(token.version)).await {
+                        Ok(_) => Answer::Failed(failure),
+                        Err(failure) => Answer::Failed(failure),
+                    };
+                }
+                Answer::Failed(failure)
+            }
         }
     }
 
@@ -86,7 +120,7 @@ impl Engine {
             turns: Vec::new(),
             idempotency_key: String::new(),
         };
-        let ready = match self.ready(plan, &send) {
+        let ready = match self.ready(plan, &send).await {
             Ok(ready) => ready,
             Err(failure) => return Answer::Failed(failure),
         };

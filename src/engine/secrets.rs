@@ -1,7 +1,5 @@
 //! Where secrets come from, and how they become a credential.
 
-use std::collections::BTreeMap;
-
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
@@ -10,24 +8,7 @@ use crate::expr::{Expr, Locale, Scope};
 use crate::http::Credential;
 use crate::project::Connection;
 use crate::trigger;
-
-/// Finds a secret by the project's name of it.
-pub trait SecretSource: Send + Sync {
-    fn secret(&self, name: &str) -> Option<SecretString>;
-}
-
-/// A connection's secrets under the connector's own names.
-pub struct Secrets<'a> {
-    pub source: &'a dyn SecretSource,
-    pub names: &'a BTreeMap<String, String>,
-}
-
-impl trigger::Secrets for Secrets<'_> {
-    fn secret(&self, name: &str) -> Option<String> {
-        let secret = self.source.secret(self.names.get(name)?)?;
-        Some(secret.expose_secret().to_string())
-    }
-}
+use crate::vault::{self, SecretSource, Token};
 
 /// A source under the project's own names.
 pub struct Plain<'a>(pub &'a dyn SecretSource);
@@ -38,12 +19,13 @@ impl trigger::Secrets for Plain<'_> {
     }
 }
 
-/// What proves to the remote side who the connection is. None: it wants no proof.
+/// What proves to the remote side who the connection is; `token` is what the vault has for it. None: it wants no proof.
 pub(super) fn credential(
     connector: &Connector,
     connection: &Connection,
     origin: &str,
     source: &dyn SecretSource,
+    token: Option<&Token>,
 ) -> Result<Option<Credential>, Failure> {
     let auth = connection.auth.as_ref().and_then(|name| connector.auth.iter().find(|(known, _)| known == name));
     let Some((_, auth)) = auth else { return Ok(None) };
@@ -70,10 +52,9 @@ pub(super) fn credential(
                 credential.query.push((query.clone(), secret(value)));
             }
         }
-        Auth::OAuth2 { .. } => {
-            let message =
-                format!("connection `{}` uses OAuth, which this version cannot refresh: use a token", connection.name);
-            return Err(Failure::new("auth", message));
+        Auth::OAuth2(_) => {
+            let token = token.map(|token| token.secret.expose_secret()).unwrap_or_default();
+            credential.headers.push(("authorization".into(), secret(format!("Bearer {token}"))));
         }
     }
     Ok(Some(credential))
@@ -89,10 +70,7 @@ fn value(expr: &Expr, connection: &Connection, source: &dyn SecretSource) -> Res
         }
         let project = connection.secrets.get(name).unwrap_or(name);
         let Some(secret) = source.secret(project) else {
-            let variable = format!("DOVETAIL_SECRET_{}", project.to_uppercase());
-            let message =
-                format!("the secret `{project}` of connection `{}` is not set: set {variable}", connection.name);
-            return Err(Failure::new("auth", message));
+            return Err(Failure::new("auth", vault::missing(project, &connection.name)));
         };
         secrets.insert(name.clone(), Value::String(secret.expose_secret().to_string()));
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::document;
 use super::refused::Refused;
 use super::resolve::Site;
-use crate::connector::Connector;
+use crate::connector::{CLIENT_ID, Connector, URLS};
 use crate::expr::Expr;
 use crate::source::{Diagnostic, Place, Report, nearest};
 
@@ -64,8 +64,12 @@ impl Connection {
         let optional = connector.webhook_secrets();
         let (mut secrets, mut webhook_secrets) = (BTreeMap::new(), BTreeMap::new());
         let properties = connector.settings.get("properties").and_then(Value::as_object);
-        let known =
-            |key: &str| properties.is_some_and(|all| all.contains_key(key)) || key == "base_url" || key == "country";
+        let oauth2 = connector.oauth2_of(auth.as_deref());
+        let of_oauth2 = |key: &str| key == CLIENT_ID || URLS.contains(&key);
+        let known = |key: &str| {
+            let own = properties.is_some_and(|all| all.contains_key(key));
+            own || key == "base_url" || key == "country" || (oauth2.is_some() && of_oauth2(key))
+        };
         let entries =
             shared.into_iter().flatten().map(|(key, value)| (key, value, format!("/apps/{}/{key}", written.connector)));
         let entries =
@@ -128,7 +132,10 @@ impl Connection {
             }
         }
         let required = connector.settings.get("required").and_then(Value::as_array).into_iter().flatten();
-        let required = required.filter_map(Value::as_str).filter(|key| !settings.contains_key(*key));
+        // What the vendor says when somebody connects need not be written.
+        let is_saved = |key: &str| oauth2.is_some_and(|oauth2| oauth2.save.iter().any(|(name, _)| name == key));
+        let required = required.filter_map(Value::as_str).filter(|key| !is_saved(key)).chain(oauth2.map(|_| CLIENT_ID));
+        let required = required.filter(|key| !settings.contains_key(*key));
         let missing: Vec<&str> =
             required.chain(wanted.iter().map(String::as_str).filter(|key| !secrets.contains_key(*key))).collect();
         for key in missing.into_iter().filter(|key| !told.contains(key)) {

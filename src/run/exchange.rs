@@ -33,7 +33,7 @@ impl Deciding<'_> {
         if let Some(look) = &exchange.look {
             return self.looked(address, number, &exchange, look, retry, due, timeout);
         }
-        match settle::need(&exchange, operation, retry, due, self.now_ms, spread) {
+        match settle::need(&exchange, (operation, self.renews(&exchange)), retry, due, self.now_ms, spread) {
             Need::Nothing => Ok(()),
             Need::Again => Err(self.again(address, number, &exchange, timeout)),
             Need::Pause { until_ms, why } => Err(self.pause(address, until_ms, why)),
@@ -64,7 +64,7 @@ impl Deciding<'_> {
         let spread = spread(&self.start.id, address, look.tries + 100);
         let not_found = look.failure().is_some_and(|failure| failure.name == "not_found");
         if !not_found {
-            match settle::need(look, operation, retry, due, self.now_ms, spread) {
+            match settle::need(look, (operation, self.renews(look)), retry, due, self.now_ms, spread) {
                 Need::Nothing => {}
                 Need::Pause { until_ms, why } => return Err(self.pause(address, until_ms, why)),
                 _ => {
@@ -237,6 +237,14 @@ impl Deciding<'_> {
 
     fn key(&self, address: &str, number: u32) -> String {
         format!("{}/{address}/{number}", self.start.id)
+    }
+
+    /// Is the token of its connection one that is renewed when it is refused?
+    fn renews(&self, exchange: &Exchange) -> bool {
+        let connection = self.plan.connection(&exchange.connection);
+        let oauth2 = connection
+            .and_then(|connection| self.plan.connector(&connection.connector)?.oauth2_of(connection.auth.as_deref()));
+        oauth2.is_some()
     }
 
     fn operation(&self, exchange: &Exchange) -> Result<&Operation, Failure> {

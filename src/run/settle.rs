@@ -22,10 +22,10 @@ pub(super) enum Need {
     GiveUp(Failure),
 }
 
-/// Judges an exchange. `due`: a pause for it is over.
+/// Judges an exchange. `due`: a pause for it is over. `renews`: a refused token is renewed by then.
 pub(super) fn need(
     exchange: &Exchange,
-    operation: &Operation,
+    (operation, renews): (&Operation, bool),
     retry: &Retry,
     due: bool,
     now_ms: i64,
@@ -46,6 +46,9 @@ pub(super) fn need(
             true => Need::Again,
             false => pause(limited_until(&failure, retry, now_ms, spread), &failure),
         };
+    }
+    if failure.name == "auth" && renews && exchange.tries <= 1 {
+        return Need::Again;
     }
     let unsure = is_unsure(&failure.name, operation);
     if unsure && let Unsure::Ask = operation.if_unsure.then {

@@ -1,7 +1,7 @@
 //! The operator's door: a socket in the data folder, which only the folder's owner can open.
 //!
 //! ```text
-//!  dovetail run · hooks · dead retry|drop · runs cancel ── one line of JSON ──▶ serve ── one line of JSON ──▶ back
+//!  dovetail run · hooks · connect · dead retry|drop · runs cancel ── one line of JSON ──▶ serve ── one line of JSON ──▶ back
 //! ```
 //! A process that serves has the store for itself; what a person wants meanwhile is asked of it here. Where there are no
 //! such sockets (Windows), it is not served.
@@ -27,6 +27,8 @@ pub enum Order {
     Cancel { runs: Vec<String>, by: String },
     /// The URLs to give to senders.
     Hooks {},
+    /// An account was connected: what waits for that goes on.
+    Connected { connection: String },
     /// Give dead letters up.
     Drop { runs: Vec<String>, by: String },
 }
@@ -73,6 +75,10 @@ async fn carry_out(engine: &Engine, order: Order) -> Reply {
                 Err(ByHandError::Nobody(why)) => Reply::Refused { why, inputs: false },
                 Err(ByHandError::Store(error)) => Reply::Failed { why: error.to_string() },
             };
+        }
+        Order::Connected { connection } => {
+            engine.connected(&connection);
+            return Reply::Done;
         }
         Order::Hooks {} => return Reply::Hooks { hooks: engine.hooks().await },
         Order::Retry { runs, by } => engine.retry(&runs, &by).await,

@@ -10,8 +10,10 @@
 //! - `store.rs` the handle; `open.rs` folder, lock, modes, checks; `schema.rs` tables and their versions
 //! - `writer.rs` (its thread in `batch.rs`), `reader.rs` the two ways to the file; `error.rs` what may go wrong
 //! - `intake.rs`, `journal.rs`, `runs.rs`, `links.rs`, `known.rs`, `messages.rs`, `shelf.rs`, `prune.rs` the SQL, one kind of thing each
+//! - `credentials.rs` a file of its own, which several processes share
 
 mod batch;
+mod credentials;
 mod error;
 mod intake;
 mod journal;
@@ -31,6 +33,7 @@ mod writer;
 use crate::run::{Ending, Entry, Kept, Start, Subscription};
 use crate::trigger::Event;
 
+pub use credentials::{Credentials, Sealed};
 pub use error::Error;
 pub use prune::Pruned;
 pub use store::Store;

@@ -53,6 +53,34 @@ pub(super) fn for_writing(folder: &Path) -> Result<(Connection, File), Error> {
     Ok((connection, lock))
 }
 
+/// A file of its own in the data folder, which several processes may write.
+pub(super) fn beside(folder: &Path, file: &str) -> Result<Connection, Error> {
+    check_library()?;
+    let name = |error: std::io::Error| Error::Open(format!("{}: {error}", folder.display()));
+    make_folder(folder).map_err(name)?;
+    let path = folder.join(file);
+    // Not opened here where SQLite may have it open already: closing it would end its locks.
+    if !path.exists() {
+        make_private_file(&path).map_err(name)?;
+    }
+    let opened = connect_file(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|connection| {
+        make_durable(&connection)?;
+        connection.pragma_update(None, "secure_delete", "ON")?;
+        Ok(connection)
+    });
+    let connection = opened.map_err(|error| match error {
+        Error::Lost(why) => Error::Open(format!("{} is damaged ({why}); bring back a backup", path.display())),
+        other => other.while_opening(),
+    })?;
+    for suffix in ["-wal", "-shm"] {
+        let beside = folder.join(format!("{file}{suffix}"));
+        if beside.exists() {
+            modes::set(&beside, 0o600).map_err(name)?;
+        }
+    }
+    Ok(connection)
+}
+
 /// A connection that cannot write, beside whoever holds the lock.
 pub(super) fn for_reading(folder: &Path) -> Result<Connection, Error> {
     check_library()?;
@@ -82,7 +110,11 @@ fn check_library() -> Result<(), Error> {
 }
 
 fn connect(folder: &Path, flags: OpenFlags) -> Result<Connection, Error> {
-    let connection = Connection::open_with_flags(database(folder), flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connect_file(&database(folder), flags)
+}
+
+fn connect_file(file: &Path, flags: OpenFlags) -> Result<Connection, Error> {
+    let connection = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;

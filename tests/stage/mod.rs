@@ -120,26 +120,34 @@ impl Stage {
 
     /// Runs another command of the program on the project and its store; gives its exit code and what it said.
     pub fn run(&self, words: &[&str]) -> (Option<i32>, String) {
-        let mut command = command();
-        command.args(words).arg("--project").arg(self.project()).arg("--data").arg(self.data());
-        command.arg("--secrets").arg(self.folder.join("secrets.yaml"));
-        for name in self.vendors.keys() {
-            command.args(["--allow-net", &self.address(name)]);
-        }
-        let output = command.output().expect("it runs");
+        let output = self.command(words).output().expect("it runs");
         let said = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8_lossy(&said).into_owned())
     }
 
-    /// Starts the real program, at the same address each time, and waits until it is ready.
-    pub async fn serve(&mut self) -> Serve {
+    /// A command of the program on the project and its store, with the key if there is one.
+    pub fn command(&self, words: &[&str]) -> std::process::Command {
         let mut command = command();
-        let key = format!("{GHL}={}", STANDARD.encode(self.key.verifying_key().as_bytes()));
-        command.arg("serve").arg("--project").arg(self.project()).arg("--data").arg(self.data());
-        command.arg("--secrets").arg(self.folder.join("secrets.yaml")).args(["--webhook-key", &key]);
+        command.args(words).arg("--project").arg(self.project()).arg("--data").arg(self.data());
+        command.arg("--secrets").arg(self.folder.join("secrets.yaml"));
+        if self.key_file().exists() {
+            command.arg("--key-file").arg(self.key_file());
+        }
         for name in self.vendors.keys() {
             command.args(["--allow-net", &self.address(name)]);
         }
+        command
+    }
+
+    pub fn key_file(&self) -> PathBuf {
+        self.folder.join("dovetail.key")
+    }
+
+    /// Starts the real program, at the same address each time, and waits until it is ready.
+    pub async fn serve(&mut self) -> Serve {
+        let mut command = self.command(&["serve"]);
+        let key = format!("{GHL}={}", STANDARD.encode(self.key.verifying_key().as_bytes()));
+        command.args(["--webhook-key", &key]);
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
         let serve = Serve::start(command, &self.client).await;
         self.port = serve.port;

@@ -25,7 +25,11 @@ const ACTIONS: &[(&str, &str, &str)] = &[
         "Goes several ways at once; what waits in one does not hold up the others.",
         "- parallel:\n    - { id: one, set: { colour: red } }\n    - - { id: two, set: { colour: green } }\n      - { id: three, set: { shade: $.two.colour } }\n",
     ),
-    ("wait", "Waits for some time (`for`) or until an instant (`until`); survives restarts.", "- wait: { for: 2h }\n"),
+    (
+        "wait",
+        "Waits for some time (`for`), until an instant (`until`), or for an `event`; survives restarts.",
+        "- wait: { for: 2h }\n",
+    ),
     (
         "run",
         "Runs another workflow, one that begins by hand; gives its `stop` value.",

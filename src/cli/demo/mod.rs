@@ -14,12 +14,13 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use super::{check, exit, sandbox, say, serve, shipped};
-use crate::engine::{Engine, SecretSource, Settings};
+use crate::engine::{Engine, Settings};
 use crate::http::Guard;
 use crate::project::{Text, read};
 use crate::sandbox::Vendor;
 use crate::server;
 use crate::store::Store;
+use crate::vault::SecretSource;
 use story::Story;
 
 /// The story must have come to its end after this long.
@@ -112,10 +113,11 @@ impl Stage {
         secrets.insert("webhook".into(), webhook_secret);
         play::before(story, &vendors).await?;
         let settings = Settings {
-            plan: Arc::new(plan),
+            plan,
             store: Store::open(&folder.join("data"))?,
             guard: Guard::new(&allow).map_err(anyhow::Error::msg)?,
             secrets: Arc::new(Known(secrets)),
+            vault: None,
             webhook_keys,
             at_once: 64,
             listens: true,

@@ -7,14 +7,14 @@ mod basic;
 mod bearer;
 mod oauth2;
 
-pub use oauth2::Refresh;
+pub use oauth2::{CLIENT_ID, CLIENT_SECRET, ClientProof, OAuth2, Refresh, URLS};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::read::{Reader, Side, under};
-use crate::expr::{Expr, Path};
+use crate::expr::Expr;
 
 /// How a connection proves who it is. Expressions read `secrets` and `connection` only.
 #[derive(Debug)]
@@ -32,17 +32,8 @@ pub enum Auth {
         query: Option<String>,
         value: Expr,
     },
-    /// Kept as data: `connect` and the refresher act on it.
-    OAuth2 {
-        authorize_url: Option<String>,
-        token_url: String,
-        /// Further fields of every request to `token_url`.
-        form: Vec<(String, String)>,
-        scopes: Vec<String>,
-        refresh: Refresh,
-        /// Setting → path in the token's answer.
-        save: Vec<(String, Path)>,
-    },
+    /// Kept as data: the vault acts on it.
+    OAuth2(Box<OAuth2>),
     None,
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Auth;
 use crate::connector::read::{Reader, under};
 use crate::connector::written::Named;
+use crate::expr::Path;
 
 /// OAuth 2.0.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -19,9 +20,23 @@ pub(in crate::connector) struct OAuth2Written {
     pub authorize_url: Option<String>,
     /// Where tokens are got and refreshed.
     pub token_url: String,
+    /// Where tokens are given up (RFC 7009).
+    pub revoke_url: Option<String>,
+    /// Further parameters of `authorize_url`.
+    #[serde(default)]
+    pub query: Named<Value>,
     /// Further fields of every request to `token_url`.
     #[serde(default)]
     pub form: Named<Value>,
+    /// How the client proves itself at `token_url`: `form` (its id and secret as fields), `basic`, or `public` (it has no
+    /// secret).
+    #[serde(default)]
+    pub client: ClientProof,
+    /// Proof that who asks for the token is who sent the person there (PKCE, RFC 7636, S256).
+    #[serde(default)]
+    pub pkce: bool,
+    /// Where in the answer the token and its companions stand, if not at the top: `$.authed_user`.
+    pub answer: Option<String>,
     /// The scopes to ask for.
     #[serde(default)]
     pub scopes: Vec<String>,
@@ -44,6 +59,40 @@ pub(in crate::connector) struct RefreshWritten {
     pub rotates: bool,
 }
 
+/// How a client proves itself at the token endpoint (RFC 6749, 2.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientProof {
+    #[default]
+    Form,
+    Basic,
+    Public,
+}
+
+/// OAuth 2.0, read.
+#[derive(Debug)]
+pub struct OAuth2 {
+    /// None: the client's own credentials are used.
+    pub authorize_url: Option<String>,
+    pub token_url: String,
+    pub revoke_url: Option<String>,
+    pub query: Vec<(String, String)>,
+    pub form: Vec<(String, String)>,
+    pub client: ClientProof,
+    pub pkce: bool,
+    pub scopes: Vec<String>,
+    pub answer: Option<Path>,
+    pub refresh: Refresh,
+    /// Setting → path in the token's answer.
+    pub save: Vec<(String, Path)>,
+}
+
+/// Settings of a connection that uses OAuth, beside those that its connector asks for.
+pub const CLIENT_ID: &str = "client_id";
+pub const CLIENT_SECRET: &str = "client_secret";
+/// A connection may have its own: a vendor's second domain, or a pretend vendor.
+pub const URLS: [&str; 3] = ["authorize_url", "token_url", "revoke_url"];
+
 /// How tokens are renewed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refresh {
@@ -52,7 +101,8 @@ pub struct Refresh {
 }
 
 pub(super) fn read(reader: &mut Reader<'_>, pointer: &str, written: &OAuth2Written) -> Option<Auth> {
-    for (key, url) in [("authorize_url", written.authorize_url.as_ref()), ("token_url", Some(&written.token_url))] {
+    let urls = [written.authorize_url.as_ref(), Some(&written.token_url), written.revoke_url.as_ref()];
+    for (key, url) in URLS.into_iter().zip(urls) {
         if let Some(text) = url
             && !url::Url::parse(text).is_ok_and(|url| {
                 matches!(url.scheme(), "https" | "http") && url.has_host() && url.username().is_empty()
@@ -66,19 +116,9 @@ pub(super) fn read(reader: &mut Reader<'_>, pointer: &str, written: &OAuth2Writt
             );
         }
     }
-    let mut form = Vec::new();
-    for (name, value) in written.form.iter() {
-        match value {
-            Value::String(text) => form.push((name.to_owned(), text.clone())),
-            Value::Number(_) | Value::Bool(_) => form.push((name.to_owned(), value.to_string())),
-            _ => reader.error(
-                "wrong-type",
-                &under(&under(pointer, "form"), name),
-                "a form's field is a text",
-                "write one text, number, `true` or `false`",
-            ),
-        }
-    }
+    let form = texts(reader, &under(pointer, "form"), &written.form);
+    let query = texts(reader, &under(pointer, "query"), &written.query);
+    let answer = written.answer.as_ref().and_then(|path| reader.path(&under(pointer, "answer"), path));
     let mut save = Vec::new();
     for (setting, path) in written.save.iter() {
         if let Some(path) = reader.path(&under(&under(pointer, "save"), setting), path) {
@@ -90,12 +130,35 @@ pub(super) fn read(reader: &mut Reader<'_>, pointer: &str, written: &OAuth2Writt
         Some(text) => reader.duration(&under(&under(pointer, "refresh"), "before"), text),
         None => Duration::from_secs(60),
     };
-    Some(Auth::OAuth2 {
+    Some(Auth::OAuth2(Box::new(OAuth2 {
         authorize_url: written.authorize_url.clone(),
         token_url: written.token_url.clone(),
+        revoke_url: written.revoke_url.clone(),
+        query,
         form,
+        client: written.client,
+        pkce: written.pkce,
+        answer,
         scopes: written.scopes.clone(),
         refresh: Refresh { before, rotates: refresh.is_some_and(|refresh| refresh.rotates) },
         save,
-    })
+    })))
+}
+
+/// Texts by name.
+fn texts(reader: &mut Reader<'_>, pointer: &str, written: &Named<Value>) -> Vec<(String, String)> {
+    let mut texts = Vec::new();
+    for (name, value) in written.iter() {
+        match value {
+            Value::String(text) => texts.push((name.to_owned(), text.clone())),
+            Value::Number(_) | Value::Bool(_) => texts.push((name.to_owned(), value.to_string())),
+            _ => reader.error(
+                "wrong-type",
+                &under(pointer, name),
+                "it must be a text",
+                "write one text, number, `true` or `false`",
+            ),
+        }
+    }
+    texts
 }

@@ -219,7 +219,8 @@ fn auths(reader: &mut Reader<'_>, written: &Named<auth::AuthWritten>) -> Vec<(St
 /// An operation's scope that no OAuth way asks for would be refused at run time.
 fn check_scopes(reader: &mut Reader<'_>, document: &Document, connector: &Connector) {
     for (name, auth) in &connector.auth {
-        let Auth::OAuth2 { scopes, .. } = auth else { continue };
+        let Auth::OAuth2(oauth2) = auth else { continue };
+        let scopes = &oauth2.scopes;
         if scopes.is_empty() {
             continue;
         }

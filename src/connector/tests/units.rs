@@ -132,13 +132,13 @@ fn the_names_of_custom_fields_come_from_their_list() {
 #[test]
 fn oauth_is_kept_as_data() {
     let crm = connector(&[("crm.yaml", CRM)]);
-    let Auth::OAuth2 { authorize_url, token_url, form, scopes, refresh, save } = &crm.auth[0].1 else { panic!() };
-    assert_eq!(authorize_url.as_deref(), Some("https://a.example.com"));
-    assert_eq!(token_url, "https://t.example.com");
-    assert_eq!(form, &[("n".to_owned(), "1".to_owned())]);
-    assert_eq!(scopes, &["r"]);
-    assert_eq!((refresh.before.as_secs(), refresh.rotates), (600, true));
-    assert_eq!((save[0].0.as_str(), save[0].1.text()), ("location", "$.loc"));
+    let oauth2 = crm.oauth2_of(Some(&crm.auth[0].0)).unwrap();
+    assert_eq!(oauth2.authorize_url.as_deref(), Some("https://a.example.com"));
+    assert_eq!(oauth2.token_url, "https://t.example.com");
+    assert_eq!(oauth2.form, [("n".to_owned(), "1".to_owned())]);
+    assert_eq!(oauth2.scopes, ["r"]);
+    assert_eq!((oauth2.refresh.before.as_secs(), oauth2.refresh.rotates), (600, true));
+    assert_eq!((oauth2.save[0].0.as_str(), oauth2.save[0].1.text()), ("location", "$.loc"));
     assert!(matches!(&crm.auth[1].1, Auth::ApiKey { header: Some(header), query: None, .. } if header == "X-Key"));
     assert!(matches!(crm.auth[2].1, Auth::None));
 }

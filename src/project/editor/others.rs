@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::known::Known;
 use super::words::{Name, about, one_of};
 use super::workflow::names;
-use crate::connector::Connector;
+use crate::connector::{CLIENT_ID, Connector, URLS};
 
 /// A project: connectors with the settings of each, and the documents that run.
 pub(super) fn project(known: &Known) -> Value {
@@ -45,6 +45,11 @@ fn settings(connector: &Connector) -> Value {
         let texts = ["title", "description"].map(|key| setting.get(key).and_then(Value::as_str));
         let texts: Vec<&str> = texts.into_iter().flatten().collect();
         properties.insert(name.clone(), json!({ "description": about(&texts.join(". ")) }));
+    }
+    if connector.auth.iter().any(|(name, _)| connector.oauth2_of(Some(name)).is_some()) {
+        properties.insert(CLIENT_ID.into(), json!({ "description": "The id of your app at the vendor." }));
+        properties
+            .extend(URLS.map(|url| (url.to_string(), json!({ "description": "In place of the connector's own." }))));
     }
     let secrets = connector.auth.iter().flat_map(|(name, _)| connector.secrets_of(name));
     for secret in secrets.chain(connector.webhook_secrets()) {

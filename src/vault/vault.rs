@@ -1,0 +1,440 @@
+//! Who may use what was granted, and who renews it.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::consent::Consent;
+use super::grant::{self, Account, Grant, Refusal};
+use super::seal::{KeyError, Keys};
+use crate::connector::OAuth2;
+use crate::http::Client;
+use crate::store::{self, Credentials, Sealed};
+
+/// Who renews is trusted to be done in so long; a try to the vendor takes 30 s at most.
+const LEASE_MS: i64 = 70_000;
+/// How often one asks whether somebody else has renewed.
+const ASK_AGAIN: Duration = Duration::from_millis(40);
+/// Tries to renew in a row, where the answer to the first was lost.
+const TRIES: usize = 2;
+
+/// Why there is no token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Nobody has connected, or the vendor does not renew it any more: a person must connect.
+    #[error("{0}")]
+    Disconnected(String),
+    /// It could not be renewed just now.
+    #[error("{0}")]
+    Unavailable(String),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// An access token, and the version of the credential that it is of.
+#[derive(Clone, Debug)]
+pub struct Token {
+    pub secret: SecretString,
+    pub version: u64,
+}
+
+struct Held {
+    version: u64,
+    refused: Option<String>,
+    grant: Grant,
+}
+
+/// The credentials of a data folder, opened with their key.
+pub struct Vault {
+    credentials: Credentials,
+    keys: Keys,
+    client: Client,
+    /// The last seen of each, so that not every request reads the file.
+    seen: Mutex<HashMap<String, Arc<Held>>>,
+    /// Who renews in this process; the others wait for it.
+    renewing: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Vault {
+    /// # Errors
+    /// The file cannot be used, or holds something that no key opens.
+    pub fn open(folder: &Path, keys: Keys, client: Client) -> Result<Vault, Error> {
+        let credentials = Credentials::open(folder)?;
+        let (seen, renewing) = (Mutex::default(), Mutex::default());
+        let vault = Vault { credentials, keys, client, seen, renewing };
+        for (name, sealed) in vault.credentials.list()? {
+            vault.held(&name, &sealed)?;
+        }
+        Ok(vault)
+    }
+
+    /// A token that is good for a request now; renewed before, if its end is near.
+    ///
+    /// # Errors
+    /// `Disconnected` if only a person can help, `Unavailable` if a later try may.
+    pub async fn token(&self, account: &Account, oauth2: &OAuth2) -> Result<Token, Error> {
+        let now_ms = now_ms();
+        let seen = self.seen.lock().get(&account.name).cloned();
+        if let Some(held) = seen.filter(|held| held.refused.is_none() && !is_near(&held.grant, account, oauth2, now_ms))
+        {
+            return Ok(held.token());
+        }
+        match self.look(account)? {
+            None if account.authorize_url.is_none() => self.renew(account, oauth2, 0).await,
+            None => {
+                Err(Error::Disconnected(format!("`{0}` is not connected: run `dovetail connect {0}`", account.name)))
+            }
+            Some(held) => match &held.refused {
+                Some(why) => Err(Error::Disconnected(disconnected(account, why))),
+                None if is_near(&held.grant, account, oauth2, now_ms) => {
+                    let renewed = self.renew(account, oauth2, held.version).await;
+                    match renewed {
+                        // Its end is near, and not yet there.
+                        Err(Error::Unavailable(why))
+                            if held.grant.ends_ms.is_some_and(|ends| ends > self::now_ms()) =>
+                        {
+                            tracing::warn!(
+                                connection = account.name,
+                                why,
+                                "the token could not be renewed ahead of time"
+                            );
+                            Ok(held.token())
+                        }
+                        renewed => renewed,
+                    }
+                }
+                None => Ok(held.token()),
+            },
+        }
+    }
+
+    /// The vendor has refused a token of this version: renews it, unless that was done meanwhile.
+    ///
+    /// # Errors
+    /// As [`Vault::token`].
+    pub async fn refused(&self, account: &Account, oauth2: &OAuth2, version: u64) -> Result<Token, Error> {
+        self.renew(account, oauth2, version).await
+    }
+
+    /// Turns the code that a person brought back into a grant, and keeps it.
+    ///
+    /// # Errors
+    /// The vendor's refusal, in words.
+    pub async fn connect(
+        &self,
+        account: &Account,
+        oauth2: &OAuth2,
+        consent: &Consent,
+        code: &str,
+    ) -> Result<Grant, Error> {
+        let grant = self.ask(account, oauth2, &consent.fields(code), None).await.map_err(|refusal| match refusal {
+            Refusal::Final(why) | Refusal::Unclear(why) => Error::Disconnected(format!("nothing was granted: {why}")),
+        })?;
+        self.keep(&account.name, &grant)?;
+        Ok(grant)
+    }
+
+    /// Keeps a grant in place of whatever is there.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn keep(&self, name: &str, grant: &Grant) -> Result<(), Error> {
+        loop {
+            let before = self.credentials.get(name)?.map_or(0, |sealed| sealed.version);
+            if self.put(name, before, grant, None)?.is_some() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A secret that a person gave by hand.
+    pub fn secret(&self, name: &str) -> Option<SecretString> {
+        let name = by_hand(name);
+        let sealed = self.credentials.get(&name).ok().flatten()?;
+        Some(self.held(&name, &sealed).ok()?.grant.access_token.clone())
+    }
+
+    /// Keeps a secret that a person gave by hand.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn keep_secret(&self, name: &str, secret: SecretString) -> Result<(), Error> {
+        let (granted_ms, saved) = (now_ms(), Map::new());
+        let grant = Grant { access_token: secret, refresh_token: None, granted_ms, ends_ms: None, scope: None, saved };
+        self.keep(&by_hand(name), &grant)
+    }
+
+    /// Erases a secret that a person gave by hand. False if there is none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn erase_secret(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.credentials.erase(&by_hand(name))?)
+    }
+
+    /// What is kept for a connection, without its tokens: settings that the vendor filled in, scopes, and its state.
+    ///
+    /// # Errors
+    /// The store's, or a key's.
+    pub fn state(&self, name: &str) -> Result<Option<Granted>, Error> {
+        let Some(sealed) = self.credentials.get(name)? else { return Ok(None) };
+        let held = self.held(name, &sealed)?;
+        Ok(Some(Granted {
+            saved: held.grant.saved.clone(),
+            scope: held.grant.scope.clone(),
+            ends_ms: held.grant.ends_ms,
+            refused: sealed.refused,
+            changed_ms: sealed.changed_ms,
+        }))
+    }
+
+    /// Gives a connection's tokens up at the vendor, as far as it offers that, and erases them. False if there were none.
+    ///
+    /// # Errors
+    /// The store's. What the vendor says does not keep it from being erased; it is told.
+    pub async fn disconnect(&self, account: &Account, oauth2: &OAuth2) -> Result<Disconnected, Error> {
+        let held = self.look(account)?;
+        let mut revoked = None;
+        if let Some(held) = &held {
+            let token = held.grant.refresh_token.as_ref().unwrap_or(&held.grant.access_token);
+            if let Some((request, credential)) = grant::revocation(account, oauth2, token.expose_secret()) {
+                let answer = self.client.send(&request, credential.as_ref()).await;
+                revoked = Some(answer.is_ok_and(|response| (200..300).contains(&response.status)));
+            }
+        }
+        let was_there = self.credentials.erase(&account.name)?;
+        self.seen.lock().remove(&account.name);
+        Ok(Disconnected { was_there, revoked })
+    }
+
+    /// Seals everything with the present key that was sealed with an older one. Gives how many there were.
+    ///
+    /// # Errors
+    /// The store's, or a key's.
+    pub fn seal_anew(&self) -> Result<usize, Error> {
+        let mut count = 0;
+        for (name, sealed) in self.credentials.list()? {
+            if sealed.key_id != self.keys.id() {
+                let grant = self.held(&name, &sealed)?.grant.clone();
+                let is_kept = self.put(&name, sealed.version, &grant, None)?.is_some();
+                if let Some(why) = sealed.refused.filter(|_| is_kept) {
+                    self.credentials.refuse(&name, sealed.version + 1, &why)?;
+                }
+                count += usize::from(is_kept);
+            }
+        }
+        Ok(count)
+    }
+
+    /// Renews what has this version; if it is another by now, that one is given.
+    async fn renew(&self, account: &Account, oauth2: &OAuth2, version: u64) -> Result<Token, Error> {
+        let lock = self.renewing.lock().entry(account.name.clone()).or_default().clone();
+        let _alone = lock.lock().await;
+        let lease = uuid::Uuid::now_v7().to_string();
+        let patience_ms = now_ms() + LEASE_MS;
+        loop {
+            let held = self.look(account)?;
+            if let Some(held) = held.as_ref().filter(|held| held.version != version) {
+                return match &held.refused {
+                    Some(why) => Err(Error::Disconnected(disconnected(account, why))),
+                    None => Ok(held.token()),
+                };
+            }
+            if let Some(why) = held.as_ref().and_then(|held| held.refused.as_ref()) {
+                return Err(Error::Disconnected(disconnected(account, why)));
+            }
+            let now_ms = now_ms();
+            let Some(held) = held else { return self.first(account, oauth2).await };
+            if self.credentials.lease(&account.name, version, &lease, now_ms, now_ms + LEASE_MS)? {
+                return self.renew_with(account, oauth2, &held, &lease).await;
+            }
+            if now_ms > patience_ms {
+                let message =
+                    format!("the token of `{}` is being renewed by another process, for too long", account.name);
+                return Err(Error::Unavailable(message));
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    async fn renew_with(&self, account: &Account, oauth2: &OAuth2, held: &Held, lease: &str) -> Result<Token, Error> {
+        let refresh_token = held.grant.refresh_token.as_ref().map(|token| token.expose_secret().to_owned());
+        let fields = match &refresh_token {
+            Some(token) => vec![("grant_type", "refresh_token"), ("refresh_token", token.as_str())],
+            None if account.authorize_url.is_none() => client_credentials(),
+            None => {
+                let why = "the vendor gave nothing to renew it with";
+                self.credentials.refuse(&account.name, held.version, why)?;
+                return Err(Error::Disconnected(disconnected(account, why)));
+            }
+        };
+        let mut last = String::new();
+        for _ in 0..TRIES {
+            match self.ask(account, oauth2, &fields, Some(&held.grant)).await {
+                Ok(grant) => match self.put(&account.name, held.version, &grant, Some(lease))? {
+                    Some(token) => {
+                        tracing::info!(connection = account.name, "the token was renewed");
+                        return Ok(token);
+                    }
+                    // Fenced off: somebody else has gone on, since we took too long.
+                    None => return self.present(account),
+                },
+                Err(Refusal::Final(why)) => {
+                    if !self.credentials.refuse(&account.name, held.version, &why)? {
+                        return self.present(account);
+                    }
+                    self.seen.lock().remove(&account.name);
+                    tracing::error!(
+                        connection = account.name,
+                        why,
+                        "the vendor renews the token no more: connect again"
+                    );
+                    return Err(Error::Disconnected(disconnected(account, &why)));
+                }
+                Err(Refusal::Unclear(why)) => last = why,
+            }
+        }
+        self.credentials.release(&account.name, lease)?;
+        Err(Error::Unavailable(format!("the token of `{}` could not be renewed: {last}", account.name)))
+    }
+
+    /// A client's own credentials need nobody to agree: the first token is got like any other.
+    async fn first(&self, account: &Account, oauth2: &OAuth2) -> Result<Token, Error> {
+        match self.ask(account, oauth2, &client_credentials(), None).await {
+            Ok(grant) => match self.put(&account.name, 0, &grant, None)? {
+                Some(token) => Ok(token),
+                None => self.present(account),
+            },
+            Err(Refusal::Final(why)) => {
+                Err(Error::Disconnected(format!("`{}` is given no token: {why}", account.name)))
+            }
+            Err(Refusal::Unclear(why)) => Err(Error::Unavailable(format!("no token for `{}`: {why}", account.name))),
+        }
+    }
+
+    /// What is kept now, whoever put it there.
+    fn present(&self, account: &Account) -> Result<Token, Error> {
+        let held = self.look(account)?;
+        let held = held.ok_or_else(|| Error::Disconnected(format!("`{}` was disconnected", account.name)))?;
+        match &held.refused {
+            Some(why) => Err(Error::Disconnected(disconnected(account, why))),
+            None => Ok(held.token()),
+        }
+    }
+
+    async fn ask(
+        &self,
+        account: &Account,
+        oauth2: &OAuth2,
+        fields: &[(&str, &str)],
+        before: Option<&Grant>,
+    ) -> Result<Grant, Refusal> {
+        let (request, credential) = grant::request(account, oauth2, fields);
+        let response = self.client.send(&request, credential.as_ref()).await;
+        let response = response.map_err(|error| Refusal::Unclear(error.to_string()))?;
+        grant::read(oauth2, &response, before, now_ms())
+    }
+
+    /// Durable when it returns: only then may the new token be used. None: another version is there.
+    fn put(&self, name: &str, before: u64, grant: &Grant, lease: Option<&str>) -> Result<Option<Token>, Error> {
+        let version = before + 1;
+        let no_random = |error: getrandom::Error| Error::Unavailable(error.to_string());
+        let bytes = self.keys.seal(name, version, &grant.to_bytes()).map_err(no_random)?;
+        let key_id = self.keys.id().to_owned();
+        let (ends_ms, changed_ms) = (grant.ends_ms, now_ms());
+        let sealed = Sealed { version, key_id, bytes, ends_ms, refused: None, changed_ms };
+        if !self.credentials.put(name, before, &sealed, lease)? {
+            return Ok(None);
+        }
+        let held = Arc::new(Held { version, refused: None, grant: grant.clone() });
+        let token = held.token();
+        self.seen.lock().insert(name.to_owned(), held);
+        Ok(Some(token))
+    }
+
+    fn look(&self, account: &Account) -> Result<Option<Arc<Held>>, Error> {
+        let Some(sealed) = self.credentials.get(&account.name)? else {
+            self.seen.lock().remove(&account.name);
+            return Ok(None);
+        };
+        Ok(Some(self.held(&account.name, &sealed)?))
+    }
+
+    fn held(&self, name: &str, sealed: &Sealed) -> Result<Arc<Held>, Error> {
+        let seen = self.seen.lock().get(name).cloned();
+        if let Some(seen) = seen.filter(|seen| seen.version == sealed.version && seen.refused == sealed.refused) {
+            return Ok(seen);
+        }
+        let bytes = self.keys.open(name, sealed)?;
+        let grant = Grant::of_bytes(&bytes).ok_or_else(|| KeyError::Damaged(name.to_owned()))?;
+        let held = Arc::new(Held { version: sealed.version, refused: sealed.refused.clone(), grant });
+        self.seen.lock().insert(name.to_owned(), held.clone());
+        Ok(held)
+    }
+}
+
+impl Held {
+    fn token(&self) -> Token {
+        Token { secret: self.grant.access_token.clone(), version: self.version }
+    }
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vault").field("keys", &self.keys).finish_non_exhaustive()
+    }
+}
+
+/// What is known of a grant, without its tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Granted {
+    pub saved: Map<String, Value>,
+    pub scope: Option<String>,
+    pub ends_ms: Option<i64>,
+    /// Why a person must connect again.
+    pub refused: Option<String>,
+    pub changed_ms: i64,
+}
+
+/// What came of disconnecting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disconnected {
+    pub was_there: bool,
+    /// Whether the vendor took it back; None: it offers no way.
+    pub revoked: Option<bool>,
+}
+
+/// The name of a secret; a connection's has no `:`.
+fn by_hand(name: &str) -> String {
+    format!("secret:{name}")
+}
+
+fn client_credentials() -> Vec<(&'static str, &'static str)> {
+    vec![("grant_type", "client_credentials")]
+}
+
+fn disconnected(account: &Account, why: &str) -> String {
+    format!("`{0}` must be connected again: run `dovetail connect {0}` ({why})", account.name)
+}
+
+/// Is its end so near that it is to be renewed first? Each connection at another moment, so that not all renew at once.
+fn is_near(grant: &Grant, account: &Account, oauth2: &OAuth2, now_ms: i64) -> bool {
+    let Some(ends_ms) = grant.ends_ms else { return false };
+    let before_ms = i64::try_from(oauth2.refresh.before.as_millis()).unwrap_or(i64::MAX);
+    let spread = i64::from(Sha256::digest(account.name.as_bytes())[0]) * (before_ms / 4) / 255;
+    // A token that lives shorter than that is renewed in the middle of its life.
+    let before_ms = before_ms.saturating_add(spread).min(ends_ms.saturating_sub(grant.granted_ms) / 2);
+    ends_ms.saturating_sub(now_ms) <= before_ms
+}
+
+fn now_ms() -> i64 {
+    chrono::Utc::now().timestamp_millis()
+}

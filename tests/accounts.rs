@@ -1,0 +1,184 @@
+//! Accounts: connected over a browser, renewed, refused, disconnected; and nothing of it is ever seen.
+
+mod stage;
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use dovetail::connector::{ClientProof, OAuth2, Refresh};
+use dovetail::http::{Client, Guard};
+use dovetail::store::{Run, Status};
+use dovetail::vault::{Account, Keys, Vault};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use stage::{GHL, PEOPLE, Stage, until};
+
+const CONNECTION: &str = "example-ghl";
+
+/// A project whose account of the first vendor uses OAuth.
+async fn set() -> Stage {
+    let stage = Stage::set().await;
+    let place = stage.address(GHL);
+    let project = std::fs::read_to_string(stage.project().join("dovetail.yaml")).expect("the project");
+    let lines: Vec<String> = project.lines().map(|line| oauth(line, &place)).collect();
+    stage.write("dovetail.yaml", &format!("{}\n", lines.join("\n")));
+    let mut secrets = std::fs::read_to_string(stage.project().join("../secrets.yaml")).expect("the secrets");
+    secrets.push_str("app_secret: sandbox-secret\n");
+    std::fs::write(stage.project().join("../secrets.yaml"), secrets).expect("the secrets");
+    let (code, said) = output(stage::command().arg("key").arg(stage.key_file()));
+    assert_eq!(code, Some(0), "{said}");
+    stage
+}
+
+/// The connection as it stands in the shipped project, with OAuth in place of the token.
+fn oauth(line: &str, place: &str) -> String {
+    if !line.trim_start().starts_with("token: $.secrets.ghl_token") {
+        return line.replace("auth: token", "auth: oauth");
+    }
+    let indent = &line[..line.len() - line.trim_start().len()];
+    [
+        "client_id: sandbox-client".to_owned(),
+        "client_secret: $.secrets.app_secret".to_owned(),
+        format!("token_url: http://{place}/oauth/token"),
+        format!("authorize_url: http://{place}/v2/oauth/chooselocation"),
+    ]
+    .map(|line| format!("{indent}{line}"))
+    .join("\n")
+}
+
+fn output(command: &mut std::process::Command) -> (Option<i32>, String) {
+    let output = command.output().expect("it runs");
+    (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+/// `connect`, and the link that it says.
+fn begin(stage: &Stage) -> (Child, String) {
+    let mut command = stage.command(&["connect", CONNECTION, "--listen", "127.0.0.1:0", "--no-browser"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut link = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("its stdout"));
+    stdout.read_line(&mut link).expect("the link");
+    if link.is_empty() {
+        panic!("no link: {}", end(child).1);
+    }
+    (child, link.trim().to_owned())
+}
+
+fn end(mut child: Child) -> (Option<i32>, String) {
+    let mut said = String::new();
+    child.stderr.take().expect("its stderr").read_to_string(&mut said).expect("what it says");
+    (child.wait().expect("it ends").code(), said)
+}
+
+/// What a browser does: it goes to the vendor, and from there back with the code.
+async fn agree(link: &str) -> (u16, String) {
+    let browser =
+        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().expect("one");
+    let answer = browser.get(link).send().await.expect("the vendor's page");
+    assert_eq!(answer.status(), 302, "{}", answer.text().await.unwrap_or_default());
+    let back = answer.headers()["location"].to_str().expect("a text").to_owned();
+    let status = browser.get(&back).send().await.expect("the way back").status().as_u16();
+    (status, back)
+}
+
+async fn connected() -> Stage {
+    let stage = set().await;
+    let (child, link) = begin(&stage);
+    assert_eq!(agree(&link).await.0, 200);
+    let (code, said) = end(child);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("`example-ghl` is connected"), "{said}");
+    stage
+}
+
+async fn contact(stage: &Stage, email: &str) -> Value {
+    let contact = stage.make(GHL, "contact", json!({ "firstName": "Ada", "email": email })).await;
+    stage.tell("ContactCreate", &contact).await;
+    contact
+}
+
+/// The access token, as whoever has the key can see it.
+async fn token(stage: &Stage) -> String {
+    let keys = std::fs::read_to_string(stage.key_file()).expect("the key");
+    let vault = Vault::open(&stage.data(), Keys::read(&keys).expect("a key"), Client::new(Guard::default()));
+    let account = Account {
+        name: CONNECTION.into(),
+        client_id: String::new(),
+        client_secret: None,
+        authorize_url: Some(String::new()),
+        token_url: String::new(),
+        revoke_url: None,
+    };
+    let oauth2 = OAuth2 {
+        authorize_url: None,
+        token_url: String::new(),
+        revoke_url: None,
+        query: Vec::new(),
+        form: Vec::new(),
+        client: ClientProof::Public,
+        pkce: false,
+        scopes: Vec::new(),
+        answer: None,
+        refresh: Refresh { before: Duration::ZERO, rotates: true },
+        save: Vec::new(),
+    };
+    let token = vault.expect("the vault").token(&account, &oauth2).await.expect("a token");
+    token.secret.expose_secret().to_owned()
+}
+
+/// How often a token was asked for.
+async fn grants(stage: &Stage) -> usize {
+    stage.requests(GHL, "oauth.token").await.len()
+}
+
+fn of(runs: &[Run], status: Status) -> usize {
+    runs.iter().filter(|run| run.status == status).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_connected_over_a_browser_and_its_token_renewed_when_it_is_refused() {
+    let mut stage = connected().await;
+    assert_eq!(grants(&stage).await, 1);
+    let serve = stage.serve().await;
+    contact(&stage, "ada@example.com").await;
+    assert_eq!(of(&stage.over().await, Status::Completed), 1);
+    assert_eq!(grants(&stage).await, 1, "a token is good for all that is asked");
+    // The vendor's token ends before we think that it does.
+    stage.control("POST", GHL, "/clock", json!({ "advance": "25h" })).await;
+    for email in ["bob@example.com", "cyd@example.com", "dan@example.com"] {
+        contact(&stage, email).await;
+    }
+    let runs =
+        until("they are over", async || Some(stage.over().await).filter(|runs| of(runs, Status::Completed) == 4)).await;
+    assert!(runs.iter().all(|run| run.status != Status::Failed), "{runs:#?}");
+    assert_eq!(grants(&stage).await, 2, "renewed once, by whichever came first");
+    assert_eq!(stage.vendors[PEOPLE].records("contact").len(), 4);
+    drop(serve);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_was_granted_can_be_read_without_the_key() {
+    let mut stage = connected().await;
+    let serve = stage.serve().await;
+    contact(&stage, "ada@example.com").await;
+    stage.over().await;
+    let token = token(&stage).await;
+    let (_, said) = serve.term().await;
+    let mut looked = 0;
+    for entry in std::fs::read_dir(stage.data()).expect("the data folder").flatten() {
+        let Ok(bytes) = std::fs::read(entry.path()) else { continue };
+        for secret in [token.as_str(), "sandbox-secret"] {
+            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found, "{} holds a secret", entry.path().display());
+        }
+        looked += 1;
+    }
+    assert!(looked > 1 && !said.contains(&token) && !said.contains("sandbox-secret"), "{said}");
+    // Another key opens nothing, and says so before anything starts.
+    std::fs::remove_file(stage.key_file()).expect("the key");
+    output(stage::command().arg("key").arg(stage.key_file()));
+    let (code, said) = stage.run(&["connect"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("was sealed with another key"), "{said}");
+}
