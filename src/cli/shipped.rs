@@ -9,8 +9,13 @@ macro_rules! files {
     ($($path:literal),* $(,)?) => { &[$(($path, include_str!(concat!("../../", $path)))),*] };
 }
 
-const CONNECTORS: &[Shipped] =
-    files!["connectors/gohighlevel.yaml", "connectors/opinion-stage.yaml", "connectors/opinion-stage-contacts.yaml",];
+const CONNECTORS: &[Shipped] = files![
+    "connectors/gohighlevel.yaml",
+    "connectors/opinion-stage.yaml",
+    "connectors/opinion-stage-contacts.yaml",
+    "connectors/hubspot.yaml",
+    "connectors/slack.yaml",
+];
 
 const SANDBOXES: &[Shipped] = files![
     "connectors/gohighlevel.sandbox.yaml",
@@ -38,10 +43,11 @@ pub fn workflows() -> Vec<Text> {
     WORKFLOWS.iter().map(|(path, text)| text_of(path, text)).collect()
 }
 
-/// The names of the vendors that can be played.
+/// The names of the vendors that are played unasked: those of which more is known than their connector says.
 pub fn vendors() -> Vec<&'static str> {
     let name = |path: &'static str| path.strip_prefix("connectors/")?.strip_suffix(".yaml");
-    CONNECTORS.iter().filter_map(|(path, _)| name(path)).collect()
+    let names = CONNECTORS.iter().filter_map(|(path, _)| name(path));
+    names.filter(|name| sandbox_file(name).is_some()).collect()
 }
 
 pub fn connector_file(name: &str) -> Option<Text> {

@@ -127,11 +127,21 @@ impl Walker<'_> {
     }
 }
 
-/// Has the object such a field? An object without a schema may have any.
+/// Has the object such a field, dotted? An object without a schema may have any.
 pub(super) fn has_field(object: &Object, field: &str) -> bool {
-    let keyed = object.keyed_lists.iter().any(|list| field.starts_with(&format!("{}.", list.name)));
-    let properties = object.schema.get("properties");
-    keyed || !object.schema.is_object() || properties.is_some_and(|known| known.get(field).is_some())
+    if object.keyed_lists.iter().any(|list| field.starts_with(&format!("{}.", list.name))) {
+        return true;
+    }
+    let mut here = &object.schema;
+    for name in field.split('.') {
+        // What is not described may hold anything.
+        let Some(known) = here.get("properties") else { return true };
+        match known.get(name) {
+            Some(next) => here = next,
+            None => return here.get("additionalProperties").is_some_and(|more| more != &Value::Bool(false)),
+        }
+    }
+    true
 }
 
 pub(super) fn field_names(object: &Object) -> Vec<&str> {
