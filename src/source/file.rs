@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::read::read;
-use super::{Label, Report};
+use super::{Label, Report, Written};
 
 /// A range of bytes in a file's text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -110,6 +110,11 @@ impl File {
     pub fn label(&self, span: Span, text: impl Into<String>) -> Label {
         let (line, column) = self.line_and_column(span.start);
         Label { path: self.path.to_string(), span, line, column, text: text.into(), hidden: false }
+    }
+
+    /// How the text under a JSON pointer is written.
+    pub fn written_at(&self, pointer: &str) -> Written {
+        Written { start: self.place(pointer), text: self.written(self.span(pointer)).into() }
     }
 
     /// The text under a span, as written; empty if the span is not of this text.

@@ -20,3 +20,4 @@ pub use nearest::nearest;
 pub use refusal::{FINDINGS_MAX, TEXT_BYTES_MAX};
 pub use render::{render_json, render_text};
 pub use shape::check_shape;
+pub use within::Written;

@@ -5,6 +5,33 @@
 
 use std::ops::Range;
 
+use super::Place;
+
+/// How a text of a document is written there. It finds the place of each part of the text, also when the document is no
+/// longer at hand.
+#[derive(Clone, Debug)]
+pub struct Written {
+    pub(super) start: Place,
+    pub(super) text: Box<str>,
+}
+
+impl Written {
+    /// The place of a byte of the value; of the whole text where it cannot be found.
+    pub fn place(&self, value: &str, at: usize) -> Place {
+        let Some(found) = within(&self.text, value, at..at + 1) else { return self.start.clone() };
+        let before = &self.text[..found.start];
+        let columns = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+        let (line, column) = match before.rsplit_once('\n') {
+            Some((lines, indentation)) => {
+                let breaks = lines.matches('\n').count() + 1;
+                (u32::try_from(breaks).unwrap_or(u32::MAX), 1 + columns(indentation))
+            }
+            None => (0, self.start.column.saturating_add(columns(before))),
+        };
+        Place { path: self.start.path.clone(), line: self.start.line.saturating_add(line), column }
+    }
+}
+
 /// The bytes of `written` that say the bytes `part` of its value; None if the two do not go together.
 pub(super) fn within(written: &str, value: &str, part: Range<usize>) -> Option<Range<usize>> {
     let mut reader = Reader::new(written);
@@ -117,6 +144,26 @@ mod tests {
             assert_eq!(marked(yaml, "two(x)").as_deref(), Some("two(x)"), "{yaml}");
             assert_eq!(marked(yaml, "(").as_deref(), Some("("), "{yaml}");
         }
+    }
+
+    #[test]
+    fn a_place_is_found_without_the_file() {
+        for yaml in [
+            "a: one + two(x)\n",
+            "b: 1\na: 'it''s one + two(x)'\n",
+            "\na: |\n  one +\n\n    two(x)\n",
+            "a: \"öne + \\\n  two(x)\"\n",
+            "{ b: 'ö', a: 'ö + two(x)' }\n",
+            "a: |\r\n  öne +\r\n    ö two(x)\r\n",
+        ] {
+            let file = File::read("a.yaml", yaml).expect("the text is fine");
+            let value = file.value["a"].as_str().expect("a text");
+            let place = file.written_at("/a").place(value, value.find("two").expect("it is there"));
+            let (line, column) = file.line_and_column(yaml.find("two").expect("it is there"));
+            assert_eq!(place.to_string(), format!("a.yaml:{line}:{column}"), "{yaml}");
+        }
+        let file = File::read("a.yaml", "b: &b abc\na: *b\n").expect("the text is fine");
+        assert_eq!(file.written_at("/a").place("abc", 1).to_string(), "a.yaml:2:4", "the whole of what is elsewhere");
     }
 
     #[test]

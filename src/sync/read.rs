@@ -304,12 +304,12 @@ impl Reader<'_> {
     }
 
     fn condition(&mut self, value: &Value, pointer: &str) -> Option<Condition> {
-        let compiled = Condition::compile(value);
+        let compiled = Condition::compile(value).map(|condition| condition.placed(self.file, pointer));
         compiled.map_err(|problems| problems.into_iter().for_each(|problem| self.problem(problem, pointer))).ok()
     }
 
     fn expr(&mut self, value: &Value, pointer: &str) -> Option<Expr> {
-        let compiled = Expr::compile(value);
+        let compiled = Expr::compile(value).map(|expr| expr.placed(self.file, pointer));
         compiled.map_err(|problems| problems.into_iter().for_each(|problem| self.problem(problem, pointer))).ok()
     }
 

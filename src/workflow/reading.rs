@@ -46,7 +46,7 @@ impl<'a> Reading<'a> {
     /// Compiles a value that follows the value rule; its problems become findings.
     pub fn expr(&mut self, value: &Value) -> Option<Expr> {
         match Expr::compile(value) {
-            Ok(expr) => Some(expr),
+            Ok(expr) => Some(expr.placed(self.file, &self.pointer)),
             Err(problems) => {
                 self.problems(problems);
                 None
@@ -56,7 +56,7 @@ impl<'a> Reading<'a> {
 
     pub fn condition(&mut self, value: &Value) -> Option<Condition> {
         match Condition::compile(value) {
-            Ok(condition) => Some(condition),
+            Ok(condition) => Some(condition.placed(self.file, &self.pointer)),
             Err(problems) => {
                 self.problems(problems);
                 None

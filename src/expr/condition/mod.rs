@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::script::Script;
 use super::value::{is_instruction_key, is_path};
 use super::{Expr, Fault, Path, Problem, Read, Scope, Word, is_blank, shown};
+use crate::source::{File, under};
 use operator::Operator;
 
 /// How deep conditions are nested.
@@ -92,6 +93,26 @@ impl Condition {
         let condition = Condition::compile_at(value, depth + 1, &mut found);
         problems.extend(found.into_iter().map(|problem| problem.under(key)));
         condition
+    }
+
+    /// Says where the condition stands, so that what goes wrong in its scripts is told with its line there.
+    pub fn placed(mut self, file: &File, pointer: &str) -> Condition {
+        self.place(file, pointer);
+        self
+    }
+
+    fn place(&mut self, file: &File, pointer: &str) {
+        for (place, part) in &mut self.parts {
+            let pointer = place.iter().fold(pointer.to_owned(), |pointer, key| under(&pointer, key));
+            match part {
+                Part::All(condition) | Part::Not(condition) => condition.place(file, &pointer),
+                Part::Any(any) => {
+                    any.iter_mut().enumerate().for_each(|(at, one)| one.place(file, &format!("{pointer}/{at}")));
+                }
+                Part::Script(script) => script.place(file, &pointer),
+                Part::Test(test) => test.right.place(file, &pointer),
+            }
+        }
     }
 
     /// # Errors
@@ -225,13 +246,7 @@ impl Part {
         match self {
             Part::All(condition) => condition.holds(scope),
             Part::Not(condition) => condition.holds(scope).map(|held| !held),
-            Part::Script(script) => match script.eval(scope)? {
-                Some(Value::Bool(held)) => Ok(held),
-                given => {
-                    let given = given.as_ref().map_or_else(|| "nothing".to_owned(), shown);
-                    Err(Fault::new(format!("a script that is a condition gives true or false, not {given}")))
-                }
-            },
+            Part::Script(script) => script.holds(scope),
             Part::Test(test) => test.holds(scope),
             Part::Any(any) => {
                 for (at, one) in any.iter().enumerate() {

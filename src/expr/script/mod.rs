@@ -11,10 +11,11 @@ mod told;
 
 use std::sync::{Arc, LazyLock};
 
-use rhai::AST;
+use rhai::{AST, Position};
 use serde_json::Value;
 
 use super::{Fault, Problem, Read, Scope, shown};
+use crate::source::{File, Written};
 use engine::Budget;
 
 /// The longest script in bytes.
@@ -22,7 +23,11 @@ const TEXT_MAX: usize = 4 * 1024;
 
 /// A compiled script.
 #[derive(Clone)]
-pub(super) struct Script(Arc<Compiled>);
+pub(super) struct Script {
+    compiled: Arc<Compiled>,
+    /// How it is written in its document, once that is known.
+    written: Option<Arc<Written>>,
+}
 
 struct Compiled {
     text: String,
@@ -50,13 +55,18 @@ impl Script {
         }
         let ast = ENGINE.compile(text).map_err(|error| told::problem(&error, text))?;
         let reads = reads::reads(&ast, text)?;
-        Ok(Script(Arc::new(Compiled { text: text.clone(), ast, reads })))
+        Ok(Script { compiled: Arc::new(Compiled { text: text.clone(), ast, reads }), written: None })
+    }
+
+    /// Says where it stands, so that what goes wrong in it is told with its line there.
+    pub(super) fn place(&mut self, file: &File, pointer: &str) {
+        self.written = Some(Arc::new(file.written_at(pointer)));
     }
 
     /// What the script gives, None for nothing; and the work that was done, which is never more than `most`.
     pub(super) fn run(&self, scope: &Scope<'_>, most: u64) -> (Result<Option<Value>, Fault>, u64) {
         let budget = Budget::new(most);
-        let made = self.made(scope, &budget).map_err(Fault::new);
+        let made = self.made(scope, &budget);
         (made, budget.spent())
     }
 
@@ -65,22 +75,48 @@ impl Script {
         self.run(scope, u64::MAX).0
     }
 
-    fn made(&self, scope: &Scope<'_>, budget: &Budget) -> Result<Option<Value>, String> {
-        let Compiled { text, ast, reads } = &*self.0;
+    /// The answer of a script that is a condition.
+    pub(super) fn holds(&self, scope: &Scope<'_>) -> Result<bool, Fault> {
+        match self.eval(scope)? {
+            Some(Value::Bool(held)) => Ok(held),
+            given => {
+                let given = given.as_ref().map_or_else(|| "nothing".to_owned(), shown);
+                let message = format!("a script that is a condition gives true or false, not {given}");
+                Err(self.fault(Position::NONE, &message))
+            }
+        }
+    }
+
+    fn made(&self, scope: &Scope<'_>, budget: &Budget) -> Result<Option<Value>, Fault> {
+        let Compiled { ast, reads, .. } = &*self.compiled;
         let names: Vec<&[String]> = reads.iter().map(|read| read.names.as_slice()).collect();
         let roots = data::read_of(&names, &|root| Some(scope.root(root).unwrap_or(&Value::Null)));
-        let given = engine::run(ast, roots, budget).map_err(|error| told::fault(&error, text))?;
-        data::out_of_script(&given)
+        let given = engine::run(ast, roots, budget).map_err(|error| {
+            let (at, message) = told::fault(&error);
+            self.fault(at, &message)
+        })?;
+        data::out_of_script(&given).map_err(|message| self.fault(Position::NONE, &message))
+    }
+
+    /// What went wrong, with its place in the document; with its line in the script if it stands in none.
+    fn fault(&self, at: Position, message: &str) -> Fault {
+        let text = &self.compiled.text;
+        let start = if at.is_none() { 0 } else { told::offset(text, at) };
+        Fault::new(match (&self.written, at.line()) {
+            (Some(written), _) => format!("{}: {message}", written.place(text, start)),
+            (None, Some(line)) if text.trim_end().contains('\n') => format!("line {line} of the script: {message}"),
+            _ => message.to_owned(),
+        })
     }
 
     pub(super) fn reads(&self) -> Vec<Read> {
-        self.0.reads.clone()
+        self.compiled.reads.clone()
     }
 }
 
 impl std::fmt::Debug for Script {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_tuple("Script").field(&self.0.text).finish()
+        out.debug_tuple("Script").field(&self.compiled.text).finish()
     }
 }
 

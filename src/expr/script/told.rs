@@ -43,18 +43,13 @@ pub(super) fn problem(error: &ParseError, text: &str) -> Problem {
     }
 }
 
-/// Why a script gave nothing, with its line where it has several.
-pub(super) fn fault(error: &EvalAltResult, text: &str) -> String {
+/// Why a script gave nothing, and where in it.
+pub(super) fn fault(error: &EvalAltResult) -> (Position, String) {
     let mut inner = error;
     while let EvalAltResult::ErrorInFunctionCall(_, _, cause, _) = inner {
         inner = cause;
     }
-    let line = inner.position().line().or_else(|| error.position().line());
-    let message = reason(inner);
-    match line {
-        Some(line) if text.trim_end().contains('\n') => format!("line {line} of the script: {message}"),
-        _ => message,
-    }
+    (inner.position().or_else(error.position()), reason(inner))
 }
 
 fn reason(error: &EvalAltResult) -> String {

@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::{Expr, STEP, Work, add, is_instruction_key};
+use super::{Expr, STEP, Work, add, is_instruction_key, place_all};
 use crate::expr::convert::text_of;
 use crate::expr::script::Script;
 use crate::expr::{Conversion, Fault, Problem, Read, Scope, Word, shown};
+use crate::source::{File, under};
 
 /// With what the reference tells of each, as [`STEPS`].
 const SOURCES: &[Word] = &[
@@ -131,6 +132,26 @@ impl Instruction {
             (None, Some(otherwise)) => otherwise.make(scope, work).map_err(|fault| fault.under("$otherwise")),
             (value, _) => Ok(value),
         }
+    }
+
+    pub(super) fn place(&mut self, file: &File, pointer: &str) {
+        let below = |key: &str| under(pointer, key);
+        match &mut self.source {
+            Source::From(from) => from.place(file, &below("$from")),
+            Source::FirstOf(items) => place_all(items, file, &below("$first")),
+            Source::FirstIn(list) => list.place(file, &below("$first")),
+            Source::Each { list, to } => {
+                list.place(file, &below("$each"));
+                to.place(file, &below("$to"));
+            }
+            Source::Script(script) => script.place(file, &below("$script")),
+            Source::Literal(_) => {}
+        }
+        for (key, to) in self.map.iter_mut().flatten() {
+            to.place(file, &under(&below("$map"), key));
+        }
+        self.add.iter_mut().for_each(|add| add.place(file, &below("$add")));
+        self.otherwise.iter_mut().for_each(|otherwise| otherwise.place(file, &below("$otherwise")));
     }
 
     fn converted(&self, value: Option<Value>, scope: &Scope<'_>) -> Result<Option<Value>, Fault> {

@@ -8,6 +8,7 @@ use std::cell::Cell;
 use serde_json::{Map, Value};
 
 use super::{Fault, Locale, Path, Problem, Read, Scope, Template};
+use crate::source::{File, under};
 use instruction::Instruction;
 pub(in crate::expr) use instruction::instructions;
 
@@ -83,6 +84,23 @@ impl Expr {
         let expr = Expr::compile_at(value, depth + 1, &mut found);
         problems.extend(found.into_iter().map(|problem| problem.under(key)));
         expr
+    }
+
+    /// Says where the value stands, so that what goes wrong in its scripts is told with its line there.
+    pub fn placed(mut self, file: &File, pointer: &str) -> Expr {
+        self.place(file, pointer);
+        self
+    }
+
+    pub(in crate::expr) fn place(&mut self, file: &File, pointer: &str) {
+        match &mut self.node {
+            Node::Literal(_) | Node::Path(_) | Node::Template(_) => {}
+            Node::List(items) => place_all(items, file, pointer),
+            Node::Map(fields) => {
+                fields.iter_mut().for_each(|(key, field)| field.place(file, &under(pointer, &escaped(key))));
+            }
+            Node::Instruction(instruction) => instruction.place(file, pointer),
+        }
     }
 
     /// Makes the value. `Ok(None)`: nothing is there (an absent source). `Ok(Some(Null))`: the author wrote `null`.
@@ -178,6 +196,11 @@ impl Expr {
             _ => None,
         }
     }
+}
+
+/// As [`Expr::place`], for the items of a list.
+fn place_all(items: &mut [Expr], file: &File, pointer: &str) {
+    items.iter_mut().enumerate().for_each(|(at, item)| item.place(file, &format!("{pointer}/{at}")));
 }
 
 impl Node {
