@@ -105,6 +105,7 @@ struct RunStep {
 #[expect(dead_code, reason = "for the schema: a step is read as a map")]
 struct AfterStep {
     /// The clock moves on so far.
+    #[schemars(extend("x-takes" = "a duration"))]
     after: String,
 }
 
@@ -188,11 +189,12 @@ impl JsonSchema for Fault {
             json!({ "type": "object", "properties": { key: schema }, "required": [key] })
         };
         let often = || json!({ "type": "integer", "minimum": 1 });
+        let lag = json!({ "type": "string", "x-takes": "a duration" });
         let verbs = json!({
             "status": generator.subschema_for::<StatusFault>(),
             "timeout": one("timeout", "So many requests get no answer and are not carried out.", often()),
             "timeout_after_write": one("timeout_after_write", "So many are carried out and get no answer.", often()),
-            "lag": one("lag", "Writes are found by searches only after so long: `10s`.", json!({ "type": "string" })),
+            "lag": one("lag", "Writes are found by searches only after so long: `10s`.", lag),
             "drop_field": one("drop_field", "A field that is accepted and not kept.", json!({ "type": "string" })),
             "lose": one("lose", "So many webhooks never come.", often()),
             "duplicate": one("duplicate", "So many webhooks come twice.", often()),
@@ -399,9 +401,7 @@ impl Judge<'_> {
 
     fn duration(&mut self, text: &str, pointer: &str) {
         if parse_duration(text).is_none() {
-            let found = Diagnostic::error("bad-duration", format!("`{text}` is no duration"));
-            let help = "write a number with a unit, such as `90s`, `15m`, `2h` or `3d`";
-            self.report.push(found.at(self.file, pointer, "").help(help));
+            self.report.push(Diagnostic::no_duration(text).at(self.file, pointer, ""));
         }
     }
 

@@ -62,6 +62,17 @@ impl Diagnostic {
         Self { severity: Severity::Warning, ..Self::error(code, message) }
     }
 
+    /// What should be a duration is none.
+    pub fn no_duration(text: &str) -> Self {
+        let found = Self::error("bad-duration", format!("`{text}` is no duration"));
+        match text.trim().parse::<u64>() {
+            Ok(number) => {
+                found.help(format!("write the unit as well: `{number}s`, `{number}m`, `{number}h` or `{number}d`"))
+            }
+            Err(_) => found.help("write a number with a unit, such as `90s`, `15m`, `2h` or `3d`"),
+        }
+    }
+
     /// Points at the value under a JSON pointer (`""` is the whole document).
     pub fn at(self, file: &File, pointer: &str, label: impl Into<String>) -> Self {
         self.at_span(file, file.span(pointer), label)

@@ -31,7 +31,7 @@ use super::{Diagnostic, File, Report};
 /// A union is decided before it is checked, so that findings land on the leaf: by the JSON type of the value; for maps
 /// by `x-verbs`, a map from a key that must be present to the schema that then holds. Beside the standard keywords,
 /// `title` names the thing in messages, `x-name` says in plain words what a `pattern` wants, and `x-one` says what to do
-/// instead of a second verb.
+/// instead of a second verb. `x-takes: a duration` says what the text is.
 pub fn check_shape(file: &File, pointer: &str, schema: &Value, report: &mut Report) {
     let Some(value) = file.value.pointer(pointer) else { return };
     let check = Check { file, root: schema, counts: RefCell::default(), patterns: RefCell::default() };
@@ -79,7 +79,7 @@ impl<'s> Check<'s> {
         }
         let kinds = self.kinds(schema);
         if !kinds.allow(value) {
-            return findings.add(|| self.wrong_type(pointer, value, kinds));
+            return findings.add(|| self.wrong_type(pointer, value, schema, kinds));
         }
         let outline = self.outline(value, schema);
         self.outlined(pointer, value, &outline, findings);
@@ -117,12 +117,33 @@ impl<'s> Check<'s> {
         findings.count
     }
 
-    fn wrong_type(&self, pointer: &str, value: &Value, kinds: kinds::Kinds) -> Diagnostic {
+    fn wrong_type(&self, pointer: &str, value: &Value, schema: &'s Value, kinds: kinds::Kinds) -> Diagnostic {
+        let takes = schema.get("x-takes").and_then(Value::as_str).unwrap_or_default();
+        if value.is_number() && takes.starts_with("a duration") {
+            return Diagnostic::no_duration(&value.to_string()).at(self.file, pointer, "");
+        }
         let message = format!("expected {}, found {}", kinds.words(), words::kind(value));
         let found = Diagnostic::error("wrong-type", message).at(self.file, pointer, "");
-        match words::type_help(self.file, pointer, value, kinds) {
+        let key = if kinds.has(kinds::Kinds::MAP) { self.key_for(value, schema) } else { None };
+        match words::type_help(self.file, pointer, value, kinds, key) {
             Some(help) => found.help(help),
             None => found,
+        }
+    }
+
+    /// The first key of the map that a schema wants, under which the value itself could stand.
+    fn key_for(&self, value: &Value, schema: &'s Value) -> Option<&'s str> {
+        let outline = self.outline(&Value::Object(Map::new()), schema);
+        let verb = outline.verbs.as_ref().and_then(|verbs| verbs.all.first());
+        let layers = outline.layers.into_iter();
+        let mut keys = layers.filter_map(|layer| layer.get("properties")?.as_object()).flatten();
+        match verb {
+            Some((verb, schema)) => {
+                let takes =
+                    self.outline(value, schema).layers.into_iter().find_map(|layer| layer.get("properties")?.get(verb));
+                takes.filter(|takes| self.kinds(takes).allow(value)).map(|_| *verb)
+            }
+            None => keys.find(|(_, takes)| self.kinds(takes).allow(value)).map(|(key, _)| key.as_str()),
         }
     }
 

@@ -45,6 +45,7 @@ pub(super) struct Document {
     /// What happens when it is first turned on.
     pub first_run: Option<FirstRun>,
     /// How often all pairs are compared: `24h`.
+    #[schemars(extend("x-takes" = "a duration"))]
     pub check_every: Option<String>,
     /// Objects that live under these two, kept alike in the same way.
     #[serde(default)]

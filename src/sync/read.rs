@@ -316,9 +316,7 @@ impl Reader<'_> {
     fn duration(&mut self, text: &str, pointer: &str) -> Option<std::time::Duration> {
         let duration = parse_duration(text);
         if duration.is_none() {
-            let found = Diagnostic::error("bad-duration", format!("`{text}` is no duration"));
-            let help = "write a number with a unit, such as `90s`, `15m`, `2h` or `3d`";
-            self.report.push(found.at(self.file, pointer, "").help(help));
+            self.report.push(Diagnostic::no_duration(text).at(self.file, pointer, ""));
         }
         duration
     }

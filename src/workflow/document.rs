@@ -41,6 +41,7 @@ pub struct Document {
     #[serde(default)]
     pub on_error: Vec<action::Document>,
     /// After so long without a run, such as `48h`, `on_error` is carried out, with the name `silent`; then again each time.
+    #[schemars(extend("x-takes" = "a duration"))]
     pub alert_if_silent: Option<String>,
 }
 

@@ -68,11 +68,8 @@ impl<'a> Reading<'a> {
     pub fn duration(&mut self, text: &str) -> Option<std::time::Duration> {
         let duration = crate::expr::parse_duration(text);
         if duration.is_none() {
-            let found = self.error("bad-duration", format!("`{text}` is no duration"), "");
-            found.help = Some(match text.trim().parse::<u64>() {
-                Ok(number) => format!("write the unit as well: `{number}s`, `{number}m`, `{number}h` or `{number}d`"),
-                Err(_) => "write a number with a unit, such as `90s`, `15m`, `2h` or `3d`".into(),
-            });
+            let found = Diagnostic::no_duration(text).at(self.file, &self.pointer, "");
+            self.push(found);
         }
         duration
     }

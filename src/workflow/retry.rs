@@ -16,8 +16,10 @@ pub struct Document {
     /// At most so many tries after the first.
     pub times: Option<u32>,
     /// No try after so long, counted from the first, e.g. `3d`.
+    #[schemars(extend("x-takes" = "a duration"))]
     pub r#for: Option<String>,
     /// The pause before the second try and the longest pause, e.g. `2s..1h`.
+    #[schemars(extend("x-takes" = "a duration or a range of them"))]
     pub wait: Option<String>,
     /// Names of errors that are worth another try.
     pub errors: Option<Vec<String>>,

@@ -90,6 +90,7 @@ struct PollDocument {
     /// A list operation; each record that is new or different starts a run.
     poll: String,
     /// How often, e.g. `5m`.
+    #[schemars(extend("x-takes" = "a duration"))]
     every: String,
     /// What the operation is given.
     #[schemars(extend("x-takes" = "a map"))]

@@ -53,6 +53,7 @@ pub(in crate::connector) struct OAuth2Written {
 #[schemars(title = "`refresh`")]
 pub(in crate::connector) struct RefreshWritten {
     /// How long before the token's end, e.g. `10m`.
+    #[schemars(extend("x-takes" = "a duration"))]
     pub before: Option<String>,
     /// True: each refresh token works once, and the answer brings the next.
     #[serde(default)]

@@ -182,12 +182,8 @@ impl<'a> Reader<'a> {
 
     pub fn duration(&mut self, pointer: &str, text: &str) -> std::time::Duration {
         parse_duration(text).unwrap_or_else(|| {
-            self.error(
-                "bad-duration",
-                pointer,
-                format!("`{text}` is no duration"),
-                "write a number with a unit, such as `90s`, `15m`, `2h` or `3d`",
-            );
+            let found = Diagnostic::no_duration(text).at(self.file(pointer), pointer, "");
+            self.report.push(found);
             std::time::Duration::ZERO
         })
     }

@@ -99,6 +99,7 @@ pub(super) struct LimitWritten {
     /// How many requests the window holds.
     pub requests: u64,
     /// How long the window is, e.g. `10s` or `1d`; it opens with its first call.
+    #[schemars(extend("x-takes" = "a duration"))]
     pub per: String,
     /// The answer's header that says how many requests are left.
     pub remaining_header: Option<String>,

@@ -153,8 +153,10 @@ pub(in crate::connector) struct PollWritten {
     #[serde(default)]
     pub newest_first: bool,
     /// How often, e.g. `10m`.
+    #[schemars(extend("x-takes" = "a duration"))]
     pub every: String,
     /// How far a look goes back behind the last one, for records that show up late.
+    #[schemars(extend("x-takes" = "a duration"))]
     pub overlap: Option<String>,
 }
 
@@ -164,5 +166,6 @@ pub(in crate::connector) struct PollWritten {
 #[schemars(title = "`full_scan`")]
 pub(in crate::connector) struct ScanWritten {
     /// How often, e.g. `24h`.
+    #[schemars(extend("x-takes" = "a duration"))]
     pub every: String,
 }

@@ -86,6 +86,7 @@ pub(in crate::connector) struct LookWritten {
     #[serde(default)]
     pub same: Vec<String>,
     /// How long to wait before looking, e.g. `10s`.
+    #[schemars(extend("x-takes" = "a duration"))]
     pub wait: Option<String>,
 }
 

@@ -31,6 +31,7 @@ pub(in crate::connector) struct WebhooksWritten {
     #[serde(default)]
     pub events: Named<WebhookEventWritten>,
     /// One change of one record inside this time is one event.
+    #[schemars(extend("x-takes" = "a duration"))]
     pub coalesce: Option<String>,
     /// The biggest body in bytes; 1048576 unless said otherwise.
     pub body_max: Option<usize>,
@@ -107,6 +108,7 @@ pub(in crate::connector) struct ReplayWritten {
     /// Path to the time that the sender signed.
     pub time: Option<String>,
     /// How far that time may be from now; `5m` unless said otherwise, at most `24h`.
+    #[schemars(extend("x-takes" = "a duration"))]
     pub within: Option<String>,
 }
 

@@ -136,8 +136,9 @@ fn respelled(text: &str, pattern: &str) -> Option<String> {
     })
 }
 
-/// What to do about a value of the wrong type, where the usual reason is known.
-pub(super) fn type_help(file: &File, pointer: &str, value: &Value, wanted: Kinds) -> Option<String> {
+/// What to do about a value of the wrong type, where the usual reason is known. `key` is one of the wanted map, under which
+/// the value could stand.
+pub(super) fn type_help(file: &File, pointer: &str, value: &Value, wanted: Kinds, key: Option<&str>) -> Option<String> {
     let span = file.span(pointer);
     let written = short(file.written(span));
     match value {
@@ -170,6 +171,10 @@ pub(super) fn type_help(file: &File, pointer: &str, value: &Value, wanted: Kinds
             Some(format!("write a list: `[{written}]`"))
         }
         Value::Array(_) | Value::String(_) | Value::Number(_) | Value::Bool(_) if wanted.has(Kinds::MAP) => {
+            let whose = pointer.rsplit('/').next().filter(|step| step.parse::<usize>().is_err());
+            if let (Some(key), Some(whose), false) = (key, whose, value.is_array() || written.contains('\n')) {
+                return Some(format!("write a map, such as `{whose}: {{ {key}: {written} }}`"));
+            }
             Some("write one `key: value` per line below it, indented, or `{ key: value }`".to_owned())
         }
         Value::Array(items) if wanted.has(Kinds::TEXT) && items.len() == 1 => {

@@ -93,6 +93,7 @@ struct Common {
     /// When to try again.
     retry: Option<retry::Document>,
     /// The longest that one request may take, e.g. `20s`; at most 30 s.
+    #[schemars(extend("x-takes" = "a duration"))]
     timeout: Option<String>,
     /// `continue`, or actions that stand in for this one when it has failed.
     on_error: Option<OnErrorDocument>,
