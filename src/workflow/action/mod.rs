@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use super::{Reading, Retry, retry};
 use crate::connector::Failure;
 use crate::expr::{Condition, Expr, Fault, Read};
-use crate::source::Place;
+use crate::source::{Diagnostic, Place};
 
 pub use call::Call;
 pub use emit::{Emit, PROJECT};
@@ -189,6 +189,22 @@ pub(super) fn read_list(documents: &[Document], reading: &mut Reading<'_>) -> Ve
     documents.iter().enumerate().filter_map(read).collect()
 }
 
+impl Kind {
+    /// If the action makes no request of its own: what to do about a `retry` or `timeout`.
+    fn without_requests(&self) -> Option<&'static str> {
+        match self {
+            Kind::Call(_) | Kind::Upsert(_) | Kind::ForEach(ForEach { over: Over::Operation { .. }, .. }) => None,
+            Kind::If(_) | Kind::Switch(_) | Kind::ForEach(_) | Kind::Parallel(_) => {
+                Some("write it at the actions inside that send something")
+            }
+            Kind::Run(_) => Some("write it at the actions of the other workflow that send something"),
+            Kind::Set(_) | Kind::Wait(_) | Kind::Hear(_) | Kind::Emit(_) | Kind::Stop(_) | Kind::Fail(_) => {
+                Some("remove it")
+            }
+        }
+    }
+}
+
 impl Action {
     fn read(document: &Document, reading: &mut Reading<'_>) -> Option<Action> {
         let value = Value::Object(document.0.clone());
@@ -205,6 +221,13 @@ impl Action {
         let only_if = common.only_if.as_ref().and_then(|value| reading.child("only_if").condition(value));
         let retry = common.retry.as_ref().map(|retry| Retry::read(retry, &mut reading.child("retry")));
         let timeout = common.timeout.as_ref().and_then(|text| reading.child("timeout").duration(text));
+        if let Some(help) = kind.as_ref().and_then(Kind::without_requests) {
+            for key in ["retry", "timeout"].into_iter().filter(|key| document.0.contains_key(*key)) {
+                let message = format!("`{key}` is for requests, and this `{verb}` makes none itself");
+                let at = format!("{}/{key}", reading.pointer);
+                reading.push(Diagnostic::error("no-effect", message).at_key(reading.file, &at, "").help(help));
+            }
+        }
         let place = reading.file.place(&format!("{}/{verb}", reading.pointer));
         let pointer = reading.pointer.clone();
         Some(Action { id: common.id, only_if, retry, timeout, on_error, kind: kind?, place, pointer })
