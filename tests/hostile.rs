@@ -310,7 +310,32 @@ fn what_is_no_document_is_not_read() {
     assert!(made.success());
     let outside = project();
     std::os::unix::fs::symlink("/", outside.join("workflows/all")).expect("a link");
+    let naming = |length: u64| {
+        let folder = project();
+        let connector = format!("{CONNECTOR}objects: {{ a: {{ schema: ./s.json }}, b: {{ schema: ./s.json }} }}\n");
+        std::fs::write(folder.join("connectors/c.yaml"), connector).expect("a connector");
+        let file = std::fs::File::create(folder.join("connectors/s.json")).expect("a file");
+        file.set_len(length).expect("none of it written");
+        folder
+    };
+    let schema = naming(1 << 40);
+    let linked = naming(0);
+    std::fs::remove_file(linked.join("connectors/s.json")).expect("it goes");
+    std::os::unix::fs::symlink("/etc/hostname", linked.join("connectors/s.json")).expect("a link");
+    let twice = naming(0);
+    let long = format!("{{ \"title\": \"{}\" }}", "x".repeat(MIB * 2 / 3));
+    std::fs::write(twice.join("connectors/s.json"), long).expect("a schema");
+    let many = naming(0);
+    std::fs::write(many.join("connectors/s.json"), format!("{{ \"a\": [{}1] }}", "1,".repeat(20_000)))
+        .expect("a schema");
+    let deep = naming(0);
+    std::fs::write(deep.join("connectors/s.json"), "[".repeat(500_000)).expect("a schema");
     let table = [
+        (schema, 3, "the connector's schema files hold more than 1 MiB or 20000 values"),
+        (linked, 1, "connectors/s.json leads out of the project's folder"),
+        (twice, 3, "the connector's schema files hold more than 1 MiB or 20000 values"),
+        (many, 3, "the connector's schema files hold more than 1 MiB or 20000 values"),
+        (deep, 3, "`connectors/s.json` is no JSON, line 1 column 128: recursion limit exceeded"),
         (endless, 3, "error[too-big]: the file is larger than 1 MiB\n--> workflows/endless.yaml:1"),
         (pipe, 1, "workflows/pipe.yaml is no file"),
         (outside, 1, "leads out of the project's folder"),

@@ -14,7 +14,8 @@ const DOCUMENTS_MAX: usize = 10_000;
 /// All of them together.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Reads all documents of a project's folder: `dovetail.yaml`, and YAML files below `connectors`, `workflows` and `tests`.
+/// Reads all documents of a project's folder: `dovetail.yaml`, YAML files below `connectors` and `workflows`, and the JSON
+/// files that they name.
 ///
 /// # Errors
 /// A folder or file that cannot be read; a link that leads out of the folder; more than 10,000 documents or 64 MiB.
@@ -40,6 +41,13 @@ pub fn texts(folder: &Path) -> Result<Vec<Text>> {
         let path = root.join(name);
         if path.is_dir() {
             walk(&root, &path, 0, &mut left, &mut texts)?;
+        }
+    }
+    for name in project::schema_files(&texts) {
+        let path = root.join(&name);
+        // One that is not there is told where it is named.
+        if path.exists() {
+            take(&root, &path, &mut left, &mut texts)?;
         }
     }
     Ok(texts)
@@ -81,15 +89,21 @@ fn walk(root: &Path, folder: &Path, depth: usize, left: &mut usize, texts: &mut 
         if path.is_dir() {
             walk(root, &path, depth + 1, left, texts)?;
         } else if is_document(&path) {
-            if texts.len() >= DOCUMENTS_MAX {
-                bail!("the project has more than {DOCUMENTS_MAX} documents");
-            }
-            texts.push(read(root, &path)?);
-            let read = texts.last().map_or(0, |text| text.text.len());
-            let Some(rest) = left.checked_sub(read) else { bail!("the project's documents are larger than 64 MiB") };
-            *left = rest;
+            take(root, &path, left, texts)?;
         }
     }
+    Ok(())
+}
+
+/// Reads one more file, if so many and so much may be read.
+fn take(root: &Path, path: &Path, left: &mut usize, texts: &mut Vec<Text>) -> Result<()> {
+    if texts.len() >= DOCUMENTS_MAX {
+        bail!("the project has more than {DOCUMENTS_MAX} documents");
+    }
+    let text = read(root, path)?;
+    let Some(rest) = left.checked_sub(text.text.len()) else { bail!("the project's documents are larger than 64 MiB") };
+    *left = rest;
+    texts.push(text);
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use clap::{Arg, ArgMatches, Command};
 use serde_json::Value;
 
 use super::{exit, say, serve, shipped};
+use crate::connector::schema_files;
 use crate::project::Text;
 use crate::sandbox::{Error, Proof, Settings, Vendor};
 use crate::source::File;
@@ -133,17 +134,17 @@ impl Sandbox {
         }
         let mut free = ports(known.len());
         for path in &self.connector {
-            let (name, file) = connector(path)?;
+            let (name, files) = connector(path)?;
             let beside = path.with_file_name(format!("{name}.sandbox.yaml"));
             let beside = if beside.is_file() { Some(text(&beside)?) } else { None };
             if let Some(part) = parts.iter_mut().find(|part| part.name == name) {
-                part.connector.push(file);
+                part.connector.extend(files);
                 part.sandbox = beside.or(part.sandbox.take());
             } else if known.contains(&name.as_str()) {
                 let (path, flag) = (path.display(), format!("--{name} ADDR"));
                 return Err(exit::usage(format!("{path} adds to `{name}`, which is not played: add {flag}")));
             } else if let Some(listen) = free.next() {
-                parts.push(Part { name, listen, connector: vec![file], sandbox: beside });
+                parts.push(Part { name, listen, connector: files, sandbox: beside });
             }
         }
         Ok(parts)
@@ -200,13 +201,17 @@ impl Sandbox {
     }
 }
 
-/// A connector file and the name in it.
-fn connector(path: &Path) -> Result<(String, Text)> {
+/// The name of a connector, its file and the schemas that this names.
+fn connector(path: &Path) -> Result<(String, Vec<Text>)> {
     let file = text(path)?;
     let read = File::read(&file.path, &file.text).ok();
-    let name = read.and_then(|file| file.value.get("connector").and_then(Value::as_str).map(String::from));
-    match name {
-        Some(name) => Ok((name, file)),
+    let named = read.and_then(|file| Some((file.value.get("connector")?.as_str()?.to_owned(), schema_files(&file))));
+    match named {
+        Some((name, schemas)) => {
+            let there = schemas.iter().map(Path::new).filter(|schema| schema.is_file());
+            let schemas = there.map(text).collect::<Result<Vec<_>>>()?;
+            Ok((name, std::iter::once(file).chain(schemas).collect()))
+        }
         None => Err(exit::usage(format!(
             "{} is no connector that can be read; `dovetail check` tells what is wrong in a project's files",
             path.display()
@@ -259,7 +264,7 @@ mod tests {
         for (name, text) in files {
             let path = folder.join(name);
             std::fs::write(&path, text)?;
-            if !name.contains(".sandbox.") {
+            if !name.contains(".sandbox.") && name.ends_with(".yaml") {
                 connector.push(path);
             }
         }
@@ -289,7 +294,11 @@ mod tests {
     #[test]
     fn files_are_played_beside_the_shipped_vendors_or_over_them() {
         let files = [
-            ("crm.yaml", "connector: crm\n"),
+            (
+                "crm.yaml",
+                "connector: crm\nobjects: { contact: { schema: ./contact.json }, note: { schema: ./note.json } }\n",
+            ),
+            ("contact.json", "{}"),
             ("crm.sandbox.yaml", "sandbox: crm\n"),
             ("gohighlevel.override.yaml", "connector: gohighlevel\n"),
         ];
@@ -297,7 +306,7 @@ mod tests {
             "gohighlevel 4010: gohighlevel.yaml gohighlevel.override.yaml gohighlevel.sandbox.yaml",
             "opinion-stage 4011: opinion-stage.yaml opinion-stage.sandbox.yaml",
             "opinion-stage-contacts 4012: opinion-stage-contacts.yaml opinion-stage-contacts.sandbox.yaml",
-            "crm 4013: crm.yaml crm.sandbox.yaml",
+            "crm 4013: crm.yaml contact.json crm.sandbox.yaml",
         ];
         assert_eq!(played(&files, Vec::new()).expect("they can be played"), expected);
     }

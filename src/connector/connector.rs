@@ -51,8 +51,8 @@ impl Connector {
     /// Reads all files of one connector: shape, then meaning; all findings at once.
     ///
     /// Returns the connector if there is no error. `files` holds at least one file; those named
-    /// `NAME.override.yaml` are merged over the rest. Files without `connector:` are schemas that `schema: ./name.json`
-    /// may name.
+    /// `NAME.override.yaml` are merged over the rest. Files without `connector:` are unread, and schemas that
+    /// `schema: ./name.json` may name.
     pub fn read(files: &[&File], report: &mut Report) -> Option<Connector> {
         read::read(files, report)
     }

@@ -32,6 +32,6 @@ pub use keyed_list::KeyedList;
 pub use object::{Change, Feed, Names, Object, Reference, join};
 pub use operation::{IfUnsure, Operation, Page, Paging, Unsure};
 pub use outcome::{Failure, Outcome};
-pub use read::{merged, read_verify, schema};
+pub use read::{merged, read_verify, schema, schema_files};
 pub use request::{Body, Request, Response};
 pub use webhook::{Scheme, VerifyRule, WebhookEvent, Webhooks};

@@ -1,6 +1,6 @@
 //! From texts to a plan: which document is what, and all findings at once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use rayon::prelude::*;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use super::refused::Refused;
 use super::resolve::{Site, build, choose, known_names, read_project};
 use super::test_document::{self, Subject};
 use super::{Plan, bounds, check};
-use crate::connector::Connector;
+use crate::connector::{self, Connector};
 use crate::source::{Diagnostic, FINDINGS_MAX, File, Report, nearest};
 use crate::sync::Sync;
 use crate::workflow::{Workflow, WorkflowRead};
@@ -34,15 +34,29 @@ pub struct Loaded {
 /// The five kinds, by first key.
 const KINDS: [&str; 5] = ["connector", "workflow", "sync", "test", "project"];
 
+/// The paths of the JSON files that the documents name, and that belong to the project with them.
+pub fn schema_files(documents: &[Text]) -> BTreeSet<String> {
+    let names = documents.iter().filter(|text| text.text.contains(".json"));
+    let files = names.filter_map(|text| File::read(&text.path, &text.text).ok());
+    files.filter(|file| file.first_key() == Some("connector")).flat_map(|file| connector::schema_files(&file)).collect()
+}
+
+/// The JSON files among a project's texts, which are read where a connector names them, and the documents.
+pub(super) fn parted(own: &[Text]) -> (Vec<File>, Vec<&Text>) {
+    let (schemas, documents): (Vec<&Text>, _) = own.iter().partition(|text| text.path.ends_with(".json"));
+    (schemas.into_iter().map(|text| File::unread(&text.path, &text.text)).collect(), documents)
+}
+
 /// Reads a project. `shipped` are the connectors that come with the program: each is used unless the project has one of
 /// that name itself; files that only add to it, and `NAME.override.yaml`, are merged with it.
 pub fn read(own: &[Text], shipped: &[Text], environment: Option<&str>) -> Loaded {
     let mut report = Report::default();
     let mut files = Vec::new();
     let mut unread = Vec::new();
-    let texts: Vec<&Text> = own.iter().chain(shipped).collect();
-    let read: Vec<_> = texts.par_iter().map(|text| File::read(&text.path, &text.text)).collect();
-    for (text, read) in texts.iter().zip(read) {
+    let (schemas, mut documents) = parted(own);
+    documents.extend(shipped);
+    let read: Vec<_> = documents.par_iter().map(|text| File::read(&text.path, &text.text)).collect();
+    for (text, read) in documents.into_iter().zip(read) {
         match read {
             Ok(file) => files.push(file),
             Err(found) => {
@@ -62,7 +76,7 @@ pub fn read(own: &[Text], shipped: &[Text], environment: Option<&str>) -> Loaded
     }
     let mut refused = Refused::new(unread.iter().chain(odd));
     let of = |kind: &str| kinds.iter().filter(|(known, _)| *known == kind).map(|(_, file)| *file).collect::<Vec<_>>();
-    let (connectors, used) = read_connectors(&of("connector"), &own_paths, &mut report);
+    let (connectors, used) = read_connectors(&of("connector"), &schemas, &own_paths, &mut report);
     let mut workflows: Vec<(Workflow, &File)> = Vec::new();
     // What is left of those with mistakes.
     let mut parts: Vec<(Workflow, &File)> = Vec::new();
@@ -179,7 +193,12 @@ fn kind_word(file: &File) -> &str {
 }
 
 /// Reads connectors by name; gives them, and the paths of the files that were used.
-pub(super) fn read_connectors(files: &[&File], own: &[&str], report: &mut Report) -> (Vec<Connector>, Vec<String>) {
+pub(super) fn read_connectors(
+    files: &[&File],
+    schemas: &[File],
+    own: &[&str],
+    report: &mut Report,
+) -> (Vec<Connector>, Vec<String>) {
     let name_of = |file: &File| file.value.get("connector").and_then(Value::as_str).map(String::from);
     let mut names: Vec<String> = files.iter().filter_map(|file| name_of(file)).collect();
     names.sort();
@@ -206,7 +225,8 @@ pub(super) fn read_connectors(files: &[&File], own: &[&str], report: &mut Report
         }
         used.extend(chosen.iter().map(|file| file.path.to_string()));
         // Files that are not strings under `connector:` are found by the shape check of the reader.
-        connectors.extend(Connector::read(&chosen, report));
+        let together: Vec<&File> = chosen.into_iter().chain(schemas).collect();
+        connectors.extend(Connector::read(&together, report));
     }
     for file in files.iter().filter(|file| name_of(file).is_none()) {
         Connector::read(&[file], report);
@@ -239,4 +259,33 @@ fn subjects(workflows: &[&File], syncs: &[&File], report: &mut Report) -> Vec<Su
         firsts.insert(name, (file, kind));
     }
     subjects
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_the_same_again_from_what_is_kept() {
+        let text = |path: &str, text: &str| Text { path: path.into(), text: text.into() };
+        let connector = "connector: crm\nbase_url: https://example.com\nauth: { key: { bearer: $.secrets.key } }\n\
+                         objects: { contact: { schema: ./contact.json } }\n";
+        let shipped = [text("shipped/connectors/crm.yaml", connector)];
+        let mut own = vec![
+            text("dovetail.yaml", "project: a\nconnections: { crm: { connector: crm, key: $.secrets.key } }\n"),
+            text("connectors/crm.yaml", connector),
+            text("connectors/contact.json", r#"{ "properties": { "id": { "type": "string" } } }"#),
+        ];
+        assert_eq!(schema_files(&own[..2]), BTreeSet::from(["connectors/contact.json".to_owned()]));
+        let loaded = read(&own, &shipped, None);
+        assert!(loaded.report.is_empty(), "{:?}", loaded.report);
+        let plan = loaded.plan.expect("a plan");
+        let again = read(&plan.documents, &[], None).plan.expect("no findings");
+        assert_eq!(again.hash, plan.hash);
+        assert_eq!(format!("{:?}", again.connectors), format!("{:?}", plan.connectors));
+        own[2].text.push('\n');
+        assert_ne!(read(&own, &shipped, None).plan.expect("no findings").hash, plan.hash);
+        own.remove(2);
+        assert!(read(&own, &shipped, None).plan.is_none(), "without its schema it is not read");
+    }
 }

@@ -17,7 +17,7 @@ mod within;
 pub use diagnostic::{Diagnostic, Label, Report, Severity};
 pub use file::{File, Place, Span, under};
 pub use nearest::nearest;
-pub use refusal::{FINDINGS_MAX, TEXT_BYTES_MAX};
+pub use refusal::{FINDINGS_MAX, TEXT_BYTES_MAX, VALUES_MAX};
 pub use render::{render_json, render_text};
 pub use shape::check_shape;
 pub use within::Written;

@@ -7,7 +7,8 @@ pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
 pub(super) const DEPTH_MAX: usize = 64;
 /// More of one file would not be read.
 pub const FINDINGS_MAX: usize = 100;
-pub(super) const VALUES_MAX: usize = 20_000;
+/// All values of a file.
+pub const VALUES_MAX: usize = 20_000;
 pub(super) const ALIASES_MAX: usize = 200;
 /// Text in values and keys, with all that aliases repeat.
 pub(super) const READ_BYTES_MAX: usize = 8 * TEXT_BYTES_MAX;

@@ -66,7 +66,7 @@ fn read_all(files: &[&File], report: &mut Report) -> Option<Connector> {
     };
     let mut settings: Vec<String> = document.connection.iter().map(|(name, _)| name.to_owned()).collect();
     settings.extend(document.auth.iter().flat_map(|(_, written)| auth::saved_settings(written)));
-    let mut reader = Reader { merged: &merged, report, settings };
+    let mut reader = Reader { merged: &merged, report, settings, attached: (0, 0) };
     meaning(&mut reader, &document, &roles)
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Merged<'a> {
     files: Vec<&'a File>,
     /// Pointer → the file that gave what stands there and below.
     owners: HashMap<String, usize>,
-    /// Files that describe no connector: schemas, found by their path.
+    /// Files that describe no connector: schemas as text, found by their path.
     pub attached: Vec<&'a File>,
 }
 

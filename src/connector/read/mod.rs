@@ -12,4 +12,5 @@ mod webhook;
 pub(super) use document::read;
 pub use document::{merged, schema};
 pub(super) use reader::{Reader, Side, under};
+pub use schema::schema_files;
 pub use webhook::read_verify;

@@ -35,6 +35,8 @@ pub(in crate::connector) struct Reader<'a> {
     pub report: &'a mut Report,
     /// Names of the connection's settings.
     pub settings: Vec<String>,
+    /// Bytes and values of the schema files that are named so far.
+    pub attached: (usize, usize),
 }
 
 impl<'a> Reader<'a> {

@@ -4,6 +4,39 @@ use serde_json::{Map, Value, json};
 
 use super::reader::Reader;
 use crate::connector::written::{Named, SettingWritten};
+use crate::source::{File, TEXT_BYTES_MAX, VALUES_MAX};
+
+/// Where a connector may name a file with a schema; `*` is any key.
+const NAMING: [&str; 6] = [
+    "objects/*/schema",
+    "objects/*/operations/*/input",
+    "objects/*/operations/*/output",
+    "operations/*/input",
+    "operations/*/output",
+    "webhooks/events/*/schema",
+];
+
+/// The paths of the JSON files that a connector's file names and that lie in the same project.
+pub fn schema_files(file: &File) -> Vec<String> {
+    let mut names = Vec::new();
+    for place in NAMING {
+        named(&file.value, &place.split('/').collect::<Vec<_>>(), &mut names);
+    }
+    names.into_iter().filter_map(|name| beside(&file.path, name)).filter(|path| is_json(path)).collect()
+}
+
+fn named<'v>(value: &'v Value, steps: &[&str], names: &mut Vec<&'v str>) {
+    match (steps, value) {
+        ([], Value::String(name)) => names.push(name),
+        (["*", rest @ ..], Value::Object(map)) => map.values().for_each(|part| named(part, rest, names)),
+        ([key, rest @ ..], Value::Object(map)) => map.get(*key).into_iter().for_each(|part| named(part, rest, names)),
+        _ => {}
+    }
+}
+
+fn is_json(path: &str) -> bool {
+    path.ends_with(".json")
+}
 
 /// `connection:` as a schema of a map.
 pub(super) fn settings(written: &Named<SettingWritten>) -> Value {
@@ -66,25 +99,7 @@ fn as_written(reader: &mut Reader<'_>, pointer: &str, written: Option<&Value>) -
     match written {
         None | Some(Value::Null) => Value::Null,
         Some(Value::Object(schema)) => Value::Object(schema.clone()),
-        Some(Value::String(name)) => {
-            let path = beside(&reader.file(pointer).path, name);
-            let found = path.as_ref().and_then(|path| {
-                reader.merged.attached.iter().find(|file| &*file.path == path.as_str()).map(|file| file.value.clone())
-            });
-            found.unwrap_or_else(|| {
-                let message = match path {
-                    Some(path) => format!("there is no schema `{path}`"),
-                    None => format!("`{name}` leads out of the project"),
-                };
-                reader.error(
-                    "unknown-schema",
-                    pointer,
-                    message,
-                    "name a file beside this one, or write the schema here",
-                );
-                Value::Null
-            })
-        }
+        Some(Value::String(name)) => of_file(reader, pointer, name).unwrap_or(Value::Null),
         Some(_) => {
             let help = "e.g. `{ type: object, properties: { id: { type: string } } }`";
             reader.error("wrong-type", pointer, "a schema is a map or the name of a file", help);
@@ -93,7 +108,72 @@ fn as_written(reader: &mut Reader<'_>, pointer: &str, written: Option<&Value>) -
     }
 }
 
-/// A relative path from a file's folder; None if it leads out.
+/// The schema in a file; what is wrong with it is told where it is named.
+fn of_file(reader: &mut Reader<'_>, pointer: &str, name: &str) -> Option<Value> {
+    let Some(path) = beside(&reader.file(pointer).path, name) else {
+        let help = "name a file beside this one; files outside of the project, and hidden ones, are not read";
+        reader.error("unknown-schema", pointer, format!("`{name}` is not among the project's files"), help);
+        return None;
+    };
+    if !is_json(&path) {
+        let message = format!("`{path}` is no JSON file");
+        reader.error("unknown-schema", pointer, message, "name a file that ends in `.json`, or write the schema here");
+        return None;
+    }
+    let Some(file) = reader.merged.attached.iter().copied().find(|file| *file.path == path) else {
+        let help = "name a file beside this one, or write the schema here";
+        reader.error("unknown-schema", pointer, format!("there is no schema `{path}`"), help);
+        return None;
+    };
+    // One that is named twice is kept twice.
+    let (bytes, values) = reader.attached;
+    let bytes = bytes + file.text.len();
+    let schema = if bytes > TEXT_BYTES_MAX { Ok(Value::Null) } else { parsed(&file.text) };
+    match schema {
+        Ok(schema) => {
+            let values = values + count(&schema);
+            reader.attached = (bytes, values);
+            if bytes > TEXT_BYTES_MAX || values > VALUES_MAX {
+                let message =
+                    format!("with `{path}` the connector's schema files hold more than 1 MiB or {VALUES_MAX} values");
+                reader.error(
+                    "too-big",
+                    pointer,
+                    message,
+                    "keep the fields that workflows use, and leave out the others",
+                );
+                return None;
+            }
+            if !schema.is_object() {
+                let help = "e.g. `{ \"type\": \"object\", \"properties\": { \"id\": { \"type\": \"string\" } } }`";
+                reader.error("wrong-type", pointer, format!("`{path}` holds no schema: that is a map"), help);
+                return None;
+            }
+            Some(schema)
+        }
+        Err(error) => {
+            let mut message = error.to_string();
+            message.truncate(message.rfind(" at line ").unwrap_or(message.len()));
+            let message = format!("`{path}` is no JSON, line {} column {}: {message}", error.line(), error.column());
+            reader.error("bad-shape", pointer, message, "mend the file, or write the schema here");
+            None
+        }
+    }
+}
+
+fn parsed(text: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(count).sum::<usize>(),
+        Value::Object(fields) => 1 + fields.values().map(count).sum::<usize>(),
+        _ => 1,
+    }
+}
+
+/// A relative path from a file's folder; None if it leads out, or to what is hidden.
 fn beside(file: &str, name: &str) -> Option<String> {
     if name.starts_with('/') || name.contains('\\') {
         return None;
@@ -106,6 +186,7 @@ fn beside(file: &str, name: &str) -> Option<String> {
             ".." => {
                 parts.pop()?;
             }
+            hidden if hidden.starts_with('.') => return None,
             part => parts.push(part),
         }
     }

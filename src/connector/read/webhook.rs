@@ -109,7 +109,7 @@ pub fn read_verify(file: &File, pointer: &str, report: &mut Report) -> Option<Ve
     };
     let mut found = Report::default();
     let merged = Merged::new(&[file], &[(file, Role::Main)], &mut found);
-    let mut reader = Reader { merged: &merged, report: &mut found, settings: Vec::new() };
+    let mut reader = Reader { merged: &merged, report: &mut found, settings: Vec::new(), attached: (0, 0) };
     let read = |(index, rule)| verify_rule(&mut reader, &format!("{pointer}/{index}"), rule);
     let rules: Vec<VerifyRule> = rules.iter().enumerate().filter_map(read).collect();
     let broken = found.has_errors() || rules.is_empty();

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::connector::Connector;
 use crate::project::Text;
-use crate::project::read::read_connectors;
+use crate::project::read::{parted, read_connectors};
 use crate::source::{File, Report};
 
 /// What can be named in a project, read without regard to mistakes in workflows: they are about to be mended.
@@ -42,12 +42,13 @@ pub(super) const ALIASES_MAX: usize = 8;
 impl Known {
     /// Reads a project's documents, or any others. None if a connector has errors.
     pub fn read(own: &[Text], shipped: &[Text]) -> Option<Known> {
+        let (schemas, documents) = parted(own);
         let files: Vec<File> =
-            own.iter().chain(shipped).filter_map(|text| File::read(&text.path, &text.text).ok()).collect();
+            documents.into_iter().chain(shipped).filter_map(|text| File::read(&text.path, &text.text).ok()).collect();
         let of = |kind: &str| files.iter().filter(|file| file.first_key() == Some(kind)).collect::<Vec<_>>();
         let own_paths: Vec<&str> = own.iter().map(|text| text.path.as_str()).collect();
         let mut report = Report::default();
-        let (connectors, _) = read_connectors(&of("connector"), &own_paths, &mut report);
+        let (connectors, _) = read_connectors(&of("connector"), &schemas, &own_paths, &mut report);
         if report.has_errors() {
             return None;
         }
