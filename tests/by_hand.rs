@@ -29,6 +29,11 @@ async fn workflows_start_and_dead_letters_are_decided_while_serve_runs() {
     assert!(code == Some(2) && said.contains("did you mean `name`?") && said.contains("it takes"), "{code:?}: {said}");
     let (code, said) = stage.run(&["run", "greets", "--tenant", "north", "--input", r#"{ "name": "Cleo" }"#]);
     assert!(code == Some(2) && said.contains("leave `north` out"), "{code:?}: {said}");
+    stage.write("workflows/later.yaml", "workflow: later\ntrigger: { manual: }\nactions: [{ stop: Good night }]\n");
+    stage.edit("dovetail.yaml", "active:\n", "active:\n  - later\n");
+    let (code, said) = stage.run(&["run", "later"]);
+    assert!(code == Some(2) && said.contains("`later`") && said.contains("start `serve` again"), "{code:?}: {said}");
+    assert!(said.contains("the documents as they were when it started"), "{said}");
     let (code, said) = stage.run(&["hooks"]);
     assert!(code == Some(0) && said.contains("/hooks/gohighlevel"), "{code:?}: {said}");
 
@@ -56,6 +61,8 @@ async fn workflows_start_and_dead_letters_are_decided_while_serve_runs() {
     let _serve = stage.serve().await;
     let (code, said) = stage.run(&["run", "greets", "--input", r#"{ "name": "Dan" }"#]);
     assert!(code == Some(0), "{said}");
+    let (code, said) = stage.run(&["run", "later"]);
+    assert!(code == Some(0) && said.contains("Good night"), "{code:?}: {said}");
 }
 
 /// One that waits, one that waits to try again, one behind that, one in the middle of a request: what comes after them goes on.

@@ -68,6 +68,14 @@ fn place(data: &Path) -> std::path::PathBuf {
 #[cfg(unix)]
 async fn carry_out(engine: &Engine, order: Order) -> Reply {
     let done = match order {
+        // Whoever asks has looked for it in the documents of now.
+        Order::Run { workflow, .. } if engine.plan().workflow(&workflow).is_none() => {
+            let why = format!(
+                "`serve` does not know the workflow `{workflow}`: it runs the documents as they were when it started; \
+                 start `serve` again to take up what has changed"
+            );
+            return Reply::Refused { why, inputs: false };
+        }
         Order::Run { workflow, inputs, tenant } => {
             return match engine.by_hand(&workflow, inputs, tenant.as_deref()).await {
                 Ok(run) => Reply::Started { run },
