@@ -56,7 +56,10 @@ const EVENT: Root = Root {
         ("id", "A name of its own, by which an event that comes twice is known."),
         ("type", "`created`, `updated`, `deleted`, or a webhook's own name."),
         ("time", "When it happened."),
-        ("source", "Where it was noticed: a connector's name, `schedule`, `manual`, or a webhook's path."),
+        (
+            "source",
+            "Where it was noticed: a connector's name, a webhook's path, `schedule`, `manual`, `project` (by `emit`), or `silence` (by `alert_if_silent`).",
+        ),
         ("connection", "The name of the account that it came from."),
         ("changed", "The names of the fields that changed."),
         ("previous", "The values that these fields had before."),
