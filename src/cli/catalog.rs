@@ -32,9 +32,8 @@ pub struct Catalog {
 
 impl Catalog {
     pub fn run(self) -> Result<u8> {
-        if self.project.as_os_str() != "." && !self.project.join("dovetail.yaml").is_file() {
-            let folder = self.project.display();
-            return Err(exit::usage(format!("there is no project in {folder}: no {folder}/dovetail.yaml")));
+        if !self.project.is_dir() {
+            return Err(exit::usage(format!("there is no folder {}", self.project.display())));
         }
         let source = Source::read(&self.project)?;
         let mut connectors = source.connectors;
@@ -71,6 +70,14 @@ impl Catalog {
             count(number(Kind::Trigger), "trigger"),
             count(connectors.len(), "connector")
         ));
+        if !is_project(&self.project) {
+            let here = self.project.as_os_str() == ".";
+            let place = if here { "here".into() } else { format!("in {}", self.project.display()) };
+            say::talk(&format!("there is no project {place}: this is what every project may use"));
+            if let Some(above) = folder::project_above(&self.project) {
+                say::talk(&format!("the project in {} is meant? add `--project {0}`", above.display()));
+            }
+        }
         Ok(exit::OK)
     }
 }
@@ -86,8 +93,7 @@ impl Source {
     /// The connectors of a project, those that it uses; without a project, those that are shipped. Mistakes in workflows
     /// do not matter here.
     fn read(folder: &Path) -> Result<Source> {
-        let there = folder.join("dovetail.yaml").is_file();
-        let texts = if there { folder::texts(folder)? } else { shipped::workflows() };
+        let texts = if is_project(folder) { folder::texts(folder)? } else { shipped::workflows() };
         let known = schema::known(&texts)?;
         let mut aliases = BTreeMap::new();
         for (alias, name) in &known.uses {
@@ -95,6 +101,10 @@ impl Source {
         }
         Ok(Source { connectors: known.into_used(), aliases })
     }
+}
+
+fn is_project(folder: &Path) -> bool {
+    ["dovetail.yaml", "dovetail.yml"].iter().any(|name| folder.join(name).is_file())
 }
 
 /// The short name of a connector: as the workflows have it, else its own with `_`.
