@@ -30,9 +30,25 @@ pub struct Log<'a> {
 #[serde(rename_all = "camelCase")]
 struct Run<'a> {
     tool: Tool<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    invocations: Vec<Invocation>,
     column_kind: &'static str,
     original_uri_base_ids: HashMap<&'static str, Base>,
     results: Vec<Outcome<'a>>,
+}
+
+/// Told only where something is left out.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Invocation {
+    execution_successful: bool,
+    tool_execution_notifications: Vec<Notification>,
+}
+
+#[derive(Debug, Serialize)]
+struct Notification {
+    level: &'static str,
+    message: Message<'static>,
 }
 
 /// A folder that is named and not said: where it is, is the reader's business.
@@ -132,8 +148,14 @@ pub fn log<'a>(report: &'a Report, files: &[File]) -> Log<'a> {
     let rules = codes.iter().map(|code| rule(code)).collect();
     let driver = Driver { name: "dovetail", version: env!("CARGO_PKG_VERSION"), rules };
     let base = Base { description: text("The project's folder, which holds dovetail.yaml.") };
+    let notes: Vec<Notification> = report
+        .left_out()
+        .map(|sentence| Notification { level: "note", message: Message { text: sentence.into() } })
+        .collect();
+    let told = |notes| Invocation { execution_successful: true, tool_execution_notifications: notes };
     let run = Run {
         tool: Tool { driver },
+        invocations: if notes.is_empty() { Vec::new() } else { vec![told(notes)] },
         column_kind: "unicodeCodePoints",
         original_uri_base_ids: HashMap::from([(BASE, base)]),
         results,
@@ -213,7 +235,7 @@ mod tests {
     use super::*;
 
     fn regions(file: &File, found: Diagnostic) -> serde_json::Value {
-        let report = Report { diagnostics: vec![found] };
+        let report = Report { diagnostics: vec![found], ..Report::default() };
         let log = serde_json::to_value(log(&report, std::slice::from_ref(file))).expect("JSON");
         log["runs"][0]["results"][0].clone()
     }
@@ -248,7 +270,7 @@ mod tests {
     #[test]
     fn each_rule_is_told_once_with_its_page() {
         let diagnostics = ["unknown-key", "bad-yaml", "unknown-key"].map(|code| Diagnostic::error(code, "x")).to_vec();
-        let report = Report { diagnostics };
+        let report = Report { diagnostics, ..Report::default() };
         let log = serde_json::to_value(log(&report, &[])).expect("JSON");
         let run = &log["runs"][0];
         let rules = run["tool"]["driver"]["rules"].as_array().expect("rules");

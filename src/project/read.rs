@@ -149,12 +149,16 @@ fn readable(mut report: Report) -> Report {
         .diagnostics
         .sort_by_cached_key(|found| found.primary.as_ref().map(|place| (place.path.clone(), place.span.start)));
     let mut counts = HashMap::new();
-    report.diagnostics.retain(|found| {
+    let (told, left_out): (Vec<_>, Vec<_>) = report.diagnostics.into_iter().partition(|found| {
         // Warnings take no room from errors, which decide whether the project can run.
         let count = counts.entry((path(found), found.severity)).or_insert(0);
         *count += 1;
         *count <= FINDINGS_MAX
     });
+    report.diagnostics = told;
+    for path in left_out.iter().filter_map(path) {
+        report.leave_out(&path, 1);
+    }
     report
 }
 
@@ -264,6 +268,48 @@ fn subjects(workflows: &[&File], syncs: &[&File], report: &mut Report) -> Vec<Su
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::{Severity, render_text};
+
+    #[test]
+    fn what_is_more_than_anyone_reads_is_counted() {
+        let text = |path: &str, text: String| Text { path: path.into(), text };
+        let lines = |count: usize, line: &str| format!("{line}\n").repeat(count);
+        let own = [
+            text("dovetail.yaml", "project: a\n".into()),
+            // By shape, by the walk through a workflow, by YAML itself, by both ways of counting, and none.
+            text(
+                "workflows/a.yaml",
+                format!("workflow: a\ntrigger: {{ manual: }}\nactions:\n{}", lines(130, "- stop: 1\n  x: 1")),
+            ),
+            text(
+                "workflows/b.yaml",
+                format!("workflow: b\ntrigger: {{ manual: }}\nactions:\n{}", lines(130, "- stop: $.nobody")),
+            ),
+            text("workflows/c.yaml", lines(130, "<<: a")),
+            text(
+                "workflows/d.yaml",
+                format!("workflow: d\ntrigger: {{ manual: }}\nactions:\n{}", lines(101, "- stop: { $script: a b }")),
+            ),
+            text(
+                "workflows/e.yaml",
+                format!("workflow: e\ntrigger: {{ manual: }}\nactions:\n{}", lines(100, "- stop: { $script: a b }")),
+            ),
+        ];
+        let report = read(&own, &[], None).report;
+        assert_eq!(report.count(Severity::Error), 500);
+        let more = report.left_out().collect::<Vec<_>>();
+        assert_eq!(
+            more,
+            [
+                "workflows/a.yaml has 30 more findings, which are not shown",
+                "workflows/b.yaml may have more findings: after 100 of one file no others are looked for",
+                "workflows/c.yaml may have more findings: after 100 of one file no others are looked for",
+                "workflows/d.yaml has 1 more finding, which is not shown",
+            ]
+        );
+        let told = render_text(&report, &[], false);
+        assert!(told.ends_with("\nnote: workflows/d.yaml has 1 more finding, which is not shown\n"), "{told}");
+    }
 
     #[test]
     fn a_plan_is_the_same_again_from_what_is_kept() {

@@ -1,12 +1,13 @@
 //! What is wrong with a document, told to its author: what, where, what now.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::within::within;
-use super::{File, Span};
+use super::{FINDINGS_MAX, File, Span};
 
 /// How bad it is: errors refuse the document, warnings do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -168,6 +169,8 @@ impl Diagnostic {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     pub diagnostics: Vec<Diagnostic>,
+    /// By file: how many more there are, beyond what anyone reads; 0 if nobody looked for them.
+    pub left_out: BTreeMap<String, usize>,
 }
 
 impl Report {
@@ -177,6 +180,23 @@ impl Report {
 
     pub fn extend(&mut self, other: Report) {
         self.diagnostics.extend(other.diagnostics);
+        for (path, more) in other.left_out {
+            self.leave_out(&path, more);
+        }
+    }
+
+    /// There are more findings in a file, which are not told.
+    pub fn leave_out(&mut self, path: &str, more: usize) {
+        *self.left_out.entry(path.to_owned()).or_default() += more;
+    }
+
+    /// What is not told, in a sentence for each file.
+    pub fn left_out(&self) -> impl Iterator<Item = String> {
+        self.left_out.iter().map(|(path, more)| match more {
+            0 => format!("{path} may have more findings: after {FINDINGS_MAX} of one file no others are looked for"),
+            1 => format!("{path} has 1 more finding, which is not shown"),
+            more => format!("{path} has {more} more findings, which are not shown"),
+        })
     }
 
     pub fn has_errors(&self) -> bool {

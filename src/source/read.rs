@@ -184,7 +184,11 @@ impl<'file> Reader<'file> {
         if self.report.diagnostics.last() != Some(&finding) {
             self.report.push(finding);
         }
-        if self.report.diagnostics.len() < FINDINGS_MAX { Ok(()) } else { Err(Stop) }
+        if self.report.diagnostics.len() < FINDINGS_MAX {
+            return Ok(());
+        }
+        self.report.leave_out(&self.file.path, 0);
+        Err(Stop)
     }
 
     fn stop(&mut self, finding: Diagnostic) -> Stop {

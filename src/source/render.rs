@@ -25,15 +25,20 @@ pub fn render_text(report: &Report, files: &[&File], colour: bool) -> String {
         sources.show(&label.path, secrets);
     }
     let told: Vec<String> = report.diagnostics.iter().map(|found| told(found, &sources, colour)).collect();
-    told.join("\n")
+    let mut told = told.join("\n");
+    for sentence in report.left_out() {
+        told.push_str(&format!("\nnote: {}\n", visible(&sentence)));
+    }
+    told
 }
 
-/// The report as one JSON object: `{"errors": n, "warnings": n, "diagnostics": [...]}`.
+/// The report as one JSON object: `{"errors": n, "warnings": n, "diagnostics": [...], "left_out": {path: n}}`.
 pub fn render_json(report: &Report) -> String {
     serde_json::json!({
         "errors": report.count(Severity::Error),
         "warnings": report.count(Severity::Warning),
         "diagnostics": report.diagnostics,
+        "left_out": report.left_out,
     })
     .to_string()
 }

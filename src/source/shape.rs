@@ -35,7 +35,12 @@ use super::{Diagnostic, File, Report};
 pub fn check_shape(file: &File, pointer: &str, schema: &Value, report: &mut Report) {
     let Some(value) = file.value.pointer(pointer) else { return };
     let check = Check { file, root: schema, counts: RefCell::default(), patterns: RefCell::default() };
-    check.value(&mut pointer.to_owned(), value, schema, &mut Findings { report: Some(report), count: 0 });
+    let mut findings = Findings { report: Some(report), count: 0 };
+    check.value(&mut pointer.to_owned(), value, schema, &mut findings);
+    let more = findings.count.saturating_sub(FINDINGS_MAX);
+    if more > 0 {
+        report.leave_out(&file.path, more);
+    }
 }
 
 struct Check<'s> {

@@ -264,9 +264,10 @@ impl<'a> Walker<'a> {
     fn actions(&mut self, actions: &[Action], names: &mut Names) {
         for action in actions {
             // More would not be told, and to look for the name that was meant takes time.
-            if self.count < FINDINGS_MAX {
-                self.action(action, names);
+            if self.count >= FINDINGS_MAX {
+                return self.report.leave_out(&self.file.path, 0);
             }
+            self.action(action, names);
         }
     }
 

@@ -9,7 +9,7 @@ fn file(path: &str, text: &str) -> File {
 }
 
 fn told(found: Diagnostic, files: &[&File]) -> String {
-    render_text(&Report { diagnostics: vec![found] }, files, false)
+    render_text(&Report { diagnostics: vec![found], ..Report::default() }, files, false)
 }
 
 #[test]
@@ -105,7 +105,7 @@ error[empty-document]: the file says nothing
 #[test]
 fn separates_findings_by_an_empty_line() {
     let found = Diagnostic::error("a", "b");
-    let report = Report { diagnostics: vec![found.clone(), found] };
+    let report = Report { diagnostics: vec![found.clone(), found], ..Report::default() };
     assert_eq!(render_text(&report, &[], false), "error[a]: b\n\nerror[a]: b\n");
     assert_eq!(render_text(&Report::default(), &[], false), "");
 }
@@ -118,7 +118,7 @@ fn nothing_written_is_obeyed_by_a_terminal() {
     let found =
         Diagnostic::error("x", "message \u{1b}[31m\nsecond").at_span(&file, place, "label \u{202d}").help("\r\u{7f}");
     for colour in [false, true] {
-        let shown = render_text(&Report { diagnostics: vec![found.clone()] }, &[&file], colour);
+        let shown = render_text(&Report { diagnostics: vec![found.clone()], ..Report::default() }, &[&file], colour);
         let colours = ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[91m", "\u{1b}[94m"];
         let plain = colours.iter().fold(shown, |text, code| text.replace(code, ""));
         assert!(!plain.contains(|letter| letter != '\n' && is_obeyed(letter)), "{plain:?}");
@@ -133,7 +133,10 @@ fn nothing_written_is_obeyed_by_a_terminal() {
 #[test]
 fn colour_only_adds_to_the_text() {
     let hello = file("hello.yaml", HELLO);
-    let report = Report { diagnostics: vec![Diagnostic::error("a", "b").at(&hello, "/workflow", "c").help("d")] };
+    let report = Report {
+        diagnostics: vec![Diagnostic::error("a", "b").at(&hello, "/workflow", "c").help("d")],
+        ..Report::default()
+    };
     let (plain, coloured) = (render_text(&report, &[&hello], false), render_text(&report, &[&hello], true));
     assert!(coloured.contains("\u{1b}["));
     let mut bare = String::new();
@@ -166,12 +169,14 @@ fn json_counts_and_lists() {
     let mut report = Report::default();
     report.push(Diagnostic::error("a", "b").at(&hello, "/workflow", "c").help("d"));
     report.push(Diagnostic::warning("e", "f"));
+    report.leave_out("hello.yaml", 2);
     let json: serde_json::Value = serde_json::from_str(&render_json(&report)).expect("JSON");
     assert_eq!(
         json,
         serde_json::json!({
             "errors": 1,
             "warnings": 1,
+            "left_out": { "hello.yaml": 2 },
             "diagnostics": [
                 { "severity": "error", "code": "a", "message": "b", "related": [], "help": "d", "primary": {
                     "path": "hello.yaml", "span": { "start": 10, "end": 15 }, "line": 1, "column": 11, "text": "c" } },
