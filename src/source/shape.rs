@@ -258,11 +258,20 @@ impl<'s> Check<'s> {
                 (beyond("exclusiveMaximum", |found, bound| found < bound), "less than"),
                 (beyond("multipleOf", |found, bound| (found / bound).fract() == 0.0), "a multiple of"),
             ];
+            let others = ["exclusiveMinimum", "exclusiveMaximum", "multipleOf"];
+            let help = match (layer.get("minimum"), layer.get("maximum")) {
+                _ if others.iter().any(|keyword| layer.contains_key(*keyword)) => None,
+                (Some(least), Some(most)) => Some(format!("write a number from {least} to {most}")),
+                (Some(least), None) => Some(format!("write {least} or more")),
+                (None, Some(most)) => Some(format!("write {most} or less")),
+                (None, None) => None,
+            };
             for (bound, says) in rules {
                 if let Some(bound) = bound {
                     findings.add(|| {
-                        Diagnostic::error("bad-value", format!("expected {says} {bound}, found {number}"))
-                            .at(self.file, pointer, "")
+                        let message = format!("expected {says} {bound}, found {number}");
+                        let found = Diagnostic::error("bad-value", message).at(self.file, pointer, "");
+                        Diagnostic { help: help.clone(), ..found }
                     });
                 }
             }

@@ -9,7 +9,10 @@ use serde_saphyr::granit_parser::{ErrorKind, ScanError};
 
 use super::read::Reached;
 use super::refusal::{short, too_deep};
-use super::{Diagnostic, File, Span};
+use super::{Diagnostic, File, Span, nearest};
+
+/// What ends a value between brackets.
+const IN_BRACKETS: [char; 5] = [',', '[', ']', '{', '}'];
 
 /// Says why the parser stopped, given what was read before.
 pub(super) fn explain(file: &File, error: &ScanError, reached: &Reached) -> Diagnostic {
@@ -108,6 +111,14 @@ fn first_character(file: &File, kind: &ErrorKind, at: usize, reached: &Reached) 
         ErrorKind::CommentInterceptedScalar => file.text.get(at..file.line_span(at).end).unwrap_or_default(),
         _ => rest_of_line(file, at),
     };
+    let written = match kind {
+        ErrorKind::UnexpectedCharacter { .. } | ErrorKind::MissingAnchorOrAliasName | ErrorKind::UnknownAnchor
+            if reached.bracket.is_some() =>
+        {
+            written[..written.find(IN_BRACKETS).unwrap_or(written.len())].trim_end()
+        }
+        _ => written,
+    };
     let place = Span { start: at, end: at + written.len() };
     let quoted = format!("put the value in quotes: {}", in_quotes(written));
     match kind {
@@ -139,7 +150,19 @@ fn first_character(file: &File, kind: &ErrorKind, at: usize, reached: &Reached) 
         }
         ErrorKind::UnknownAnchor => {
             let message = format!("`{}` refers to a value that has no such name", short(written));
-            Some(bad(file, &message, place, "YAML reads this as a reference").help(quoted))
+            let found = bad(file, &message, place, "YAML reads this as a reference");
+            let name = written.trim_start_matches('*');
+            if name.contains(|letter: char| letter.is_whitespace() || letter == '*') {
+                return Some(found.help(quoted));
+            }
+            let names = file.text.split('&').skip(1).filter_map(|rest| rest.split(char::is_whitespace).next());
+            Some(match nearest(name, names) {
+                Some(near) => found.help(format!("did you mean `*{}`?", short(near))),
+                None => found.help(format!(
+                    "write `&{}` before the value that is meant; if this is a text, {quoted}",
+                    short(name)
+                )),
+            })
         }
         ErrorKind::ExpectedTagBang
         | ErrorKind::UndeclaredTagHandle

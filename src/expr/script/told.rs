@@ -14,33 +14,43 @@ pub(super) fn problem(error: &ParseError, text: &str) -> Problem {
     let (message, help) = match error.err_type() {
         ParseErrorType::BadInput(LexError::MalformedChar(letters)) => (
             format!("`'{letters}'` is no single letter"),
-            Some(format!("text stands between double quotes: `\"{letters}\"`")),
+            format!("text stands between double quotes: `\"{letters}\"`"),
         ),
-        ParseErrorType::BadInput(LexError::ImproperSymbol(symbol, _)) if is_word(symbol) => {
-            (format!("a script has no `{symbol}`"), None)
-        }
+        ParseErrorType::BadInput(LexError::ImproperSymbol(symbol, _)) if is_word(symbol) => (
+            format!("a script has no `{symbol}`"),
+            "a script reads the context and gives a value, nothing else".to_owned(),
+        ),
         ParseErrorType::Reserved(symbol) if symbol == "$" => (
             "a script names the context without `$`".to_owned(),
-            Some("write `contact.email`, not `$.contact.email`".to_owned()),
+            "write `contact.email`, not `$.contact.email`".to_owned(),
         ),
         ParseErrorType::Reserved(symbol) => {
-            (format!("`{symbol}` cannot stand in a script"), Some("Rhai keeps this word for itself".to_owned()))
+            (format!("`{symbol}` cannot stand in a script"), "Rhai keeps this word for itself".to_owned())
         }
         ParseErrorType::MissingToken(_, _) if found == "and" || found == "or" => {
             let sign = if found == "and" { "&&" } else { "||" };
-            (format!("`{found}` joins nothing in a script"), Some(format!("write `{sign}`")))
+            (format!("`{found}` joins nothing in a script"), format!("write `{sign}`"))
         }
         ParseErrorType::ExprTooDeep => {
-            ("the script is nested too deep".to_owned(), Some("give a part of it a name: `let part = …;`".to_owned()))
+            ("the script is nested too deep".to_owned(), "give a part of it a name: `let part = …;`".to_owned())
         }
-        ParseErrorType::UnexpectedEOF => ("the script ends too early".to_owned(), None),
-        other => (format!("the script cannot be read: {}", small(&other.to_string())), None),
+        ParseErrorType::UnexpectedEOF => (
+            "the script ends too early".to_owned(),
+            "close every quote and bracket that is open, and end with a value".to_owned(),
+        ),
+        ParseErrorType::MissingToken(token, _) => {
+            let help = match token.as_str() {
+                ";" => "end the statement before it with `;`".to_owned(),
+                token => format!("write `{token}` here"),
+            };
+            (format!("the script cannot be read: {}", small(&error.err_type().to_string())), help)
+        }
+        other => {
+            let help = "scripts are written in Rhai: `dovetail explain bad-script` shows one that can be read";
+            (format!("the script cannot be read: {}", small(&other.to_string())), help.to_owned())
+        }
     };
-    let problem = Problem::new("bad-script", message).of_part(part);
-    match help {
-        Some(help) => problem.help(help),
-        None => problem,
-    }
+    Problem::new("bad-script", message).of_part(part).help(help)
 }
 
 /// Why a script gave nothing, and where in it.

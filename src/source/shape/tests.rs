@@ -189,8 +189,8 @@ fn tells_of_values_that_are_not_allowed() {
         &format!("{base}style: from\nlimits: [{{ requests: 0, per: 1s }}, {{ requests: -1, per: x }}]\n"),
         &[
             "bad-value 3:8 expected one of `json`, `form`, found `from` = did you mean `form`?",
-            "bad-value 4:22 expected at least 1, found 0",
-            "bad-value 4:48 expected at least 1, found -1",
+            "bad-value 4:22 expected at least 1, found 0 = write 1 or more",
+            "bad-value 4:48 expected at least 1, found -1 = write 1 or more",
         ],
     );
     check(
