@@ -445,8 +445,8 @@ fn order_key(workflow: &Workflow, connector: Option<&Connector>, event: &Event, 
     let mut root = Map::new();
     let object = event.object.as_deref().and_then(|object| connector?.object(object));
     if let Some(object) = object {
-        let name = workflow.trigger.name.clone().unwrap_or_else(|| object.name.clone());
-        root.insert(name, object.shape(&event.record, &Default::default()));
+        let name = workflow.trigger.record_name(&object.name);
+        root.insert(name.to_owned(), object.shape(&event.record, &Default::default()));
     }
     root.insert("event".into(), json!({ "id": event.id, "type": event.kind, "body": event.body }));
     let root = Value::Object(root);

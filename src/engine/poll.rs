@@ -46,12 +46,11 @@ pub(super) async fn listen(engine: &Engine) -> Result<(), store::Error> {
 fn pollings(plan: &Plan) -> Vec<Polling> {
     let mut all: Vec<Polling> = Vec::new();
     for workflow in plan.hearing() {
-        let wanted: Vec<(&str, String, Option<Feed>)> = match &workflow.trigger.starts {
+        let wanted: Vec<(&str, Option<String>, Option<Feed>)> = match &workflow.trigger.starts {
             Starts::Event(heard) => {
-                heard.iter().filter_map(|heard| Some((heard.alias.as_str(), heard.object.clone()?, None))).collect()
+                heard.iter().map(|heard| (heard.alias.as_str(), heard.object.clone(), None)).collect()
             }
             Starts::Poll { alias, operation, every, .. } => {
-                let object = operation.split('.').next().unwrap_or_default().to_string();
                 let feed = Feed {
                     operation: operation.clone(),
                     by: None,
@@ -59,7 +58,7 @@ fn pollings(plan: &Plan) -> Vec<Polling> {
                     every: *every,
                     overlap: Duration::ZERO,
                 };
-                vec![(alias, object, Some(feed))]
+                vec![(alias, None, Some(feed))]
             }
             _ => Vec::new(),
         };
@@ -69,10 +68,13 @@ fn pollings(plan: &Plan) -> Vec<Polling> {
                 if connection.name != name && connection.connector != name {
                     continue;
                 }
-                let known = plan.connector(&connection.connector).and_then(|connector| connector.object(&object));
-                let Some(feed) = feed.clone().or_else(|| known?.changes.poll.clone()) else { continue };
+                let Some(connector) = plan.connector(&connection.connector) else { continue };
+                let listed = || connector.operation(&feed.as_ref()?.operation)?.object.clone();
+                let Some(object) = object.clone().or_else(listed) else { continue };
+                let own = || connector.object(&object)?.changes.poll.clone();
+                let Some(feed) = feed.clone().or_else(own) else { continue };
                 let of = matches!(workflow.trigger.starts, Starts::Poll { .. }).then(|| workflow.name.clone());
-                let polling = Polling { connection: connection.name.clone(), object: object.clone(), feed, of };
+                let polling = Polling { connection: connection.name.clone(), object, feed, of };
                 // Several workflows that hear one object's events share its feed.
                 if !all.contains(&polling) {
                     all.push(polling);

@@ -43,7 +43,7 @@ impl Deciding<'_> {
         let Some(connector) = self.plan.connector_of(connection) else { return Ok(None) };
         let Some(object) = connector.object(object) else { return Ok(None) };
         let Some(alias) = alias_of(workflow, connection, frame) else { return Ok(None) };
-        let name = workflow.trigger.name.clone().unwrap_or_else(|| object.name.clone());
+        let name = workflow.trigger.record_name(&object.name).to_owned();
         let names = crate::workflow::Accounts::names(frame, &alias, &object.name);
         let read_with = event.read_with.as_deref().or(event.from_operation.as_deref());
         let mut record = match &event.read_with {

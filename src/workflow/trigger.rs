@@ -220,6 +220,11 @@ pub struct Heard {
 }
 
 impl Trigger {
+    /// The name under which the record of an event, or of a poll, is read.
+    pub fn record_name<'n>(&'n self, object: &'n str) -> &'n str {
+        self.name.as_deref().unwrap_or(object)
+    }
+
     /// In place of one that cannot be read.
     pub(super) fn by_hand(place: Place) -> Trigger {
         let starts = Starts::Manual { inputs: BTreeMap::new() };

@@ -96,8 +96,10 @@ impl<'a> Walker<'a> {
                 for event in heard {
                     self.heard(event);
                 }
-                if let Some(event) = heard.first() {
-                    self.record(event, names);
+                if let Some(event) = heard.first().filter(|event| event.alias != PROJECT)
+                    && let Some(object) = &event.object
+                {
+                    self.record(&event.alias, object, &event.pointer, names);
                 }
                 self.body_of_project(heard, names);
             }
@@ -110,9 +112,13 @@ impl<'a> Walker<'a> {
                 if let Some((connector, operation)) = self.operation(alias, operation, pointer) {
                     self.must_list(connector, operation, pointer);
                     self.with(with.as_ref(), connector, operation, None, ("/trigger", "poll"), names);
-                    let object = operation.object.as_deref().and_then(|object| connector.object(object));
-                    let name = trigger.name.as_deref().or(operation.object.as_deref()).unwrap_or("record").to_string();
-                    names.add(&name, object.map_or(Value::Null, |object| object.schema.clone()));
+                    match &operation.object {
+                        Some(object) => self.record(alias, object, pointer, names),
+                        None => {
+                            names.unsure = true;
+                            self.of_no_object(operation, pointer);
+                        }
+                    }
                 } else {
                     names.unsure = true;
                 }
@@ -176,17 +182,16 @@ impl<'a> Walker<'a> {
     }
 
     /// The trigger's record becomes a name, with what `include` reads into it.
-    fn record(&mut self, event: &Heard, names: &mut Names) {
-        let Some(named) = event.object.as_ref().filter(|_| event.alias != PROJECT) else { return };
-        let connector = self.connector(&event.alias);
+    fn record(&mut self, alias: &str, named: &str, pointer: &str, names: &mut Names) {
+        let connector = self.connector(alias);
         let Some((connector, object)) = connector.and_then(|known| Some((known, known.object(named)?))) else {
             names.unsure = true;
             return;
         };
-        let name = self.workflow.trigger.name.clone().unwrap_or_else(|| object.name.clone());
+        let name = self.workflow.trigger.record_name(&object.name).to_owned();
         if self.workflow.trigger.name.is_none() && is_reserved(&name) {
             let message = format!("the object's name `{name}` has a meaning of its own: `$.{name}`");
-            let found = Diagnostic::error("name-clash", message).at(self.file, &event.pointer, "");
+            let found = Diagnostic::error("name-clash", message).at(self.file, pointer, "");
             self.push(found.help("add `as: another_name` to the trigger"));
         }
         let mut schema = object.schema.clone();
@@ -213,6 +218,15 @@ impl<'a> Walker<'a> {
         self.linkable = Some(name.clone());
         if !is_reserved(&name) {
             names.add(&name, schema);
+        }
+    }
+
+    /// A list of which no record has an id that is known.
+    fn of_no_object(&mut self, operation: &Operation, pointer: &str) {
+        if operation.lists {
+            let message = format!("`{}` is of no object, so that its records cannot be told apart", operation.name);
+            let found = Diagnostic::error("wrong-operation", message).at(self.file, pointer, "");
+            self.push(found.help("make it the `list` of an object of the connector"));
         }
     }
 

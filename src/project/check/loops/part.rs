@@ -96,7 +96,7 @@ impl<'a> Part<'a> {
     /// The name under which its actions see what it begins with.
     pub fn record(&self) -> &'a str {
         match self.begins {
-            Begins::Record(object) => self.workflow.trigger.name.as_deref().unwrap_or(&object.name),
+            Begins::Record(object) => self.workflow.trigger.record_name(&object.name),
             Begins::Event => "event",
             Begins::Inputs => "inputs",
         }
