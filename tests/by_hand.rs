@@ -121,6 +121,30 @@ async fn runs_that_are_not_over_can_be_ended() {
     assert_eq!(serve.term().await.0.code(), Some(0));
 }
 
+/// Whoever presses Ctrl-C again is told what is waited for, and then need not wait.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_says_what_it_waits_for_and_ends_at_once_when_asked_again() {
+    let mut stage = Stage::set().await;
+    let ada = stage.make(GHL, "contact", json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
+    stage.fault(PEOPLE, json!({ "at": "contact.create", "delay_ms": 25_000, "times": 1 })).await;
+    let serve = stage.serve().await;
+    stage.tell("ContactCreate", &ada).await;
+    until("it is asked", async || (stage.requests(PEOPLE, "contact.create").await.len() == 1).then_some(())).await;
+    for (signal, words) in
+        [("INT", "stops: requests that are under way end first"), ("INT", "waits for 1 run in the middle of a request")]
+    {
+        assert!(!serve.said().contains(words), "{}", serve.said());
+        serve.signal(signal);
+        until(words, async || serve.said().contains(words).then_some(())).await;
+    }
+    let (status, said) = serve.term().await;
+    assert!(status.code() == Some(1) && said.ends_with("ends at once\n"), "{status}: {said}");
+    // Nothing is lost: what was not known is looked up.
+    let _serve = stage.serve().await;
+    until("the run goes on", async || (stage.counts().await.completed == 1).then_some(())).await;
+}
+
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_door_is_for_its_owner_and_takes_no_nonsense() {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use url::{Host, Url};
 
 use super::{Operator, Project, check, exit, folder, past, say, secrets, vault};
@@ -62,15 +63,43 @@ impl Serve {
                 None
             }
         };
-        server::serve(listener, server::routes(engine.clone()), stop_signal()).await;
-        if let Some(control) = control {
-            control.abort();
+        let (tell, told) = oneshot::channel();
+        let ended = async {
+            let stop = async {
+                // Nobody can tell any more: that is a stop as well.
+                let _ = told.await;
+            };
+            server::serve(listener, server::routes(engine.clone()), stop).await;
+            if let Some(control) = control {
+                control.abort();
+            }
+            engine.stop().await;
+            engine.store().clone().close().await;
+        };
+        tokio::select! {
+            () = ended => Ok(exit::OK),
+            () = patience(&engine, tell) => Ok(exit::FAILED),
         }
-        say::talk("stops: requests that are under way end first");
-        engine.stop().await;
-        engine.store().clone().close().await;
-        Ok(exit::OK)
     }
+}
+
+/// Tells of the first signal, which stops; says at the second what is waited for; ends at the third. To end at once harms
+/// nothing, since all that is sent was written down: it only makes more to look up at the next start.
+async fn patience(engine: &Engine, tell: oneshot::Sender<()>) {
+    let mut signals = StopSignals::new();
+    signals.next().await;
+    say::talk("stops: requests that are under way end first");
+    let _ = tell.send(());
+    signals.next().await;
+    let waits = match engine.at_work() {
+        0 => "connections that are open".to_string(),
+        number => check::count(number, "run") + " in the middle of a request",
+    };
+    say::talk(&format!(
+        "still stops: waits for {waits}, up to a minute; once more ends it at once, and runs go on after the next start"
+    ));
+    signals.next().await;
+    say::talk("ends at once");
 }
 
 impl Project {
@@ -185,17 +214,33 @@ fn one_or_more(text: &str) -> Result<usize, String> {
 
 /// Ends at Ctrl-C or SIGTERM.
 pub async fn stop_signal() {
+    StopSignals::new().next().await;
+}
+
+/// Ctrl-C and SIGTERM, one after the other.
+struct StopSignals {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+    terminate: Option<tokio::signal::unix::Signal>,
+}
+
+impl StopSignals {
+    /// Without a handler we run until we are killed, which is safe.
+    fn new() -> StopSignals {
+        StopSignals {
+            #[cfg(unix)]
+            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok(),
+        }
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some(terminate) = &mut self.terminate {
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => {}
                 _ = terminate.recv() => {}
             }
             return;
         }
+        let _ = tokio::signal::ctrl_c().await;
     }
-    // Without a handler we run until we are killed, which is safe.
-    let _ = tokio::signal::ctrl_c().await;
 }

@@ -75,6 +75,7 @@ pub(in crate::engine) struct Inner {
     queues: queue::Queues,
     turns: turns::Turns,
     working: Semaphore,
+    at_once: usize,
     tasks: Mutex<JoinSet<()>>,
     /// Takes up every run; else only those that it is asked for.
     listens: bool,
@@ -124,6 +125,7 @@ impl Engine {
             queues: queue::Queues::default(),
             turns: turns::Turns::default(),
             working: Semaphore::new(settings.at_once),
+            at_once: settings.at_once,
             tasks: Mutex::new(JoinSet::new()),
             listens: settings.listens,
             alarm: alarm::Alarm::default(),
@@ -177,6 +179,11 @@ impl Engine {
     /// Ready: can a webhook be acknowledged now?
     pub fn is_ready(&self) -> bool {
         self.inner.store.is_ready() && !*self.inner.stopping.borrow()
+    }
+
+    /// How many runs are at work now: to stop waits for them.
+    pub fn at_work(&self) -> usize {
+        self.inner.at_once.saturating_sub(self.inner.working.available_permits())
     }
 
     /// Ends when some run has ended, or after a moment.

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -27,6 +28,7 @@ pub struct Serve {
     child: Child,
     pub port: u16,
     said: Arc<Mutex<String>>,
+    listener: Option<JoinHandle<()>>,
 }
 
 impl Serve {
@@ -36,7 +38,7 @@ impl Serve {
         let said = Arc::new(Mutex::new(String::new()));
         let (tell, told) = mpsc::channel();
         let kept = Arc::clone(&said);
-        std::thread::spawn(move || {
+        let listener = std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let port = line.split_once("http://127.0.0.1:").and_then(|(_, rest)| rest.parse::<u16>().ok());
                 if let (true, Some(port)) = (line.starts_with("dovetail serves"), port) {
@@ -54,7 +56,7 @@ impl Serve {
         let url = format!("http://127.0.0.1:{port}/readyz");
         let ready = async || client.get(&url).send().await.is_ok_and(|answer| answer.status() == 200);
         until("serve is ready", async || ready().await.then_some(())).await;
-        Serve { child, port, said }
+        Serve { child, port, said, listener: Some(listener) }
     }
 
     /// What it has said on stderr so far.
@@ -68,12 +70,21 @@ impl Serve {
         self.child.wait().expect("it ends");
     }
 
+    /// `kill`, and no more.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name]).arg(self.child.id().to_string()).status();
+        assert!(sent.expect("kill is there").success());
+    }
+
     /// `kill`: it ends by itself.
     pub async fn term(mut self) -> (ExitStatus, String) {
-        let sent = Command::new("kill").arg(self.child.id().to_string()).status();
-        assert!(sent.expect("kill is there").success());
+        self.signal("TERM");
         let child = Mutex::new(&mut self.child);
         let status = until("serve ends", async || child.lock().try_wait().expect("its status")).await;
+        // What it said last may still be on the way.
+        if let Some(listener) = self.listener.take() {
+            listener.join().expect("all is heard");
+        }
         let said = self.said.lock().clone();
         (status, said)
     }
