@@ -338,6 +338,78 @@ fn an_operation_and_a_field_are_explained() {
 }
 
 #[test]
+fn a_sync_knows_objects_and_fields_of_both_sides() {
+    let Some(mut server) = server("a_sync_knows_objects_and_fields_of_both_sides") else { return };
+    let project = Project::new("sync");
+    let path = project.folder.join("workflows/new.yaml");
+    let sync = |rest: &str| {
+        format!(
+            "# yaml-language-server: $schema=../schemas/sync.schema.json\nsync: new\n\
+             uses: {{ ghl: gohighlevel, os: opinion-stage-contacts }}\n{rest}"
+        )
+    };
+    let both = "between: { ghl: contact, os: contact }\n";
+    let children = |rest: &str| format!("{both}fields: [{{ ghl: email, os: email }}]\nchildren:\n  - {rest}");
+    for (rest, some, none) in [
+        ("between:\n  |\n".into(), ["ghl", "os"], "create"),
+        ("between:\n  ghl: |\n".into(), ["contact", "note"], "ghl.contact"),
+        (format!("{both}fields:\n  - |\n"), ["ghl", "os"], "email"),
+        (format!("{both}fields:\n  - ghl: |\n"), ["email", "firstName"], "first_name"),
+        (format!("{both}fields:\n  - ghl: email\n    os: |\n"), ["email", "first_name"], "firstName"),
+        (format!("{both}fields: [{{ ghl: email, os: email }}]\nmatch:\n  by: [|]\n"), ["email", "phone"], "emial"),
+        (format!("{both}fields: [{{ ghl: email, os: email }}]\ndeletes:\n  |\n"), ["ghl", "os"], "contact"),
+        (
+            format!("{both}fields: [{{ ghl: email, os: email }}]\ndeletes:\n  ghl: |\n"),
+            ["archive", "unlink"],
+            "contact",
+        ),
+        (
+            format!("{both}fields: [{{ ghl: email, os: email }}]\non_create:\n  ghl:\n    |\n"),
+            ["source", "tags"],
+            "first_name",
+        ),
+        (
+            children("between: { ghl: task, os: task }\n    fields:\n      - ghl: |\n"),
+            ["title", "dueDate"],
+            "firstName",
+        ),
+    ] {
+        let items = server.complete(&path, &sync(&rest));
+        let labels: Vec<&str> = items.iter().filter_map(|item| item["label"].as_str()).collect();
+        let good = some.iter().all(|label| labels.contains(label)) && !labels.contains(&none);
+        assert!(good, "{rest}\nwith {some:?} and without {none}: {labels:?}");
+    }
+    for (rest, expected) in [
+        (
+            "between: { ghl: contct, os: contact }\nfields: [{ ghl: email, os: email }]\n".into(),
+            "4: `gohighlevel` has no object of this name; it has `contact`, `task`, `note`, `custom_field`, `tag`, `location`, `user`",
+        ),
+        (format!("{both}fields: [{{ ghl: emial, os: email }}]\n"), "5: `contact` has no field of this name"),
+        (
+            format!("{both}fields: [{{ ghl: email, os: email }}]\non_create: {{ ghl: {{ surce: quiz }} }}\n"),
+            "6: Property surce is not allowed.",
+        ),
+        (
+            children("between: { ghl: task, os: task }\n    fields: [{ ghl: titel, os: title }]\n"),
+            "8: `task` has no field of this name",
+        ),
+    ] {
+        assert_eq!(only(&server.open(&path, &sync(&rest))), expected);
+    }
+    let right = "only_if: { ghl: { $.tags: { contains: quiz } } }\n\
+                 match: { by: [email, phone], none_found: { os: create, ghl: skip } }\n\
+                 fields:\n  - { ghl: email, os: email, as: lowercase }\n  - { ghl: phone, os: phone, as: e164 }\n\
+                 \x20 - { ghl: custom.stage, os: status, as: { map: { Lead: prospect } } }\n\
+                 conflicts: { default: ask, fields: { email: ghl } }\n\
+                 on_create: { ghl: { source: quiz, custom.stage: { $from: $.a } }, os: { $from: $.b } }\n\
+                 deletes: { ghl: archive, os: unlink }\n";
+    assert_eq!(server.open(&path, &sync(&format!("{both}{right}"))), []);
+    // An alias that no document had when the schemas were written passes.
+    let other = sync("between: { crm: contact, os: contact }\nfields: [{ crm: anything, os: email }]\n");
+    assert_eq!(server.open(&path, &other), []);
+}
+
+#[test]
 fn the_project_file_knows_connectors_and_documents() {
     let Some(mut server) = server("the_project_file_knows_connectors_and_documents") else { return };
     let project = Project::new("project");

@@ -12,6 +12,7 @@
 mod fields;
 mod known;
 mod others;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -31,7 +32,7 @@ pub fn schemas(known: &Known) -> [(&'static str, Value); 5] {
         ("workflow", workflow::schema(known)),
         ("project", others::project(known)),
         ("connector", crate::connector::schema()),
-        ("sync", others::sync(known)),
+        ("sync", sync::schema(known)),
         ("test", others::test(known)),
     ];
     all.map(|(kind, mut schema)| {

@@ -1,10 +1,9 @@
-//! The schemas of project, sync and test documents, with the names that they can refer to.
+//! The schemas of project and test documents, with the names that they can refer to.
 
 use serde_json::{Map, Value, json};
 
 use super::known::Known;
 use super::words::{Name, about, one_of};
-use super::workflow::names;
 use crate::connector::{CLIENT_ID, Connector, URLS};
 
 /// A project: connectors with the settings of each, and the documents that run.
@@ -56,12 +55,6 @@ fn settings(connector: &Connector) -> Value {
         properties.insert(secret, json!({ "description": "A secret: `$.secrets.name`." }));
     }
     json!({ "properties": properties, "additionalProperties": false })
-}
-
-pub(super) fn sync(known: &Known) -> Value {
-    let mut schema = crate::sync::schema();
-    schema["properties"]["uses"]["additionalProperties"] = names(known);
-    schema
 }
 
 pub(super) fn test(known: &Known) -> Value {

@@ -149,6 +149,34 @@ fn other_documents_know_names_and_settings() {
     assert_eq!(names, ["connector", "base_url", "country", "auth", "house", "key"]);
 }
 
+#[test]
+fn a_sync_knows_the_objects_of_its_sides_and_their_fields() {
+    let schema = schema(&known(&house(&[workflow("a", "l: lamps")])), "sync");
+    let objects = &schema["properties"]["between"]["properties"]["l"];
+    assert_eq!(objects["pattern"], "^(?:lamp)$");
+    assert_eq!(objects["patternErrorMessage"], "`lamps` has no object of this name; it has `lamp`");
+    assert_eq!(
+        schema["$defs"]["lamps.lamp"]["pattern"],
+        r"^(?:id|name|lit|hours|colour|place)$|^(?:id|name|lit|hours|colour|place)[.\[]"
+    );
+    for part in [&schema, &schema["$defs"]["Child"]] {
+        let rules = part["allOf"].as_array().expect("rules");
+        let rule =
+            rules.iter().find(|rule| rule["if"]["properties"]["between"]["required"] == json!(["l"])).expect("one");
+        assert_eq!(
+            rule["then"]["properties"]["fields"]["items"]["properties"]["l"]["allOf"],
+            json!([{ "$ref": "#/$defs/lamps.lamp" }])
+        );
+    }
+    // What a connector does not describe is not judged.
+    let open = LAMPS
+        .replace("      properties:\n        id:", "      additionalProperties: true\n      properties:\n        id:");
+    let mut texts = house(&[]);
+    texts[1].text = open;
+    let schema = self::schema(&known(&texts), "sync");
+    assert_eq!(schema["$defs"]["lamps.lamp"]["pattern"], "");
+}
+
 /// An agency has a connection for each of its customers; an editor must not feel that.
 #[test]
 fn a_thousand_customers_do_not_make_it_larger() {
