@@ -232,7 +232,11 @@ fn text(text: &str) -> Message<'_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+    use crate::project::{self, Text};
+    use crate::source::check_shape;
 
     fn regions(file: &File, found: Diagnostic) -> serde_json::Value {
         let report = Report { diagnostics: vec![found], ..Report::default() };
@@ -279,6 +283,87 @@ mod tests {
         for result in run["results"].as_array().expect("results") {
             let index = usize::try_from(result["ruleIndex"].as_u64().expect("a number")).expect("small");
             assert_eq!(rules[index]["id"], result["ruleId"]);
+        }
+    }
+
+    /// What is wrong with a log by the standard: by its schema first, then by the sentences that no schema says.
+    fn wrong(log: &str) -> Vec<String> {
+        let schema: Value = serde_json::from_str(include_str!("../../tests/cases/sarif.schema.json")).expect("JSON");
+        let file = File::read("sarif.json", log).expect("JSON is YAML");
+        let mut report = Report::default();
+        check_shape(&file, "", &schema, &mut report);
+        let told = |found: &Diagnostic| format!("{:?}: {}", found.primary.as_ref().map(|at| at.line), found.message);
+        let mut wrong: Vec<String> = report.diagnostics.iter().map(told).collect();
+        let run = &file.value["runs"][0];
+        let rules = run["tool"]["driver"]["rules"].as_array().cloned().unwrap_or_default();
+        let bases = run["originalUriBaseIds"].as_object().cloned().unwrap_or_default();
+        for result in run["results"].as_array().into_iter().flatten() {
+            // 3.27.6: it is the rule at that place.
+            let index = result["ruleIndex"].as_u64().and_then(|index| usize::try_from(index).ok());
+            if index.and_then(|index| rules.get(index)).map(|rule| &rule["id"]) != Some(&result["ruleId"]) {
+                wrong.push(format!("another rule than {}", result["ruleId"]));
+            }
+            let of = |key: &str| result[key].as_array().cloned().unwrap_or_default();
+            for place in of("locations").into_iter().chain(of("relatedLocations")) {
+                let (artifact, region) =
+                    (&place["physicalLocation"]["artifactLocation"], &place["physicalLocation"]["region"]);
+                // 3.4.3 and 3.4.4: a relative URI in the form of RFC 3986, below a base that the run names.
+                let uri = artifact["uri"].as_str().unwrap_or_default();
+                let plain = uri.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}:".contains(&byte));
+                let base = artifact["uriBaseId"].as_str().unwrap_or_default();
+                if !plain || uri.starts_with('/') || !bases.contains_key(base) {
+                    wrong.push(format!("no relative URI below a base: {artifact}"));
+                }
+                // 3.30.7 and 3.30.8: it does not end before it begins.
+                let end = |line: &str, column: &str| (region[line].as_u64(), region[column].as_u64());
+                if end("endLine", "endColumn") < end("startLine", "startColumn") {
+                    wrong.push(format!("a region that ends before it begins: {region}"));
+                }
+            }
+        }
+        wrong
+    }
+
+    /// What `check` says of all its cases. Without the shipped connectors, which take long to read, it says even more.
+    #[test]
+    fn every_log_is_as_the_standard_wants_it() {
+        let cases = std::fs::read_dir("tests/cases/check").expect("the cases").map(|entry| entry.expect("one").path());
+        let mut results = 0;
+        for path in cases.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")) {
+            let case = std::fs::read_to_string(&path).expect("a case");
+            let case: Value = serde_yaml::from_str(&case).expect("YAML");
+            let files = case["files"].as_object().into_iter().flatten();
+            let files = files.filter_map(|(path, text)| Some(Text { path: path.clone(), text: text.as_str()?.into() }));
+            let mut loaded = project::read(&files.collect::<Vec<_>>(), &[], None);
+            loaded.report.leave_out("workflows/a.yaml", 7);
+            let log = serde_json::to_string_pretty(&log(&loaded.report, &loaded.files)).expect("JSON");
+            results += loaded.report.diagnostics.len();
+            assert_eq!(wrong(&log), [""; 0], "{}: {log}", path.display());
+        }
+        assert!(results > 300, "{results}");
+    }
+
+    #[test]
+    fn a_log_that_is_not_as_the_standard_wants_it_is_noticed() {
+        let file = File::read("a.yaml", "a: 1\n").expect("YAML");
+        let mut report = Report::default();
+        report.push(Diagnostic::error("unknown-key", "no").at(&file, "/a", "here"));
+        let right = serde_json::to_string(&log(&report, &[file])).expect("JSON");
+        assert_eq!(wrong(&right), [""; 0]);
+        for (from, to) in [
+            (r#""version":"2.1.0""#, r#""version":"2.1""#),
+            (r#""name":"dovetail","#, ""),
+            (r#""level":"error""#, r#""level":"fatal""#),
+            (r#""ruleIndex":0"#, r#""ruleIndex":1"#),
+            (r#""startLine":1"#, r#""startLine":0"#),
+            (r#""endColumn":5"#, r#""endColumn":1"#),
+            (r#""message":{"text":"no"},"#, ""),
+            (r#""uri":"a.yaml""#, r#""uri":"C:/a b.yaml""#),
+            (r#""uriBaseId":"%SRCROOT%""#, r#""uriBaseId":"HERE""#),
+            (r#""results""#, r#""outcomes""#),
+        ] {
+            assert!(right.contains(from), "{from} is not in {right}");
+            assert!(!wrong(&right.replace(from, to)).is_empty(), "{to} is not noticed");
         }
     }
 }
