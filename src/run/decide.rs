@@ -8,7 +8,7 @@ use super::entry::{Address, Ending, Entry, Fact, Kept, Sent, Start};
 use super::frame::Frame;
 use super::hear::Subscription;
 use super::state::{State, WORKFLOW};
-use super::walk::Flow;
+use super::walk::{Flow, Spot};
 use crate::connector::{Failure, Page};
 use crate::project::Plan;
 use crate::trigger::SILENCE;
@@ -144,7 +144,8 @@ impl Deciding<'_> {
         let since = instant(self.start.event.time_ms);
         let failure = Failure::new("silent", format!("`{}` has not run since {since}", frame.workflow.name));
         let over = [("error".into(), error_value("trigger", &failure))];
-        self.list(frame.workflow.on_error.actions(), "on_error", frame, &mut root, &over)
+        let mut spot = Spot { address: "on_error", frame, root: &mut root, over: &over };
+        self.list(frame.workflow.on_error.actions(), &mut spot)
     }
 
     fn over(&mut self, workflow: &Workflow, flow: Flow) -> Next {
@@ -169,8 +170,10 @@ impl Deciding<'_> {
         let (failed, failure) = match rescued {
             Some(rescued) => rescued,
             None => {
-                let flow = hindered
-                    .unwrap_or_else(|| self.list(&frame.workflow.actions, &frame.at("actions"), frame, root, &[]));
+                let flow = hindered.unwrap_or_else(|| {
+                    let mut spot = Spot { address: &frame.at("actions"), frame, root, over: &[] };
+                    self.list(&frame.workflow.actions, &mut spot)
+                });
                 let Flow::Failed { address, failure } = flow else { return flow };
                 if frame.workflow.on_error.actions().is_empty() {
                     return Flow::Failed { address, failure };
@@ -184,7 +187,8 @@ impl Deciding<'_> {
             }
         };
         let over = [("error".into(), error_value(&failed, &failure))];
-        let told = self.list(frame.workflow.on_error.actions(), &frame.at("on_error"), frame, root, &over);
+        let mut spot = Spot { address: &frame.at("on_error"), frame, root, over: &over };
+        let told = self.list(frame.workflow.on_error.actions(), &mut spot);
         match told {
             Flow::Blocked(_) => told,
             _ => Flow::Failed { address: failed, failure },

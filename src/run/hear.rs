@@ -11,11 +11,10 @@ use sha2::{Digest, Sha256};
 
 use super::decide::{Deciding, Next};
 use super::entry::{Address, Fact};
-use super::frame::Frame;
 use super::state::{Progress, State};
-use super::walk::{Flow, Overlay, fail, scope};
+use super::walk::{Flow, Spot};
 use crate::connector::{Failure, Object, value_of};
-use crate::expr::{Scope, convert};
+use crate::expr::convert;
 use crate::workflow::action::{Action, Awaited, Hear, PROJECT, invalid};
 use crate::workflow::{Accounts as _, HEARD, Outcome, listener};
 
@@ -57,29 +56,22 @@ pub struct Received {
 }
 
 impl Deciding<'_> {
-    pub(super) fn awaits(
-        &mut self,
-        action: &Action,
-        awaited: &Awaited,
-        address: &str,
-        frame: &Frame<'_>,
-        root: &mut Value,
-        over: &Overlay,
-    ) -> Flow {
+    pub(super) fn awaits(&mut self, action: &Action, awaited: &Awaited, spot: &mut Spot<'_>) -> Flow {
+        let address = spot.address;
         let progress = self.state.progress.get(address);
         let open = progress.and_then(|progress| progress.subscription.clone().zip(progress.waits_until_ms));
         let is_new = open.is_none();
-        let begin = || self.subscription(awaited, address, frame, &scope(root, over, self));
+        let begin = || self.subscription(awaited, spot);
         let (subscription, until_ms) = match open.map_or_else(begin, Ok) {
             Ok(open) => open,
-            Err(failure) => return fail(address, failure),
+            Err(failure) => return spot.fail(failure),
         };
         let Some(received) = self.state.inbox.get(address).cloned() else {
             return Flow::Blocked(Next::Receive { address: address.into(), subscription });
         };
         if let Some(Received { number, record }) = received {
             self.record(Fact::Received { address: address.into(), number, correlation: subscription.correlation });
-            return self.finish(action, address, root, Outcome::Done, record, None);
+            return self.finish(action, spot, Outcome::Done, record, None);
         }
         if is_new {
             self.record(Fact::Subscribed { address: address.into(), subscription, until_ms });
@@ -87,18 +79,13 @@ impl Deciding<'_> {
         if until_ms > self.now_ms {
             return Flow::Blocked(Next::Wait { until_ms, lets_go: true });
         }
-        self.finish(action, address, root, Outcome::TimedOut, Value::Null, None)
+        self.finish(action, spot, Outcome::TimedOut, Value::Null, None)
     }
 
     /// What a wait that begins now waits for, and until when.
-    fn subscription(
-        &self,
-        awaited: &Awaited,
-        address: &str,
-        frame: &Frame<'_>,
-        scope: &Scope<'_>,
-    ) -> Result<(Subscription, i64), Failure> {
-        let until_ms = awaited.ends_ms(scope, self.now_ms)?;
+    fn subscription(&self, awaited: &Awaited, spot: &Spot<'_>) -> Result<(Subscription, i64), Failure> {
+        let (frame, scope) = (spot.frame, spot.scope(self));
+        let until_ms = awaited.ends_ms(&scope, self.now_ms)?;
         let event = &awaited.event;
         let source = match frame.connection(&event.alias) {
             _ if event.alias == PROJECT => source_of_project(self.start.tenant.as_deref()),
@@ -106,7 +93,7 @@ impl Deciding<'_> {
             None => return Err(Failure::new("invalid", format!("no connection stands for `{}`", event.alias))),
         };
         let wanted = match &awaited.matches {
-            Some(matches) => matches.eval(scope).map_err(|fault| invalid(&fault, "match"))?,
+            Some(matches) => matches.eval(&scope).map_err(|fault| invalid(&fault, "match"))?,
             None => None,
         };
         let object = frame.connector(&event.alias).and_then(|connector| connector.object(event.object.as_deref()?));
@@ -120,36 +107,29 @@ impl Deciding<'_> {
             values.push(value);
         }
         let correlation = Correlation { listener: listener(&frame.workflow.name, awaited), source, key: key(&values) };
-        let after = self.state.received_before(address, &correlation);
+        let after = self.state.received_before(spot.address, &correlation);
         Ok((Subscription { correlation, after }, until_ms))
     }
 
     /// What a listener does.
-    pub(super) fn hear(
-        &mut self,
-        action: &Action,
-        hear: &Hear,
-        address: &str,
-        frame: &Frame<'_>,
-        root: &mut Value,
-    ) -> Flow {
+    pub(super) fn hear(&mut self, action: &Action, hear: &Hear, spot: &mut Spot<'_>) -> Flow {
         let event = &self.start.event;
         let connector = event.connection.as_ref().and_then(|connection| self.plan.connector_of(connection));
         let object = connector.and_then(|connector| connector.object(event.object.as_deref()?));
         let record = match object {
-            Some(_) => root.get(HEARD).cloned().unwrap_or_default(),
+            Some(_) => spot.root.get(HEARD).cloned().unwrap_or_default(),
             None => event.body.clone(),
         };
         let value =
             |name: &String| value_of(&record, name).map_or(Value::Null, |value| self.comparable(object, name, value));
         let values: Vec<Value> = hear.fields.iter().map(value).collect();
         let correlation = Correlation {
-            listener: frame.workflow.name.clone(),
+            listener: spot.frame.workflow.name.clone(),
             source: event.connection.clone().unwrap_or_else(|| source_of_project(self.start.tenant.as_deref())),
             key: key(&values),
         };
         self.kept.messages.push(Message { correlation, record });
-        self.finish(action, address, root, Outcome::Done, Value::Null, None)
+        self.finish(action, spot, Outcome::Done, Value::Null, None)
     }
 
     /// A value in the form in which both sides are compared; converted to the field's type first.

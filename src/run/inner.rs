@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::decide::Deciding;
 use super::entry::Fact;
 use super::frame::Frame;
-use super::walk::{Flow, Overlay, fail, scope};
+use super::walk::{Flow, Spot};
 use crate::connector::Failure;
 use crate::expr::Scope;
 use crate::trigger::{EVENT_BYTES_MAX, Event, HOPS_MAX};
@@ -14,45 +14,37 @@ use crate::workflow::{Outcome, Starts, inputs};
 
 impl Deciding<'_> {
     /// Walks another workflow below `<address>/run`: with its own names, and the accounts of the one that runs it.
-    pub(super) fn run(
-        &mut self,
-        action: &Action,
-        run: &Run,
-        address: &str,
-        frame: &Frame<'_>,
-        root: &mut Value,
-        over: &Overlay,
-    ) -> Flow {
-        let mut inner = match self.inner(run, address, frame) {
+    pub(super) fn run(&mut self, action: &Action, run: &Run, spot: &mut Spot<'_>) -> Flow {
+        let mut inner = match self.inner(run, spot.address, spot.frame) {
             Ok(inner) => inner,
-            Err(failure) => return fail(address, failure),
+            Err(failure) => return spot.fail(failure),
         };
         if let Err(flow) = self.names(&mut inner) {
             return flow;
         }
         let begun = self.state.progress.get(inner.address()).and_then(|progress| progress.inputs.clone());
         let begins = begun.is_none();
-        inner.inputs = match begun.map_or_else(|| self.inputs(run, &inner, &scope(root, over, self)), Ok) {
+        inner.inputs = match begun.map_or_else(|| self.inputs(run, &inner, &spot.scope(self)), Ok) {
             Ok(inputs) => inputs,
-            Err(failure) => return fail(address, failure),
+            Err(failure) => return spot.fail(failure),
         };
         let mut inner_root = self.root(&inner, None);
         if begins {
             if let Some(condition) = &inner.workflow.trigger.only_if {
                 match condition.holds(&Scope::new(&inner_root, &self.plan.locale)) {
                     Ok(true) => {}
-                    Ok(false) => return self.finish(action, address, root, Outcome::Skipped, Value::Null, None),
+                    Ok(false) => return self.finish(action, spot, Outcome::Skipped, Value::Null, None),
                     Err(fault) => {
                         let message = format!("`only_if` of `{}`: {}", run.workflow, fault.message);
-                        return fail(address, Failure::new("invalid", message));
+                        return spot.fail(Failure::new("invalid", message));
                     }
                 }
             }
             self.record(Fact::Entered { address: inner.address().into(), inputs: inner.inputs.clone() });
         }
         match self.workflow(&inner, &mut inner_root, None) {
-            Flow::Done(_) => self.finish(action, address, root, Outcome::Done, Value::Null, None),
-            Flow::Stopped(value) => self.finish(action, address, root, Outcome::Done, value, None),
+            Flow::Done(_) => self.finish(action, spot, Outcome::Done, Value::Null, None),
+            Flow::Stopped(value) => self.finish(action, spot, Outcome::Done, value, None),
             other => other,
         }
     }
@@ -89,18 +81,11 @@ impl Deciding<'_> {
     }
 
     /// Makes an event of the project; it is stored in the commit that finishes the action.
-    pub(super) fn emit(
-        &mut self,
-        action: &Action,
-        emit: &Emit,
-        address: &str,
-        root: &mut Value,
-        over: &Overlay,
-    ) -> Flow {
+    pub(super) fn emit(&mut self, action: &Action, emit: &Emit, spot: &mut Spot<'_>) -> Flow {
         let told = match &emit.with {
-            Some(with) => match with.eval(&scope(root, over, self)) {
+            Some(with) => match with.eval(&spot.scope(self)) {
                 Ok(told) => told,
-                Err(fault) => return fail(address, crate::workflow::action::invalid(&fault, "with")),
+                Err(fault) => return spot.fail(crate::workflow::action::invalid(&fault, "with")),
             },
             None => None,
         };
@@ -109,15 +94,15 @@ impl Deciding<'_> {
         if hops > HOPS_MAX {
             let message =
                 format!("more than {HOPS_MAX} events of the project, each of which led to the next: is it a loop?");
-            return fail(address, Failure::new("invalid", message));
+            return spot.fail(Failure::new("invalid", message));
         }
         let bytes = body.to_string().len();
         if bytes > EVENT_BYTES_MAX {
             let message = format!("`with`: {bytes} bytes are more than {EVENT_BYTES_MAX}");
-            return fail(address, Failure::new("invalid", message));
+            return spot.fail(Failure::new("invalid", message));
         }
         self.kept.emitted.push(Event {
-            id: format!("{}/{address}", self.start.id),
+            id: format!("{}/{}", self.start.id, spot.address),
             source: PROJECT.into(),
             kind: emit.name.clone(),
             time_ms: self.now_ms,
@@ -126,6 +111,6 @@ impl Deciding<'_> {
             hops,
             ..Event::default()
         });
-        self.finish(action, address, root, Outcome::Done, body, None)
+        self.finish(action, spot, Outcome::Done, body, None)
     }
 }

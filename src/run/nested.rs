@@ -4,8 +4,7 @@ use serde_json::Value;
 
 use super::decide::{Deciding, Next};
 use super::entry::Fact;
-use super::frame::Frame;
-use super::walk::{Flow, Overlay, condition_fault, fail, name_result, scope};
+use super::walk::{Flow, Spot, condition_fault, name_result};
 use crate::connector::Failure;
 use crate::expr::Scope;
 use crate::workflow::action::{Action, Call, ForEach, Kind, Over, Parallel, call, for_each};
@@ -15,55 +14,41 @@ use crate::workflow::{Advance, Context, Finish, Outcome};
 type Choice<'c> = (&'c dyn Fn(&Scope<'_>) -> Result<String, Failure>, &'c dyn for<'b> Fn(&'b str) -> &'c [Action]);
 
 impl Deciding<'_> {
-    pub(super) fn choice(
-        &mut self,
-        action: &Action,
-        address: &str,
-        frame: &Frame<'_>,
-        root: &mut Value,
-        over: &Overlay,
-        (choose, actions): Choice<'_>,
-    ) -> Flow {
+    pub(super) fn choice(&mut self, action: &Action, spot: &mut Spot<'_>, (choose, actions): Choice<'_>) -> Flow {
+        let address = spot.address;
         let chosen = self.state.progress.get(address).and_then(|progress| progress.branch.clone());
         let branch = match chosen {
             Some(branch) => branch,
-            None => match choose(&scope(root, over, self)) {
+            None => match choose(&spot.scope(self)) {
                 Ok(branch) => {
                     self.record(Fact::Chose { address: address.into(), branch: branch.clone() });
                     branch
                 }
-                Err(failure) => return fail(address, failure),
+                Err(failure) => return spot.fail(failure),
             },
         };
-        match self.list(actions(&branch), &format!("{address}/{branch}"), frame, root, over) {
-            Flow::Done(value) => self.finish(action, address, root, Outcome::Done, value, None),
+        match self.list(actions(&branch), &mut spot.at(&format!("{address}/{branch}"))) {
+            Flow::Done(value) => self.finish(action, spot, Outcome::Done, value, None),
             other => other,
         }
     }
 
-    pub(super) fn parallel(
-        &mut self,
-        action: &Action,
-        parallel: &Parallel,
-        address: &str,
-        frame: &Frame<'_>,
-        root: &mut Value,
-        over: &Overlay,
-    ) -> Flow {
-        let mut branches = vec![root.clone(); parallel.branches.len()];
+    pub(super) fn parallel(&mut self, action: &Action, parallel: &Parallel, spot: &mut Spot<'_>) -> Flow {
+        let (address, frame, over) = (spot.address, spot.frame, spot.over);
+        let mut branches = vec![spot.root.clone(); parallel.branches.len()];
         let at = |index: usize| format!("{address}/parallel/{index}");
         let results = self.together(parallel.branches.len(), parallel.branches.len().max(2), &at, |run, index| {
             let branch = &parallel.branches[index];
-            let root = &mut branches[index];
+            let mut spot = Spot { address: &at(index), frame, root: &mut branches[index], over };
             match branch.actions.as_slice() {
-                [one] if !branch.is_list => run.action(one, &at(index), frame, root, over),
-                actions => run.list(actions, &at(index), frame, root, over),
+                [one] if !branch.is_list => run.action(one, &mut spot),
+                actions => run.list(actions, &mut spot),
             }
         });
         match results {
             Ok(results) => {
-                branches.into_iter().for_each(|branch| name_results(root, branch));
-                self.finish(action, address, root, Outcome::Done, Value::Array(results), None)
+                branches.into_iter().for_each(|branch| name_results(spot.root, branch));
+                self.finish(action, spot, Outcome::Done, Value::Array(results), None)
             }
             Err(flow) => flow,
         }
@@ -155,22 +140,15 @@ impl Deciding<'_> {
             .any(|known| known.strip_prefix(address).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
     }
 
-    pub(super) fn for_each(
-        &mut self,
-        action: &Action,
-        each: &ForEach,
-        address: &str,
-        frame: &Frame<'_>,
-        root: &mut Value,
-        over: &Overlay,
-    ) -> Flow {
+    pub(super) fn for_each(&mut self, action: &Action, each: &ForEach, spot: &mut Spot<'_>) -> Flow {
+        let address = spot.address;
         if self.state.progress.get(address).and_then(|progress| progress.items.as_ref()).is_none() {
             let items = match &each.over {
-                Over::List(list) => match list.eval(&scope(root, over, self)) {
+                Over::List(list) => match list.eval(&spot.scope(self)) {
                     Ok(None) => Vec::new(),
                     Ok(Some(Value::Array(items))) => items,
-                    Ok(Some(_)) => return fail(address, Failure::new("invalid", "`for_each`: the value is no list")),
-                    Err(fault) => return fail(address, condition_fault("for_each", &fault)),
+                    Ok(Some(_)) => return spot.fail(Failure::new("invalid", "`for_each`: the value is no list")),
+                    Err(fault) => return spot.fail(condition_fault("for_each", &fault)),
                 },
                 Over::Operation { alias, operation, with } => {
                     let list = Call { alias: alias.clone(), operation: operation.clone(), with: None };
@@ -186,7 +164,7 @@ impl Deciding<'_> {
                         }
                         Err(failure) => Advance::Fail(failure),
                     };
-                    match self.exchanges(address, action, frame, root, over, step) {
+                    match self.exchanges(action, spot, step) {
                         Ok(finish) => finish.result.as_array().cloned().unwrap_or_default(),
                         Err(flow) => return flow,
                     }
@@ -194,7 +172,7 @@ impl Deciding<'_> {
             };
             if items.len() > for_each::ITEMS_MAX {
                 let message = format!("`for_each`: {} items are more than {}", items.len(), for_each::ITEMS_MAX);
-                return fail(address, Failure::new("invalid", message));
+                return spot.fail(Failure::new("invalid", message));
             }
             self.record(Fact::Listed { address: address.into(), items });
         }
@@ -205,9 +183,11 @@ impl Deciding<'_> {
             if let Some(done) = run.state.progress.get(&at).and_then(|progress| progress.finished.as_ref()) {
                 return Flow::Done(done.result.clone());
             }
-            let mut over: Vec<(String, Value)> = over.to_vec();
+            let mut over = spot.over.to_vec();
             over.push((each.name.clone(), items[index].clone()));
-            let flow = run.list(&each.actions, &format!("{at}/actions"), frame, &mut root.clone(), &over);
+            let root = &mut spot.root.clone();
+            let mut spot = Spot { address: &format!("{at}/actions"), frame: spot.frame, root, over: &over };
+            let flow = run.list(&each.actions, &mut spot);
             if let Flow::Done(result) = &flow {
                 let (result, outcome, warnings) = (result.clone(), Outcome::Done, Vec::new());
                 run.record(Fact::Finished { address: at, outcome, result, failure: None, warnings });
@@ -215,7 +195,7 @@ impl Deciding<'_> {
             flow
         });
         match results {
-            Ok(results) => self.finish(action, address, root, Outcome::Done, Value::Array(results), None),
+            Ok(results) => self.finish(action, spot, Outcome::Done, Value::Array(results), None),
             Err(flow) => flow,
         }
     }

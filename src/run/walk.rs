@@ -33,18 +33,37 @@ pub(super) enum Flow {
 /// Names laid over the context: items of loops, `error`.
 pub(super) type Overlay = [(String, Value)];
 
+/// Where the walk is, and what is known there.
+pub(super) struct Spot<'s> {
+    pub address: &'s str,
+    pub frame: &'s Frame<'s>,
+    /// The roots of the context, with the results so far.
+    pub root: &'s mut Value,
+    pub over: &'s Overlay,
+}
+
+impl Spot<'_> {
+    /// Another address with the same context.
+    pub fn at<'b>(&'b mut self, address: &'b str) -> Spot<'b> {
+        Spot { address, frame: self.frame, root: self.root, over: self.over }
+    }
+
+    pub fn scope<'b>(&'b self, deciding: &'b Deciding<'_>) -> Scope<'b> {
+        let scope = Scope::new(self.root, &deciding.plan.locale);
+        self.over.iter().fold(scope, |scope, (name, value)| scope.with(name, value))
+    }
+
+    pub fn fail(&self, failure: Failure) -> Flow {
+        fail(self.address, failure)
+    }
+}
+
 impl Deciding<'_> {
-    pub(super) fn list(
-        &mut self,
-        actions: &[Action],
-        address: &str,
-        frame: &Frame<'_>,
-        root: &mut Value,
-        over: &Overlay,
-    ) -> Flow {
+    pub(super) fn list(&mut self, actions: &[Action], spot: &mut Spot<'_>) -> Flow {
         let mut last = Value::Null;
         for (index, action) in actions.iter().enumerate() {
-            match self.action(action, &format!("{address}/{index}"), frame, root, over) {
+            let address = format!("{}/{index}", spot.address);
+            match self.action(action, &mut spot.at(&address)) {
                 Flow::Done(value) => last = value,
                 other => return other,
             }
@@ -52,17 +71,11 @@ impl Deciding<'_> {
         Flow::Done(last)
     }
 
-    pub(super) fn action(
-        &mut self,
-        action: &Action,
-        address: &str,
-        frame: &Frame<'_>,
-        root: &mut Value,
-        over: &Overlay,
-    ) -> Flow {
+    pub(super) fn action(&mut self, action: &Action, spot: &mut Spot<'_>) -> Flow {
+        let address = spot.address;
         if let Some(finished) = self.state.progress.get(address).and_then(|progress| progress.finished.clone()) {
-            self.name_inner(action, address, root);
-            name_result(action, root, finished.outcome, &finished.result);
+            self.name_inner(action, address, spot.root);
+            name_result(action, spot.root, finished.outcome, &finished.result);
             return match finished.failure {
                 Some(failure)
                     if finished.outcome == Outcome::Failed && !matches!(action.on_error, OnError::Continue) =>
@@ -73,35 +86,34 @@ impl Deciding<'_> {
             };
         }
         let begun = self.state.progress.get(address).and_then(|progress| progress.begun_ms);
-        root["run"]["now"] = Value::String(instant(begun.unwrap_or(self.now_ms)));
+        spot.root["run"]["now"] = Value::String(instant(begun.unwrap_or(self.now_ms)));
         if begun.is_none()
             && let Some(condition) = &action.only_if
         {
-            match condition.holds(&scope(root, over, self)) {
+            match condition.holds(&spot.scope(self)) {
                 Ok(true) => {}
-                Ok(false) => return self.finish(action, address, root, Outcome::Skipped, Value::Null, None),
+                Ok(false) => return self.finish(action, spot, Outcome::Skipped, Value::Null, None),
                 Err(fault) => {
-                    return self.failed(action, address, frame, root, over, condition_fault("only_if", &fault));
+                    return self.failed(action, spot, condition_fault("only_if", &fault));
                 }
             }
         }
         let rescued = self.state.progress.get(address).and_then(|progress| progress.rescued.clone());
         if let Some((at, failure)) = rescued {
-            return self.rescue(action, address, frame, root, over, (&at, &failure));
+            return self.rescue(action, spot, (&at, &failure));
         }
-        match self.perform(action, address, frame, root, over) {
-            Flow::Failed { address: at, failure } if at == address => {
-                self.failed(action, address, frame, root, over, failure)
-            }
+        match self.perform(action, spot) {
+            Flow::Failed { address: at, failure } if at == address => self.failed(action, spot, failure),
             Flow::Failed { address: inner, failure } => match &action.on_error {
                 OnError::Fail => Flow::Failed { address: inner, failure },
-                _ => self.failed(action, address, frame, root, over, failure),
+                _ => self.failed(action, spot, failure),
             },
             flow => flow,
         }
     }
 
-    fn perform(&mut self, action: &Action, address: &str, frame: &Frame<'_>, root: &mut Value, over: &Overlay) -> Flow {
+    fn perform(&mut self, action: &Action, spot: &mut Spot<'_>) -> Flow {
+        let address = spot.address;
         match &action.kind {
             Kind::If(choice) => {
                 let choose = |scope: &Scope<'_>| {
@@ -109,28 +121,28 @@ impl Deciding<'_> {
                     Ok(if holds { "then".to_string() } else { "else".to_string() })
                 };
                 let actions = |branch: &str| choice.actions(branch);
-                self.choice(action, address, frame, root, over, (&choose, &actions))
+                self.choice(action, spot, (&choose, &actions))
             }
             Kind::Switch(switch) => {
                 let choose = |scope: &Scope<'_>| {
                     switch.choose(scope).map(String::from).map_err(|fault| condition_fault("switch", &fault))
                 };
                 let actions = |branch: &str| switch.actions(branch);
-                self.choice(action, address, frame, root, over, (&choose, &actions))
+                self.choice(action, spot, (&choose, &actions))
             }
-            Kind::Parallel(parallel) => self.parallel(action, parallel, address, frame, root, over),
-            Kind::ForEach(each) => self.for_each(action, each, address, frame, root, over),
-            Kind::Stop(stop) => match stop.value.eval(&scope(root, over, self)) {
+            Kind::Parallel(parallel) => self.parallel(action, parallel, spot),
+            Kind::ForEach(each) => self.for_each(action, each, spot),
+            Kind::Stop(stop) => match stop.value.eval(&spot.scope(self)) {
                 Ok(value) => Flow::Stopped(value.unwrap_or(Value::Null)),
-                Err(fault) => fail(address, condition_fault("stop", &fault)),
+                Err(fault) => spot.fail(condition_fault("stop", &fault)),
             },
-            Kind::Wait(Wait::Event(awaited)) => self.awaits(action, awaited, address, frame, root, over),
-            Kind::Hear(hear) => self.hear(action, hear, address, frame, root),
+            Kind::Wait(Wait::Event(awaited)) => self.awaits(action, awaited, spot),
+            Kind::Hear(hear) => self.hear(action, hear, spot),
             Kind::Wait(wait) => {
                 let begun = self.state.progress.get(address).and_then(|progress| progress.waits_until_ms);
-                let until_ms = match begun.map_or_else(|| wait.ends_ms(&scope(root, over, self), self.now_ms), Ok) {
+                let until_ms = match begun.map_or_else(|| wait.ends_ms(&spot.scope(self), self.now_ms), Ok) {
                     Ok(until_ms) => until_ms,
-                    Err(failure) => return fail(address, failure),
+                    Err(failure) => return spot.fail(failure),
                 };
                 if begun.is_none() {
                     self.record(Fact::Waits { address: address.into(), until_ms });
@@ -138,39 +150,27 @@ impl Deciding<'_> {
                 if until_ms > self.now_ms {
                     return Flow::Blocked(Next::Wait { until_ms, lets_go: true });
                 }
-                self.finish(action, address, root, Outcome::Done, Value::Null, None)
+                self.finish(action, spot, Outcome::Done, Value::Null, None)
             }
-            Kind::Run(run) => self.run(action, run, address, frame, root, over),
-            Kind::Emit(emit) => self.emit(action, emit, address, root, over),
-            Kind::Call(call) => self.advancing(action, address, frame, root, over, |context| call.advance(context)),
-            Kind::Upsert(upsert) => {
-                self.advancing(action, address, frame, root, over, |context| upsert.advance(context))
-            }
-            Kind::Set(set) => self.advancing(action, address, frame, root, over, |context| set.advance(context)),
-            Kind::Fail(give_up) => {
-                self.advancing(action, address, frame, root, over, |context| give_up.advance(context))
-            }
+            Kind::Run(run) => self.run(action, run, spot),
+            Kind::Emit(emit) => self.emit(action, emit, spot),
+            Kind::Call(call) => self.advancing(action, spot, |context| call.advance(context)),
+            Kind::Upsert(upsert) => self.advancing(action, spot, |context| upsert.advance(context)),
+            Kind::Set(set) => self.advancing(action, spot, |context| set.advance(context)),
+            Kind::Fail(give_up) => self.advancing(action, spot, |context| give_up.advance(context)),
         }
     }
 
     /// An action that works by exchanges, until it is finished, failed or must wait.
-    fn advancing(
-        &mut self,
-        action: &Action,
-        address: &str,
-        frame: &Frame<'_>,
-        root: &mut Value,
-        over: &Overlay,
-        advance: impl Fn(&Context<'_>) -> Advance,
-    ) -> Flow {
-        match self.exchanges(address, action, frame, root, over, advance) {
+    fn advancing(&mut self, action: &Action, spot: &mut Spot<'_>, advance: impl Fn(&Context<'_>) -> Advance) -> Flow {
+        match self.exchanges(action, spot, advance) {
             Ok(finish) => {
                 let tenant = self.start.tenant.clone();
                 let pair = |(left, right)| Link { tenant: tenant.clone(), left, right };
                 self.kept.unlink.extend(finish.unlink.map(pair));
                 self.kept.link.extend(finish.link.map(pair));
                 let outcome = finish.outcome.unwrap_or(Outcome::Done);
-                self.finish_with(action, address, root, outcome, finish.result, None, finish.warnings)
+                self.finish_with(action, spot, outcome, finish.result, None, finish.warnings)
             }
             Err(flow) => flow,
         }
@@ -178,20 +178,18 @@ impl Deciding<'_> {
 
     pub(super) fn exchanges(
         &mut self,
-        address: &str,
         action: &Action,
-        frame: &Frame<'_>,
-        root: &Value,
-        over: &Overlay,
+        spot: &Spot<'_>,
         advance: impl Fn(&Context<'_>) -> Advance,
     ) -> Result<Finish, Flow> {
+        let (address, frame) = (spot.address, spot.frame);
         let standard = Retry::default();
         let retry = action.retry.as_ref().unwrap_or(&standard);
         self.settled(address, retry, action.timeout)?;
         let progress = self.state.progress.get(address).cloned().unwrap_or_default();
-        let records = if frame.is_outermost() { self.linkable(root) } else { Vec::new() };
+        let records = if frame.is_outermost() { self.linkable(spot.root) } else { Vec::new() };
         let context = Context {
-            scope: scope(root, over, self),
+            scope: spot.scope(self),
             exchanges: &progress.exchanges,
             looked: progress.looked.clone(),
             records: &records,
@@ -210,7 +208,7 @@ impl Deciding<'_> {
         }
         match advance {
             Advance::Finish(finish) => Ok(*finish),
-            Advance::Fail(failure) => Err(fail(address, failure)),
+            Advance::Fail(failure) => Err(spot.fail(failure)),
             Advance::Look { of, alias, object, turns } => {
                 let connection = frame.connection(&alias).unwrap_or_default().to_string();
                 Err(Flow::Blocked(Next::Look { address: address.into(), of, connection, object, turns }))
@@ -219,7 +217,7 @@ impl Deciding<'_> {
                 Some(connection) => Err(self.send(address, &progress, sending, action.timeout, connection)),
                 None => {
                     let message = format!("no connection stands for `{}`", sending.alias);
-                    Err(fail(address, Failure::new("invalid", message)))
+                    Err(spot.fail(Failure::new("invalid", message)))
                 }
             },
         }
@@ -252,39 +250,25 @@ impl Deciding<'_> {
     }
 
     /// An action failed: `continue`, stand-ins, or the end of the run.
-    fn failed(
-        &mut self,
-        action: &Action,
-        address: &str,
-        frame: &Frame<'_>,
-        root: &mut Value,
-        over: &Overlay,
-        failure: Failure,
-    ) -> Flow {
+    fn failed(&mut self, action: &Action, spot: &mut Spot<'_>, failure: Failure) -> Flow {
+        let address = spot.address;
         match &action.on_error {
-            OnError::Fail => Flow::Failed { address: address.into(), failure },
-            OnError::Continue => self.finish(action, address, root, Outcome::Failed, Value::Null, Some(failure)),
+            OnError::Fail => spot.fail(failure),
+            OnError::Continue => self.finish(action, spot, Outcome::Failed, Value::Null, Some(failure)),
             OnError::Actions(_) => {
                 let fact = Fact::Rescued { address: address.into(), action: address.into(), failure: failure.clone() };
                 self.record(fact);
-                self.rescue(action, address, frame, root, over, (address, &failure))
+                self.rescue(action, spot, (address, &failure))
             }
         }
     }
 
-    fn rescue(
-        &mut self,
-        action: &Action,
-        address: &str,
-        frame: &Frame<'_>,
-        root: &mut Value,
-        over: &Overlay,
-        (at, failure): (&str, &Failure),
-    ) -> Flow {
-        let mut over: Vec<(String, Value)> = over.to_vec();
+    fn rescue(&mut self, action: &Action, spot: &mut Spot<'_>, (at, failure): (&str, &Failure)) -> Flow {
+        let address = format!("{}/on_error", spot.address);
+        let mut over = spot.over.to_vec();
         over.push(("error".into(), error_value(at, failure)));
-        match self.list(action.on_error.actions(), &format!("{address}/on_error"), frame, root, &over) {
-            Flow::Done(value) => self.finish(action, address, root, Outcome::Done, value, None),
+        match self.list(action.on_error.actions(), &mut Spot { over: &over, ..spot.at(&address) }) {
+            Flow::Done(value) => self.finish(action, spot, Outcome::Done, value, None),
             other => other,
         }
     }
@@ -292,28 +276,25 @@ impl Deciding<'_> {
     pub(super) fn finish(
         &mut self,
         action: &Action,
-        address: &str,
-        root: &mut Value,
+        spot: &mut Spot<'_>,
         outcome: Outcome,
         result: Value,
         failure: Option<Failure>,
     ) -> Flow {
-        self.finish_with(action, address, root, outcome, result, failure, Vec::new())
+        self.finish_with(action, spot, outcome, result, failure, Vec::new())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one line of the journal has so many parts")]
     fn finish_with(
         &mut self,
         action: &Action,
-        address: &str,
-        root: &mut Value,
+        spot: &mut Spot<'_>,
         outcome: Outcome,
         result: Value,
         failure: Option<Failure>,
         warnings: Vec<String>,
     ) -> Flow {
-        name_result(action, root, outcome, &result);
-        let fact = Fact::Finished { address: address.into(), outcome, result: result.clone(), failure, warnings };
+        name_result(action, spot.root, outcome, &result);
+        let fact = Fact::Finished { address: spot.address.into(), outcome, result: result.clone(), failure, warnings };
         self.record(fact);
         Flow::Done(result)
     }
@@ -325,11 +306,6 @@ pub(super) fn name_result(action: &Action, root: &mut Value, outcome: Outcome, r
     if !matches!(outcome, Outcome::Skipped | Outcome::TimedOut | Outcome::Failed) {
         root[id] = result.clone();
     }
-}
-
-pub(super) fn scope<'s>(root: &'s Value, over: &'s Overlay, deciding: &'s Deciding<'_>) -> Scope<'s> {
-    let scope = Scope::new(root, &deciding.plan.locale);
-    over.iter().fold(scope, |scope, (name, value)| scope.with(name, value))
 }
 
 pub(super) fn fail(address: &str, failure: Failure) -> Flow {
