@@ -1,5 +1,6 @@
 //! Runs without an engine: `tests/cases/run/*.yaml` are lived through with `run::decide` and a tiny pretend vendor, once in
-//! peace, and then with a crash at every commit and after every request. The form is told in the folder's README.
+//! peace, and then with a crash at every commit and after every request, and with answers in other orders. The form is told
+//! in the folder's README.
 //!
 //! `DOVETAIL_ACCEPT=1 cargo test --test run` writes what came out into the cases; the reviewer reads the difference.
 
@@ -9,12 +10,14 @@
 mod heard;
 #[path = "run/life.rs"]
 mod life;
+#[path = "stage/random.rs"]
+mod random;
 #[path = "run/world.rs"]
 mod world;
 
 use std::path::Path;
 
-use life::{Case, Crash, live};
+use life::{Case, Crash, Order, live, plan};
 
 const FOLDER: &str = "tests/cases/run";
 
@@ -33,23 +36,35 @@ fn every_case_holds_and_no_crash_makes_a_difference() {
                 continue;
             }
         };
-        let life = live(&case, None);
+        let plan = plan(&case);
+        let life = live(&case, &plan, None, Order::First);
         let told = life.told();
         if told != case.expect && accept {
             std::fs::write(&path, accepted(&text, &told)).unwrap();
         } else if told != case.expect {
             wrong.push(format!("{name}: {}\n--- expected\n{}--- found\n{told}", case.why, case.expect));
         }
-        if !case.crashes {
-            continue;
+        let crowded = life.is_crowded();
+        let mut orders = vec![Order::First];
+        if case.any_order && crowded {
+            orders.extend([Order::Last, Order::Any(1), Order::Any(2), Order::Any(3)]);
         }
-        for step in 0..life.steps {
-            for crash in [Crash::Committed(step), Crash::Sent(step)] {
-                let other = live(&case, Some(crash));
-                if other.outcome() != life.outcome() {
-                    let (before, after) = (life.outcome(), other.told());
+        for order in orders {
+            let peace = live(&case, &plan, None, order);
+            let steps = peace.steps;
+            let mut others = vec![(None, peace)];
+            for step in (0..steps).filter(|_| case.crashes) {
+                for crash in [Crash::Committed(step), Crash::Sent(step)] {
+                    let other = live(&case, &plan, Some(crash), order);
+                    others.push((Some(crash), other));
+                }
+            }
+            for (crash, other) in others {
+                let (before, after) = (life.compared(crowded), other.compared(crowded));
+                if before != after {
+                    let told = other.told();
                     wrong.push(format!(
-                        "{name}: {crash:?} makes a difference\n--- in peace\n{before}--- after\n{after}"
+                        "{name}: {crash:?} and answers in the order {order:?} make a difference\n--- in peace\n{before}--- after\n{told}"
                     ));
                 }
             }

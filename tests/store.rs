@@ -90,7 +90,7 @@ async fn a_commit_on_an_old_journal_is_a_conflict_and_keeps_nothing() {
     store.accept(vec![intake("one", "first")], vec![]).await.unwrap();
     store.commit(commit("first", 0, vec![Fact::Started {}])).await.unwrap();
     let mut stale = commit("first", 0, vec![Fact::Started {}]);
-    stale.kept.link.push(link("a", "b"));
+    stale.kept.link.push(("actions/0".into(), link("a", "b")));
     assert_eq!(store.commit(stale).await, Err(Error::Conflict { run: "first".to_owned() }));
     assert_eq!(store.journal("first").await.unwrap().len(), 1);
     assert_eq!(store.counts().await.unwrap().links, 0);
@@ -111,7 +111,7 @@ async fn a_restart_keeps_everything() {
     store.accept(vec![whole.clone(), intake("two", "second")], vec![]).await.unwrap();
     let mut waiting = commit("first", 0, vec![Fact::Started {}, paused(5_000)]);
     waiting.due_ms = 5_000;
-    waiting.kept.link.push(link("a", "b"));
+    waiting.kept.link.push(("actions/0".into(), link("a", "b")));
     let entries = waiting.entries.clone();
     store.commit(waiting).await.unwrap();
     let ending = Ending::Completed { value: awkward_values() };
@@ -204,7 +204,11 @@ async fn links_are_one_to_one_in_both_directions() {
     let mut keep = async |link: Vec<Link>, unlink: Vec<Link>| {
         let done = store
             .commit(Commit {
-                kept: Kept { link, unlink, ..Kept::default() },
+                kept: Kept {
+                    link: link.into_iter().map(|link| ("actions/0".into(), link)).collect(),
+                    unlink,
+                    ..Kept::default()
+                },
                 ..commit("first", length, vec![paused(1)])
             })
             .await;

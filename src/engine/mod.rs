@@ -12,6 +12,7 @@ mod cancel;
 mod drive;
 mod hooks;
 mod intake;
+mod life;
 mod perform;
 mod poll;
 mod queue;
@@ -76,12 +77,14 @@ pub(in crate::engine) struct Inner {
     turns: turns::Turns,
     working: Semaphore,
     at_once: usize,
+    /// For requests of a run that has one on its way already.
+    further: Arc<Semaphore>,
     tasks: Mutex<JoinSet<()>>,
     /// Takes up every run; else only those that it is asked for.
     listens: bool,
     alarm: alarm::Alarm,
     /// A listener has told something.
-    heard: tokio::sync::Notify,
+    heard: watch::Sender<()>,
     /// An account was connected.
     connected: tokio::sync::Notify,
     cancelled: cancel::Cancelled,
@@ -126,10 +129,11 @@ impl Engine {
             turns: turns::Turns::default(),
             working: Semaphore::new(settings.at_once),
             at_once: settings.at_once,
+            further: Arc::new(Semaphore::new(life::FURTHER_MAX)),
             tasks: Mutex::new(JoinSet::new()),
             listens: settings.listens,
             alarm: alarm::Alarm::default(),
-            heard: tokio::sync::Notify::new(),
+            heard: watch::channel(()).0,
             connected: tokio::sync::Notify::new(),
             cancelled: cancel::Cancelled::default(),
             stopping: watch::channel(false).0,

@@ -6,7 +6,7 @@ use super::{Engine, count, secrets};
 use crate::connector::{Connector, Failure, OAuth2, Operation, Outcome, Page, Request};
 use crate::http;
 use crate::project::{Connection, Plan};
-use crate::run::{Answer, Send};
+use crate::run::{Answer, Purpose, Send};
 use crate::vault::{self, Account, Token};
 
 /// A request that is ready to go.
@@ -112,6 +112,7 @@ impl Engine {
             exchange: 0,
             attempt: 1,
             look: false,
+            purpose: Purpose::Read,
             connection: connection.into(),
             operation: operation.into(),
             input,

@@ -11,12 +11,13 @@ use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 pub(super) struct Turns {
     by_identity: Mutex<HashMap<String, Arc<Turn<()>>>>,
     /// Taken when the program started, until the run is driven.
-    again: Mutex<HashMap<String, Held>>,
+    again: Mutex<HashMap<String, Vec<Held>>>,
 }
 
 /// Held until dropped.
 pub(super) struct Held {
     pub address: String,
+    pub identities: Vec<String>,
     _guards: Vec<OwnedMutexGuard<()>>,
 }
 
@@ -25,7 +26,7 @@ impl Turns {
     pub fn try_take(&self, address: &str, identities: &[String]) -> Option<Held> {
         let locks = self.locks(identities);
         let guards: Result<Vec<_>, _> = locks.into_iter().map(Turn::try_lock_owned).collect();
-        Some(Held { address: address.into(), _guards: guards.ok()? })
+        Some(Held { address: address.into(), identities: identities.to_vec(), _guards: guards.ok()? })
     }
 
     /// Waits for all turns. Identities come sorted, so that two that wait for each other cannot be.
@@ -34,18 +35,18 @@ impl Turns {
         for lock in self.locks(identities) {
             guards.push(lock.lock_owned().await);
         }
-        Held { address: address.into(), _guards: guards }
+        Held { address: address.into(), identities: identities.to_vec(), _guards: guards }
     }
 
     /// Takes turns for a run that will be driven. One that is taken already is left to be waited for.
     pub fn take_again(&self, run: &str, address: &str, identities: &[String]) {
         if let Some(held) = self.try_take(address, identities) {
-            self.again.lock().insert(run.to_string(), held);
+            self.again.lock().entry(run.to_string()).or_default().push(held);
         }
     }
 
-    pub fn taken_again(&self, run: &str) -> Option<Held> {
-        self.again.lock().remove(run)
+    pub fn taken_again(&self, run: &str) -> Vec<Held> {
+        self.again.lock().remove(run).unwrap_or_default()
     }
 
     fn locks(&self, identities: &[String]) -> Vec<Arc<Turn<()>>> {

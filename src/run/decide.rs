@@ -12,20 +12,24 @@ use super::walk::{Flow, Spot};
 use crate::connector::{Failure, Page};
 use crate::project::Plan;
 use crate::trigger::SILENCE;
-use crate::workflow::{RecordRef, Workflow};
+use crate::workflow::{Answer, Purpose, RecordRef, Workflow};
 
 /// What was decided. The entries must be durable before anything else happens.
 #[derive(Debug)]
 pub struct Decision {
     pub entries: Vec<Entry>,
     pub kept: Kept,
-    pub next: Next,
+    /// What is wanted next, each for another branch, at most one of them a wait; or only questions, for which nothing need be
+    /// durable. Nothing: what is on its way is waited for.
+    ///
+    /// Whatever of it is not done now, as there is no turn or no room for it, is wanted again by the next decision.
+    pub next: Vec<Next>,
 }
 
 /// What the hands are asked to do, after the commit.
 #[derive(Debug, PartialEq)]
 pub enum Next {
-    /// Send one request; record `Answered`.
+    /// Send one request, once [`State::send`] is durable; record `Answered`, and decide again.
     Send(Box<Send>),
     /// Ask the store for the copy that this workflow was last told, and give it to [`State::recall`]; nothing need be
     /// durable before.
@@ -49,21 +53,26 @@ pub enum Next {
     /// Decide again at this instant.
     Wait {
         until_ms: i64,
-        /// A `wait`, not a pause: the run lets go of its order key, and need not be kept in memory.
+        /// Only `wait`s, no pause and no request: the run lets go of its order key, and need not be kept in memory.
         lets_go: bool,
     },
     Over,
 }
 
 impl Next {
-    /// Of two waits the one that ends first. The order key is let go only when both let go of it.
-    pub(super) fn or_sooner(self, other: Option<Next>) -> Next {
-        match (&self, other) {
-            (Next::Wait { until_ms: one, lets_go }, Some(Next::Wait { until_ms: other, lets_go: also })) => {
-                Next::Wait { until_ms: (*one).min(other), lets_go: *lets_go && also }
-            }
-            _ => self,
-        }
+    /// Does it only ask the store, before anything is decided?
+    pub fn is_question(&self) -> bool {
+        matches!(self, Next::Recall { .. } | Next::Receive { .. })
+    }
+
+    /// Who wants turns, and which.
+    pub fn turns(&self) -> Option<(&str, &[String])> {
+        let (address, turns) = match self {
+            Next::Send(send) => (&send.address, &send.turns),
+            Next::Look { address, turns, .. } => (address, turns),
+            _ => return None,
+        };
+        (!turns.is_empty()).then_some((address, turns))
     }
 }
 
@@ -74,6 +83,7 @@ pub struct Send {
     pub exchange: u32,
     pub attempt: u32,
     pub look: bool,
+    pub purpose: Purpose,
     pub connection: String,
     pub operation: String,
     pub input: Value,
@@ -85,9 +95,38 @@ pub struct Send {
     pub idempotency_key: String,
 }
 
+impl Send {
+    /// The journal's line about it.
+    pub(super) fn fact(&self) -> Fact {
+        Fact::Sent(Box::new(Sent {
+            address: self.address.clone(),
+            exchange: self.exchange,
+            attempt: self.attempt,
+            purpose: self.purpose.clone(),
+            connection: self.connection.clone(),
+            operation: self.operation.clone(),
+            input: self.input.clone(),
+            page: self.page.clone(),
+            turns: self.turns.clone(),
+        }))
+    }
+
+    /// What came of it.
+    pub fn answered(&self, answer: Answer) -> Fact {
+        Fact::Answered {
+            address: self.address.clone(),
+            exchange: self.exchange,
+            attempt: self.attempt,
+            look: self.look,
+            answer,
+        }
+    }
+}
+
 /// Decides. `state` is brought up to the new entries.
 pub fn decide(plan: &Plan, start: &Start, state: &mut State, now_ms: i64) -> Decision {
-    let mut run = Deciding { plan, start, state, now_ms, entries: Vec::new(), kept: Kept::default() };
+    let (entries, next) = (Vec::new(), Vec::new());
+    let mut run = Deciding { plan, start, state, now_ms, entries, kept: Kept::default(), next };
     let next = run.decide();
     Decision { entries: run.entries, kept: run.kept, next }
 }
@@ -100,19 +139,23 @@ pub(super) struct Deciding<'a> {
     pub now_ms: i64,
     pub entries: Vec<Entry>,
     pub kept: Kept,
+    pub next: Vec<Next>,
 }
 
 impl Deciding<'_> {
-    fn decide(&mut self) -> Next {
+    fn decide(&mut self) -> Vec<Next> {
         if self.state.ending.is_some() {
-            return Next::Over;
+            return vec![Next::Over];
+        }
+        if let Some(value) = self.state.stopped.clone() {
+            return self.stop(value);
         }
         if self.state.started_ms.is_none() {
             self.record(Fact::Started {});
         }
         let Some(workflow) = self.plan.workflow(&self.start.workflow) else {
             let failure = Failure::new("invalid", format!("no active workflow is called `{}`", self.start.workflow));
-            return self.end(Ending::Failed { address: WORKFLOW.into(), place: String::new(), failure });
+            return self.end(Ending::failed(WORKFLOW, failure));
         };
         let mut frame = Frame {
             plan: self.plan,
@@ -148,11 +191,11 @@ impl Deciding<'_> {
         self.list(frame.workflow.on_error.actions(), &mut spot)
     }
 
-    fn over(&mut self, workflow: &Workflow, flow: Flow) -> Next {
+    fn over(&mut self, workflow: &Workflow, flow: Flow) -> Vec<Next> {
         match flow {
-            Flow::Blocked(next) => next,
+            Flow::Blocked => self.wanted(),
             Flow::Done(_) => self.end(Ending::Completed { value: Value::Null }),
-            Flow::Stopped(value) => self.end(Ending::Completed { value }),
+            Flow::Stopped(value) => self.stop(value),
             Flow::Skipped(why) => self.end(Ending::Skipped { why }),
             Flow::Failed { address, failure } => {
                 let action = self.plan.action_at(workflow, &address);
@@ -161,6 +204,43 @@ impl Deciding<'_> {
                 self.end(Ending::Failed { address, place, failure })
             }
         }
+    }
+
+    /// `stop`: nothing more is begun. What is on its way is answered first, since nothing can be recorded afterwards.
+    fn stop(&mut self, value: Value) -> Vec<Next> {
+        if self.state.is_on_its_way() {
+            self.state.stopped = Some(value);
+            return Vec::new();
+        }
+        self.end(Ending::Completed { value })
+    }
+
+    /// What the branches want: of their waits the one that ends first, and before all their questions.
+    fn wanted(&mut self) -> Vec<Next> {
+        if self.next.iter().any(Next::is_question) {
+            self.next.retain(Next::is_question);
+            return std::mem::take(&mut self.next);
+        }
+        let (mut until_ms, mut lets_go) = (None, !self.state.is_on_its_way());
+        let mut wanted = Vec::new();
+        for next in std::mem::take(&mut self.next) {
+            match next {
+                Next::Wait { until_ms: end_ms, lets_go: also } => {
+                    until_ms = Some(until_ms.unwrap_or(end_ms).min(end_ms));
+                    lets_go &= also;
+                }
+                next => wanted.push(next),
+            }
+        }
+        lets_go &= wanted.is_empty();
+        wanted.extend(until_ms.map(|until_ms| Next::Wait { until_ms, lets_go }));
+        wanted
+    }
+
+    /// This is wanted before it can go on here.
+    pub(super) fn wants(&mut self, next: Next) -> Flow {
+        self.next.push(next);
+        Flow::Blocked
     }
 
     /// The actions of a workflow; when they have failed, its own `on_error`, which tells people and changes nothing about
@@ -190,7 +270,7 @@ impl Deciding<'_> {
         let mut spot = Spot { address: &frame.at("on_error"), frame, root, over: &over };
         let told = self.list(frame.workflow.on_error.actions(), &mut spot);
         match told {
-            Flow::Blocked(_) => told,
+            Flow::Blocked => told,
             _ => Flow::Failed { address: failed, failure },
         }
     }
@@ -201,9 +281,9 @@ impl Deciding<'_> {
         self.entries.push(entry);
     }
 
-    fn end(&mut self, ending: Ending) -> Next {
+    fn end(&mut self, ending: Ending) -> Vec<Next> {
         self.record(Fact::Ended { ending });
-        Next::Over
+        vec![Next::Over]
     }
 
     /// The roots of the context.
@@ -252,19 +332,4 @@ pub(super) fn error_value(address: &str, failure: &Failure) -> Value {
 pub(super) fn instant(ms: i64) -> String {
     let time = chrono::DateTime::from_timestamp_millis(ms).unwrap_or_default();
     time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
-}
-
-/// The journal's line about a request.
-pub(super) fn sent(send: &Send, purpose: crate::workflow::Purpose) -> Fact {
-    Fact::Sent(Box::new(Sent {
-        address: send.address.clone(),
-        exchange: send.exchange,
-        attempt: send.attempt,
-        purpose,
-        connection: send.connection.clone(),
-        operation: send.operation.clone(),
-        input: send.input.clone(),
-        page: send.page.clone(),
-        turns: send.turns.clone(),
-    }))
 }

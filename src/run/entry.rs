@@ -183,6 +183,13 @@ pub enum Ending {
     },
 }
 
+impl Ending {
+    /// What no line of a file has brought about.
+    pub fn failed(address: &str, failure: Failure) -> Ending {
+        Ending::Failed { address: address.into(), place: String::new(), failure }
+    }
+}
+
 /// Two records known as one; at most one per record and other (connection, object).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
@@ -194,7 +201,8 @@ pub struct Link {
 /// What a commit keeps beside the entries.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Kept {
-    pub link: Vec<Link>,
+    /// Pairs from now on, each with the action that made it one.
+    pub link: Vec<(Address, Link)>,
     /// Pairs that turned out to be gone.
     pub unlink: Vec<Link>,
     /// What the workflow is told of the record, for the next event to be compared with.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::decide::{Deciding, Next, Send, sent};
+use super::decide::{Deciding, Next, Send};
 use super::entry::Fact;
 use super::settle::{self, Need};
 use super::state::Progress;
@@ -19,11 +19,14 @@ impl Deciding<'_> {
     /// Makes sure that the last exchange at an address is settled; else says what to do about it.
     pub(super) fn settled(&mut self, address: &str, retry: &Retry, timeout: Option<Duration>) -> Result<(), Flow> {
         let Some(progress) = self.state.progress.get(address) else { return Ok(()) };
+        if self.state.on_its_way.contains(address) {
+            return Err(Flow::Blocked);
+        }
         let Some(exchange) = progress.exchanges.last().cloned() else { return Ok(()) };
         let number = u32::try_from(progress.exchanges.len() - 1).unwrap_or(u32::MAX);
         let due = match progress.paused_until_ms {
             Some(until_ms) if until_ms > self.now_ms => {
-                return Err(Flow::Blocked(Next::Wait { until_ms, lets_go: false }));
+                return Err(self.wants(Next::Wait { until_ms, lets_go: false }));
             }
             Some(_) => true,
             None => false,
@@ -139,13 +142,12 @@ impl Deciding<'_> {
 
     fn pause(&mut self, address: &str, until_ms: i64, why: String) -> Flow {
         self.record(Fact::Paused { address: address.into(), until_ms, why });
-        Flow::Blocked(Next::Wait { until_ms, lets_go: false })
+        self.wants(Next::Wait { until_ms, lets_go: false })
     }
 
     fn again(&mut self, address: &str, number: u32, exchange: &Exchange, timeout: Option<Duration>) -> Flow {
         let send = self.sending(address, number, exchange.attempt + 1, exchange, timeout);
-        self.record(sent(&send, exchange.purpose.clone()));
-        Flow::Blocked(Next::Send(Box::new(send)))
+        self.wants(Next::Send(Box::new(send)))
     }
 
     fn look(
@@ -159,9 +161,8 @@ impl Deciding<'_> {
     ) -> Flow {
         let input = self.look_input(exchange, operation);
         let base = self.sending(address, number, attempt, exchange, timeout);
-        let send = Send { look: true, operation: operation.into(), input, page: page.clone(), ..base };
-        self.record(sent(&send, Purpose::LookUp { exchange: number }));
-        Flow::Blocked(Next::Send(Box::new(send)))
+        let (operation, page, purpose) = (operation.into(), page.clone(), Purpose::LookUp { exchange: number });
+        self.wants(Next::Send(Box::new(Send { look: true, purpose, operation, input, page, ..base })))
     }
 
     /// What a look-up is given: the first identity field that the write had, and what its path needs.
@@ -200,6 +201,7 @@ impl Deciding<'_> {
             exchange: number,
             attempt: 1,
             look: false,
+            purpose: sending.purpose,
             connection: connection.into(),
             operation: sending.operation,
             input: sending.input,
@@ -208,8 +210,7 @@ impl Deciding<'_> {
             turns: sending.turns,
             idempotency_key: self.key(address, number),
         };
-        self.record(sent(&send, sending.purpose));
-        Flow::Blocked(Next::Send(Box::new(send)))
+        self.wants(Next::Send(Box::new(send)))
     }
 
     fn sending(
@@ -225,6 +226,7 @@ impl Deciding<'_> {
             exchange: number,
             attempt,
             look: false,
+            purpose: exchange.purpose.clone(),
             connection: exchange.connection.clone(),
             operation: exchange.operation.clone(),
             input: exchange.input.clone(),

@@ -67,7 +67,7 @@ impl Deciding<'_> {
             Err(failure) => return spot.fail(failure),
         };
         let Some(received) = self.state.inbox.get(address).cloned() else {
-            return Flow::Blocked(Next::Receive { address: address.into(), subscription });
+            return self.wants(Next::Receive { address: address.into(), subscription });
         };
         if let Some(Received { number, record }) = received {
             self.record(Fact::Received { address: address.into(), number, correlation: subscription.correlation });
@@ -77,7 +77,7 @@ impl Deciding<'_> {
             self.record(Fact::Subscribed { address: address.into(), subscription, until_ms });
         }
         if until_ms > self.now_ms {
-            return Flow::Blocked(Next::Wait { until_ms, lets_go: true });
+            return self.wants(Next::Wait { until_ms, lets_go: true });
         }
         self.finish(action, spot, Outcome::TimedOut, Value::Null, None)
     }

@@ -42,9 +42,14 @@ impl Deciding<'_> {
             }
             self.record(Fact::Entered { address: inner.address().into(), inputs: inner.inputs.clone() });
         }
+        let wanted = self.next.len();
         match self.workflow(&inner, &mut inner_root, None) {
             Flow::Done(_) => self.finish(action, spot, Outcome::Done, Value::Null, None),
-            Flow::Stopped(value) => self.finish(action, spot, Outcome::Done, value, None),
+            Flow::Stopped(value) => {
+                // What its other branches want is not done any more.
+                self.next.truncate(wanted);
+                self.finish(action, spot, Outcome::Done, value, None)
+            }
             other => other,
         }
     }

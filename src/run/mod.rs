@@ -3,7 +3,8 @@
 //! ```text
 //!            ┌────────── decide(plan, start, state, now) ──────────┐
 //!  journal ──fold──▶ State                                         ├─▶ entries to commit
-//!            ▲                                                     └─▶ Next: send · recall · look up a pair · receive · wait · over
+//!            ▲                                                     └─▶ Next: send · recall · look up a pair · receive · wait · over,
+//!            │                                                         for several branches at once
 //!            └──────────── entries of what was learnt ◀── (engine performs, only after the commit)
 //! ```
 //! Pure: no clock, no network, no database. An entry once committed is never changed.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::decide::{Deciding, Next};
+use super::decide::Deciding;
 use super::entry::Fact;
 use super::walk::{Flow, Spot, condition_fault, name_result};
 use crate::connector::Failure;
@@ -89,8 +89,8 @@ impl Deciding<'_> {
 
     /// Lives through several things at once, at most so many; `walk` takes one as far as it goes.
     ///
-    /// The requests of one run go one after the other; what waits lets the others go on. When one has failed, the others
-    /// go on to their end; items that have not begun do not begin.
+    /// What one wants or waits for holds up no other. When one has failed, the others go on to their end; items that have
+    /// not begun do not begin.
     fn together(
         &mut self,
         count: usize,
@@ -99,17 +99,14 @@ impl Deciding<'_> {
         mut walk: impl FnMut(&mut Self, usize) -> Flow,
     ) -> Result<Vec<Value>, Flow> {
         let mut results = Vec::with_capacity(count);
-        let (mut open, mut waits, mut failed) = (0, None, None);
+        let (mut open, mut failed) = (0, None);
         for index in 0..count {
             if failed.is_some() && at_once < count && !self.has_begun(&at(index)) {
                 continue;
             }
             match walk(self, index) {
                 Flow::Done(value) => results.push(value),
-                Flow::Blocked(next @ Next::Wait { .. }) => {
-                    open += 1;
-                    waits = Some(next.or_sooner(waits));
-                }
+                Flow::Blocked => open += 1,
                 Flow::Failed { address, failure } => {
                     if at_once > 1 && !self.state.is_finished(&address) {
                         // It must not look like one that is still at work, while others are.
@@ -126,10 +123,10 @@ impl Deciding<'_> {
                 break;
             }
         }
-        match (waits, failed) {
-            (Some(next), _) => Err(Flow::Blocked(next)),
-            (None, Some(failed)) => Err(failed),
-            (None, None) => Ok(results),
+        match (open, failed) {
+            (0, None) => Ok(results),
+            (0, Some(failed)) => Err(failed),
+            _ => Err(Flow::Blocked),
         }
     }
 

@@ -80,7 +80,7 @@ impl Deciding<'_> {
         let (Some(connection), Some(id)) = (&event.connection, &event.record_id) else { return Ok(()) };
         if self.state.compared.is_none() {
             let of = RecordRef { connection: connection.clone(), object: object.name.clone(), id: id.clone() };
-            let Some(known) = self.state.recalled.take() else { return Err(Flow::Blocked(Next::Recall { of })) };
+            let Some(known) = self.state.recalled.take() else { return Err(self.wants(Next::Recall { of })) };
             let (mut compared, kept) = compare(known.as_ref(), news, &self.plan.locale);
             if event.source == "manual" {
                 // A person says that it is to happen, also to a record that has not changed.

@@ -1,9 +1,10 @@
 //! The fold: what a journal says, ready to decide on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
+use super::decide::Send;
 use super::entry::{Address, Ending, Entry, Fact, Sent};
 use super::hear::{Correlation, Received, Subscription};
 use super::known::{Compared, Known};
@@ -26,6 +27,11 @@ pub struct State {
     pub(super) recalled: Option<Option<Known>>,
     /// What the store knows for waits, as far as it was asked for this decision. No line of the journal either.
     pub(super) inbox: HashMap<Address, Option<Received>>,
+    /// Where a request of this very program is on its way. No line of the journal: a request that was recorded as sent and
+    /// is not here has lost its answer.
+    pub(super) on_its_way: HashSet<Address>,
+    /// `stop` was met while others were on their way. No line of the journal: it is met anew.
+    pub(super) stopped: Option<Value>,
     pub(super) progress: HashMap<Address, Progress>,
 }
 
@@ -104,15 +110,32 @@ impl State {
         addresses.into_iter().map(|address| Fact::Forgot { address: address.clone() }).collect()
     }
 
-    /// The write that is under way, and the identities that nobody else may write meanwhile.
-    pub fn open_turns(&self) -> Option<(&str, &[String])> {
+    /// The writes that are under way, and the identities that nobody else may write meanwhile.
+    pub fn open_turns(&self) -> impl Iterator<Item = (&str, &[String])> {
         let at_work =
             self.progress.iter().filter(|(_, progress)| progress.is_at_work() && !progress.has_only_searched());
-        let mut open = at_work.filter_map(|(address, progress)| {
+        at_work.filter_map(|(address, progress)| {
             let turns = progress.exchanges.last().map(|exchange| exchange.turns.as_slice())?;
             (!turns.is_empty()).then_some((address.as_str(), turns))
-        });
-        open.next()
+        })
+    }
+
+    /// Records that a request is about to be sent. The entry must be durable before it is.
+    pub fn send(&mut self, send: &Send, at_ms: i64) -> Entry {
+        let entry = Entry { at_ms, fact: send.fact() };
+        self.apply(&entry);
+        self.is_away(&send.address);
+        entry
+    }
+
+    /// A request that was sent from this address is on its way, also if the journal was read anew meanwhile.
+    pub fn is_away(&mut self, address: &str) {
+        self.on_its_way.insert(address.to_string());
+    }
+
+    /// Is anything on its way?
+    pub fn is_on_its_way(&self) -> bool {
+        !self.on_its_way.is_empty()
     }
 
     /// Takes in what the store knows of the record that [`super::Next::Recall`] asked for.
@@ -120,19 +143,21 @@ impl State {
         self.recalled = Some(known);
     }
 
-    /// Is nothing more done at this address: is it over, or has it failed and something else is done about that?
-    pub fn is_given_up(&self, address: &str) -> bool {
-        self.progress.iter().any(|(at, progress)| {
-            (progress.finished.is_some() && is_under(address, at))
-                || (progress.rescued.is_some() && is_failed(address, at))
-        })
+    /// Does the action at this address need its turns? Not any more when it is over, or something else is done about it;
+    /// but a request of it that is on its way needs them until it is answered.
+    pub fn holds_turns(&self, address: &str) -> bool {
+        let at_work = |progress: &Progress| progress.is_at_work() && progress.takes_turns();
+        self.on_its_way.contains(address)
+            || (self.progress.get(address).is_some_and(at_work) && !self.is_given_up(address))
     }
 
-    /// Does another action of the run hold turns?
-    pub(super) fn holds_elsewhere(&self, address: &str) -> bool {
-        self.progress.iter().any(|(at, progress)| {
-            // Of a long loop few are at work: what is quick to tell comes first.
-            at != address && progress.is_at_work() && progress.takes_turns() && !self.is_given_up(at)
+    /// Is nothing more done at this address: is it over, or has it failed and something else is done about that?
+    pub(super) fn is_given_up(&self, address: &str) -> bool {
+        above(address).chain([address, WORKFLOW]).any(|at| {
+            self.progress.get(at).is_some_and(|progress| {
+                (progress.finished.is_some() && at != WORKFLOW)
+                    || (progress.rescued.is_some() && is_failed(address, at))
+            })
         })
     }
 
@@ -152,6 +177,7 @@ impl State {
             Fact::Listed { address, items } => self.at(address, at_ms).items = Some(items.clone()),
             Fact::Sent(sent) => self.sent(sent, at_ms),
             Fact::Answered { address, exchange, look, answer, .. } => {
+                self.on_its_way.remove(address);
                 let progress = self.at(address, at_ms);
                 if let Some(exchange) = progress.exchanges.get_mut(*exchange as usize) {
                     let answered = if *look { exchange.look.as_deref_mut() } else { Some(exchange) };
@@ -260,6 +286,11 @@ impl State {
             last.look = None;
         }
     }
+}
+
+/// The addresses above this one.
+fn above(address: &str) -> impl Iterator<Item = &str> {
+    address.match_indices(['/', '[']).map(|(end, _)| &address[..end])
 }
 
 /// Is it this address, or one below it?

@@ -1,8 +1,8 @@
 //! The walk: actions in order, each from where its record ends.
 //!
 //! Every decision walks from the top. What is finished is passed by, so that the names it made are known; the first thing
-//! that is not finished decides what is next. Whatever is evaluated is recorded in the same commit, so that a later walk
-//! never evaluates it again.
+//! that is not finished decides what is next, in each branch for itself. Whatever is evaluated is recorded in the same
+//! commit, so that a later walk never evaluates it again; but for a request that cannot be sent yet.
 
 use serde_json::Value;
 
@@ -19,7 +19,8 @@ use crate::workflow::{Accounts, Advance, Context, Finish, OnError, Outcome, Reco
 pub(super) enum Flow {
     /// Done; the last result.
     Done(Value),
-    Blocked(Next),
+    /// Not done: what is wanted for that was said, or is on its way.
+    Blocked,
     Failed {
         address: String,
         failure: Failure,
@@ -148,7 +149,7 @@ impl Deciding<'_> {
                     self.record(Fact::Waits { address: address.into(), until_ms });
                 }
                 if until_ms > self.now_ms {
-                    return Flow::Blocked(Next::Wait { until_ms, lets_go: true });
+                    return self.wants(Next::Wait { until_ms, lets_go: true });
                 }
                 self.finish(action, spot, Outcome::Done, Value::Null, None)
             }
@@ -168,7 +169,7 @@ impl Deciding<'_> {
                 let tenant = self.start.tenant.clone();
                 let pair = |(left, right)| Link { tenant: tenant.clone(), left, right };
                 self.kept.unlink.extend(finish.unlink.map(pair));
-                self.kept.link.extend(finish.link.map(pair));
+                self.kept.link.extend(finish.link.map(|both| (spot.address.to_string(), pair(both))));
                 let outcome = finish.outcome.unwrap_or(Outcome::Done);
                 self.finish_with(action, spot, outcome, finish.result, None, finish.warnings)
             }
@@ -196,22 +197,12 @@ impl Deciding<'_> {
             accounts: frame,
             locale: &self.plan.locale,
         };
-        let advance = advance(&context);
-        let turns = match &advance {
-            Advance::Send(sending) => sending.turns.as_slice(),
-            Advance::Look { turns, .. } => turns,
-            _ => &[],
-        };
-        if !turns.is_empty() && self.state.holds_elsewhere(address) {
-            // Another branch is at a write. A run that held one turn and waited for a second could wait for ever.
-            return Err(Flow::Blocked(Next::Wait { until_ms: i64::MAX, lets_go: true }));
-        }
-        match advance {
+        match advance(&context) {
             Advance::Finish(finish) => Ok(*finish),
             Advance::Fail(failure) => Err(spot.fail(failure)),
             Advance::Look { of, alias, object, turns } => {
                 let connection = frame.connection(&alias).unwrap_or_default().to_string();
-                Err(Flow::Blocked(Next::Look { address: address.into(), of, connection, object, turns }))
+                Err(self.wants(Next::Look { address: address.into(), of, connection, object, turns }))
             }
             Advance::Send(sending) => match frame.connection(&sending.alias) {
                 Some(connection) => Err(self.send(address, &progress, sending, action.timeout, connection)),

@@ -2,6 +2,8 @@
 
 use rusqlite::ErrorCode;
 
+use crate::run::Link;
+
 /// What went wrong with the store. After `Lost` no write is taken any more: restart to recover.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -24,7 +26,7 @@ pub enum Error {
     Conflict { run: String },
     /// One-to-one: a record has at most one partner per other (connection, object).
     #[error("{record} is linked with {partner} already")]
-    Linked { record: String, partner: String },
+    Linked { link: Box<Link>, record: String, partner: String },
     /// A prefix of an id that is not unique.
     #[error("several runs start with `{prefix}`")]
     Ambiguous { prefix: String },

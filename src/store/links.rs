@@ -16,7 +16,7 @@ pub(super) fn keep(connection: &Connection, kept: &Kept) -> Result<(), Error> {
         remove(connection, link, &link.left, &link.right)?;
         remove(connection, link, &link.right, &link.left)?;
     }
-    for link in &kept.link {
+    for (_, link) in &kept.link {
         let left = insert(connection, link, &link.left, &link.right, "left")?;
         let right = insert(connection, link, &link.right, &link.left, "right")?;
         if left != right || link.left == link.right {
@@ -47,7 +47,8 @@ fn insert(connection: &Connection, link: &Link, of: &RecordRef, with: &RecordRef
         if partner == *with {
             return Ok(false);
         }
-        return Err(Error::Linked { record: tell(of), partner: tell(&partner) });
+        let link = Box::new(link.clone());
+        return Err(Error::Linked { link, record: tell(of), partner: tell(&partner) });
     }
     let sql = "INSERT INTO links (connection, object, id, other_connection, other_object, tenant, other_id, side)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?)";

@@ -88,9 +88,9 @@ fn live(plan: &Plan, listener: &str, event: Event, now_ms: i64) -> Vec<Message> 
     loop {
         let Decision { kept, next, .. } = decide(plan, &start, &mut state, now_ms);
         messages.extend(kept.messages);
-        match next {
-            Next::Over => return messages,
-            Next::Recall { .. } => state.recall(None),
+        match next.as_slice() {
+            [Next::Over] => return messages,
+            [Next::Recall { .. }] => state.recall(None),
             other => panic!("a listener of a case asks nobody: {other:?}"),
         }
     }

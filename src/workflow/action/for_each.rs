@@ -19,7 +19,7 @@ pub struct Document {
     /// The name of the item in its actions. Default: `item`.
     #[schemars(regex(pattern = r"^[a-z][a-z0-9_]*$"), extend("x-name" = "a name of small letters, digits and `_`"))]
     r#as: Option<String>,
-    /// How many items may be under way at once: while one waits or is tried again later, others go on. Default: 1.
+    /// How many items may be under way at once, each with a request of its own. Default: 1.
     #[schemars(range(min = 1, max = 50))]
     at_once: Option<usize>,
     /// Done for each item.

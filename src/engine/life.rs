@@ -1,0 +1,437 @@
+//! One run being driven: what is decided is made durable, then carried out, several requests at the same time.
+//!
+//! ```text
+//!  decide ─▶ grant: what has its turn and room goes, the rest stays wanted ─▶ commit ─▶ on their way ─┐
+//!    ▲         ▲                                                                                     │
+//!    │         └──── a turn has come, a limit has room ──── news ──── an answer, a wait is over ─────┤
+//!    └───────────────────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//! Each upsert waits for its own turns, and one that has them waits for no other: so runs never wait for each other.
+
+use std::collections::HashSet;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, watch};
+use tokio::task::{JoinError, JoinSet};
+
+use super::drive::{Left, Parked};
+use super::perform::Ready;
+use super::turns::Held;
+use super::{Engine, now_ms};
+use crate::connector::Failure;
+use crate::http::Take;
+use crate::project::Plan;
+use crate::run::{Address, Answer, Decision, Ending, Entry, Fact, Next, RecordRef, Send, Start, State, decide};
+use crate::store::{Commit, Intake};
+
+/// Requests of one run that are on their way at the same time, at most.
+const REQUESTS_MAX: usize = 50;
+/// The same for all runs together, beside one of each.
+pub(super) const FURTHER_MAX: usize = 256;
+
+/// A run in memory.
+pub(super) struct Life<'e> {
+    engine: &'e Engine,
+    start: &'e Start,
+    plan: Arc<Plan>,
+    state: State,
+    /// In the state, and not durable yet.
+    fresh: Vec<Entry>,
+    /// Something was learnt since the last decision.
+    is_stale: bool,
+    /// What was decided, and is not done yet.
+    wanted: Vec<Next>,
+    /// When a limit may have room for something that is wanted.
+    room_ms: i64,
+    held: Vec<Held>,
+    queued: Vec<Queued<'e>>,
+    on_their_way: JoinSet<Landed>,
+    /// Where those come from.
+    addresses: HashSet<Address>,
+    /// Changes when a listener has told something.
+    heard: watch::Receiver<()>,
+    /// None: the run only waits.
+    permit: Option<SemaphorePermit<'e>>,
+}
+
+/// Turns of one action that are waited for.
+struct Queued<'e> {
+    address: Address,
+    turns: Vec<String>,
+    turn: Pin<Box<dyn Future<Output = Held> + std::marker::Send + 'e>>,
+}
+
+/// A request, and what came of it.
+type Landed = (Box<Send>, Answer);
+
+/// What may be done now.
+enum Granted {
+    Send {
+        send: Box<Send>,
+        /// Or why it cannot even be made.
+        ready: Result<Ready, Failure>,
+        further: Option<OwnedSemaphorePermit>,
+    },
+    Look {
+        address: Address,
+        of: RecordRef,
+        connection: String,
+        object: String,
+    },
+}
+
+/// Why a run goes on.
+enum News {
+    Landed(Result<Landed, JoinError>),
+    Turn(Held),
+    Time,
+    Heard,
+}
+
+impl<'e> Life<'e> {
+    pub fn new(
+        engine: &'e Engine,
+        start: &'e Start,
+        plan: Arc<Plan>,
+        state: State,
+        held: Vec<Held>,
+        permit: SemaphorePermit<'e>,
+    ) -> Self {
+        Self {
+            engine,
+            start,
+            plan,
+            state,
+            fresh: Vec::new(),
+            is_stale: true,
+            wanted: Vec::new(),
+            room_ms: i64::MAX,
+            held,
+            queued: Vec::new(),
+            on_their_way: JoinSet::new(),
+            addresses: HashSet::new(),
+            heard: engine.inner.heard.subscribe(),
+            permit: Some(permit),
+        }
+    }
+
+    pub async fn live(mut self) -> Result<Left, Parked> {
+        for fact in self.state.taken_up() {
+            self.learn(fact);
+        }
+        loop {
+            if !std::mem::take(&mut self.is_stale) {
+                self.go_on().await?;
+            } else if let Some(left) = self.decide().await? {
+                return Ok(left);
+            }
+        }
+    }
+
+    /// Decides, makes that durable, and begins what is granted. Gives why the run is let go, if it is.
+    async fn decide(&mut self) -> Result<Option<Left>, Parked> {
+        // What is told from here on is not missed.
+        self.heard.mark_unchanged();
+        let decided_ms = now_ms();
+        let Decision { entries, mut kept, next } = decide(&self.plan, self.start, &mut self.state, decided_ms);
+        for entry in &entries {
+            if let Fact::Paused { until_ms, why, .. } = &entry.fact {
+                let (run, workflow, seconds) = (&self.start.id, &self.start.workflow, (until_ms - now_ms()) / 1_000);
+                tracing::warn!(run, workflow, why, seconds, "waits, and tries again");
+            }
+        }
+        self.fresh.extend(entries);
+        if next.iter().any(Next::is_question) {
+            self.ask(&next).await?;
+            return Ok(None);
+        }
+        self.state.ask_again();
+        self.wanted = next;
+        self.let_go();
+        let granted = self.grant().await;
+        // Who runs one workflow by hand waits for it.
+        let listens = self.engine.inner.listens;
+        let parks = match self.wanted.as_slice() {
+            [Next::Wait { until_ms, lets_go: true }] if listens => Some(*until_ms),
+            _ => None,
+        };
+        let intakes: Vec<Intake> = kept.emitted.drain(..).map(|event| self.engine.heard_of_project(event)).collect();
+        let further: Vec<Start> = intakes.iter().flat_map(|intake| intake.runs.clone()).collect();
+        let subscriptions = if parks.is_some() { self.state.subscriptions() } else { Vec::new() };
+        let is_subscribed = !subscriptions.is_empty();
+        let tells_ms = self.fresh.last().map(|entry| entry.at_ms).filter(|_| !kept.messages.is_empty());
+        let parked = parks.is_some();
+        if !self.commit(Commit { kept, intakes, parked, subscriptions, ..Commit::default() }).await? {
+            return Ok(None);
+        }
+        if let Some(at_ms) = tells_ms {
+            self.engine.inner.alarm.set(at_ms);
+            self.engine.inner.heard.send_replace(());
+        }
+        if listens {
+            further.into_iter().for_each(|run| self.engine.enqueue(run));
+        }
+        if self.wanted == [Next::Over] {
+            self.tell_ending();
+            return Ok(Some(Left::Over));
+        }
+        if let Some(until_ms) = parks {
+            // What it waits for may be there already.
+            return Ok(Some(Left::Waiting { until_ms: if is_subscribed { decided_ms } else { until_ms } }));
+        }
+        self.begin(granted).await?;
+        Ok(None)
+    }
+
+    /// Puts questions to the store, for which nothing need be durable.
+    async fn ask(&mut self, questions: &[Next]) -> Result<(), Parked> {
+        let (engine, start) = (self.engine, self.start);
+        let store = &engine.inner.store;
+        for question in questions {
+            match question {
+                Next::Recall { of } => {
+                    let known = engine.retrying(|| store.known(&start.workflow, of)).await?;
+                    self.state.recall(known);
+                }
+                Next::Receive { address, subscription } => {
+                    let received = engine.retrying(|| store.message(&start.id, subscription)).await?;
+                    self.state.receive(address.clone(), received);
+                }
+                _ => {}
+            }
+        }
+        self.is_stale = true;
+        Ok(())
+    }
+
+    /// Waits for news, and begins what they make possible.
+    async fn go_on(&mut self) -> Result<(), Parked> {
+        if self.wanted.is_empty() && self.on_their_way.is_empty() {
+            return Err(Parked::Broken("it is not over, and nothing is left to do; please report it".into()));
+        }
+        let until_ms = self.wanted.iter().find_map(|next| match next {
+            Next::Wait { until_ms, .. } => Some(*until_ms),
+            _ => None,
+        });
+        match self.news(until_ms.unwrap_or(i64::MAX).min(self.room_ms)).await? {
+            News::Landed(landed) => {
+                let mut landed = Some(landed);
+                while let Some(one) = landed {
+                    self.land(one)?;
+                    landed = self.on_their_way.try_join_next();
+                }
+                return Ok(());
+            }
+            News::Heard => {
+                self.is_stale = true;
+                return Ok(());
+            }
+            News::Turn(held) => self.held.push(held),
+            News::Time if until_ms.is_some_and(|until_ms| until_ms <= now_ms()) => {
+                self.is_stale = true;
+                return Ok(());
+            }
+            News::Time => {}
+        }
+        let granted = self.grant().await;
+        if self.commit(Commit::default()).await? {
+            self.begin(granted).await?;
+        }
+        Ok(())
+    }
+
+    async fn news(&mut self, until_ms: i64) -> Result<News, Parked> {
+        let (engine, only_waits) = (self.engine, self.on_their_way.is_empty());
+        if only_waits {
+            self.permit = None;
+        }
+        let is_subscribed = self.state.is_subscribed();
+        let news = tokio::select! {
+            Some(landed) = self.on_their_way.join_next() => News::Landed(landed),
+            held = turn(&mut self.queued) => News::Turn(held),
+            () = engine.sleep(until_ms) => News::Time,
+            Ok(()) = self.heard.changed(), if is_subscribed => News::Heard,
+            // What is on its way is answered first.
+            () = engine.stopped(), if only_waits => return Err(Parked::Stopping),
+        };
+        if self.permit.is_none() {
+            self.permit = Some(engine.permit().await?);
+        }
+        Ok(news)
+    }
+
+    fn learn(&mut self, fact: Fact) {
+        let entry = Entry { at_ms: now_ms(), fact };
+        self.state.apply(&entry);
+        self.fresh.push(entry);
+        self.is_stale = true;
+    }
+
+    fn land(&mut self, landed: Result<Landed, JoinError>) -> Result<(), Parked> {
+        match landed.map_err(JoinError::try_into_panic) {
+            Ok((send, answer)) => {
+                self.addresses.remove(&send.address);
+                self.learn(send.answered(answer));
+                Ok(())
+            }
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // Only the end of the program aborts it.
+            Err(Err(_)) => Err(Parked::Stopping),
+        }
+    }
+
+    /// Lets go of turns that no action needs any more. Also of an action that failed: what stands in for it takes turns of
+    /// its own.
+    fn let_go(&mut self) {
+        let (state, wanted) = (&self.state, &self.wanted);
+        let is_wanted =
+            |address: &str, turns: &[String]| wanted.iter().any(|next| next.turns() == Some((address, turns)));
+        self.held.retain(|held| state.holds_turns(&held.address) || is_wanted(&held.address, &held.identities));
+        self.queued.retain(|queued| is_wanted(&queued.address, &queued.turns));
+    }
+
+    /// Takes what may be done now from what is wanted; its entries are to be made durable.
+    async fn grant(&mut self) -> Vec<Granted> {
+        self.room_ms = i64::MAX;
+        if *self.engine.inner.stopping.borrow() {
+            return Vec::new();
+        }
+        let mut granted = Vec::new();
+        for next in std::mem::take(&mut self.wanted) {
+            match self.may(next, self.on_their_way.len() + granted.len()).await {
+                Ok(now) => granted.push(now),
+                Err(later) => self.wanted.push(later),
+            }
+        }
+        granted
+    }
+
+    /// May this be done now, beside so many others? Else it stays wanted.
+    async fn may(&mut self, next: Next, others: usize) -> Result<Granted, Next> {
+        if others >= REQUESTS_MAX || next.turns().is_some_and(|(address, turns)| !self.has_turns(address, turns)) {
+            return Err(next);
+        }
+        match next {
+            Next::Look { address, of, connection, object, .. } => Ok(Granted::Look { address, of, connection, object }),
+            Next::Send(send) => {
+                let inner = &self.engine.inner;
+                let further = match others {
+                    0 => None,
+                    _ => match Arc::clone(&inner.further).try_acquire_owned() {
+                        Ok(permit) => Some(permit),
+                        Err(_) => return Err(Next::Send(send)),
+                    },
+                };
+                let ready = self.engine.ready(&self.plan, &send).await;
+                // The limit is asked before the entry is made durable: what is recorded as sent is sent at once.
+                if ready.is_ok()
+                    && let Take::Wait(pause) = self.engine.take(&self.plan, &send, true)
+                {
+                    let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX).clamp(1, 60_000);
+                    self.room_ms = self.room_ms.min(now_ms().saturating_add(pause));
+                    return Err(Next::Send(send));
+                }
+                self.fresh.push(self.state.send(&send, now_ms()));
+                Ok(Granted::Send { send, ready, further })
+            }
+            other => Err(other),
+        }
+    }
+
+    /// Has the action its turns? Else they are waited for.
+    fn has_turns(&mut self, address: &str, turns: &[String]) -> bool {
+        if self.held.iter().any(|held| held.address == address) {
+            return true;
+        }
+        if self.queued.iter().any(|queued| queued.address == address) {
+            return false;
+        }
+        let engine = self.engine;
+        if let Some(held) = engine.inner.turns.try_take(address, turns) {
+            self.held.push(held);
+            return true;
+        }
+        let (address, turns) = (address.to_string(), turns.to_vec());
+        let (of, identities) = (address.clone(), turns.clone());
+        let turn = Box::pin(async move { engine.inner.turns.take(&of, &identities).await });
+        self.queued.push(Queued { address, turns, turn });
+        false
+    }
+
+    /// Begins what was granted, now that it is durable.
+    async fn begin(&mut self, granted: Vec<Granted>) -> Result<(), Parked> {
+        let mut looks = Vec::new();
+        for granted in granted {
+            match granted {
+                Granted::Send { send, ready, further } => {
+                    self.addresses.insert(send.address.clone());
+                    let (engine, plan) = (self.engine.clone(), Arc::clone(&self.plan));
+                    self.on_their_way.spawn(async move {
+                        let answer = match ready {
+                            Ok(ready) => engine.perform(&plan, &send, ready).await,
+                            Err(failure) => Answer::Failed(failure),
+                        };
+                        drop(further);
+                        (send, answer)
+                    });
+                }
+                Granted::Look { address, of, connection, object } => looks.push((address, of, connection, object)),
+            }
+        }
+        let (engine, tenant) = (self.engine, self.start.tenant.as_deref());
+        for (address, of, connection, object) in looks {
+            let store = &engine.inner.store;
+            let found = engine.retrying(|| store.linked_for(tenant, &of, &connection, &object)).await?;
+            self.learn(Fact::Looked { address, found: found.map(|found| found.id) });
+        }
+        Ok(())
+    }
+
+    /// Makes what is fresh durable. False: the journal has moved on, decide again from what it says now.
+    async fn commit(&mut self, commit: Commit) -> Result<bool, Parked> {
+        let entries = std::mem::take(&mut self.fresh);
+        if entries.is_empty() && !commit.parked {
+            return Ok(true);
+        }
+        let due_ms = match self.wanted.as_slice() {
+            [Next::Wait { until_ms, .. }] if !self.state.is_on_its_way() => *until_ms,
+            _ => 0,
+        };
+        let (length, ending) = (self.state.length - entries.len(), self.state.ending.clone());
+        let commit = Commit { run: self.start.id.clone(), length, entries, due_ms, ending, ..commit };
+        if self.engine.commit(commit).await? {
+            return Ok(true);
+        }
+        self.state = self.engine.state(self.start).await?;
+        self.addresses.iter().for_each(|address| self.state.is_away(address));
+        self.is_stale = true;
+        Ok(false)
+    }
+
+    fn tell_ending(&self) {
+        let (run, workflow) = (&self.start.id, &self.start.workflow);
+        match &self.state.ending {
+            // Who runs one workflow by hand is told how it ended.
+            Some(Ending::Failed { place, failure, .. }) if self.engine.inner.listens => {
+                tracing::warn!(run, workflow, place, %failure, "failed, and is a dead letter now");
+            }
+            ending => tracing::info!(run, workflow, ?ending, "over"),
+        }
+    }
+}
+
+/// Ends when turns have come; never if none are waited for.
+async fn turn(queued: &mut Vec<Queued<'_>>) -> Held {
+    std::future::poll_fn(|context| {
+        for index in 0..queued.len() {
+            if let Poll::Ready(held) = queued[index].turn.as_mut().poll(context) {
+                queued.remove(index);
+                return Poll::Ready(held);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
