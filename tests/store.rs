@@ -143,7 +143,8 @@ async fn a_dead_letter_is_retried_or_dropped_by_a_person() {
     store.accept(vec![intake("one", "first")], vec![]).await.unwrap();
     assert!(!store.retry("first", "ada", 8).await.unwrap());
     let failure = dovetail::connector::Failure::new("invalid", "no e-mail");
-    let failed = Ending::Failed { address: "actions/0".to_owned(), place: "a.yaml:3:5".to_owned(), failure };
+    let failed =
+        Ending::Failed { address: "actions/0".to_owned(), place: "a.yaml:3:5".to_owned(), failure, beside: Vec::new() };
     end(&store, "first", failed.clone()).await;
     assert_eq!(store.counts().await.unwrap().failed, 1);
     assert!(matches!(store.commit(commit("first", 1, vec![])).await, Err(Error::Conflict { .. })));
@@ -309,7 +310,7 @@ async fn pruning_forgets_ended_runs_and_bodies_but_not_ids_of_the_last_30_days()
     end(
         &store,
         "run-0001",
-        Ending::Failed { address: "actions/0".to_owned(), place: "a.yaml:3:5".to_owned(), failure },
+        Ending::Failed { address: "actions/0".to_owned(), place: "a.yaml:3:5".to_owned(), failure, beside: Vec::new() },
     )
     .await;
     assert_eq!(store.prune(0).await.unwrap(), dovetail::store::Pruned::default());

@@ -144,6 +144,25 @@ async fn a_limit_holds_for_requests_that_would_go_at_the_same_time() {
     assert!(creates.windows(3).all(|three| at(&three[2]) - at(&three[0]) >= 1_000), "{creates:#?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn one_retry_tries_all_again_that_has_failed() {
+    let mut stage = set(SEVERAL).await;
+    stage.fault(PEOPLE, json!({ "at": "contact.create", "status": 422, "times": 2 })).await;
+    let _serve = stage.serve().await;
+    begin(&stage, &names()).wait().expect("it ends");
+    let dead = |words: &[&str]| {
+        let done = stage::command().arg("dead").args(words).arg("--data").arg(stage.data()).output().expect("it runs");
+        String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned()
+    };
+    let said = dead(&["show", "1"]);
+    assert!(said.contains("and 1 other beside it"), "{said}");
+    let said = dead(&["retry", "1"]);
+    assert!(said.contains("is pending again"), "{said}");
+    assert_eq!(stage.over().await[0].status, Status::Completed);
+    assert_eq!(stage.requests(PEOPLE, "contact.create").await.len(), 7, "only those two were asked for again");
+    assert_eq!(stage.vendors[PEOPLE].records("contact").len(), 5);
+}
+
 const UPSERTS: &str = "\
 workflow: several
 uses: { os: opinion-stage-contacts }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value, json};
 
+use super::check::count;
 use crate::run::{Ending, Start};
 use crate::store::{Run, Status};
 
@@ -79,9 +80,13 @@ pub fn ending(ending: &Ending) -> String {
         Ending::Completed { value } if value.is_null() => "completed".into(),
         Ending::Completed { value } => format!("completed: {}", line(value)),
         Ending::Skipped { why } => format!("skipped: {why}"),
-        Ending::Failed { place, failure, .. } => {
+        Ending::Failed { place, failure, beside, .. } => {
             let at = if place.is_empty() { String::new() } else { format!(" at {place}") };
-            format!("failed{at}: {}", uncovered(&failure.to_string()))
+            let more = match beside.len() {
+                0 => String::new(),
+                others => format!(", and {} beside it", count(others, "other")),
+            };
+            format!("failed{at}: {}{more}", uncovered(&failure.to_string()))
         }
         Ending::Dropped { by } => format!("dropped by {by}"),
     }

@@ -12,6 +12,7 @@ use super::walk::{Flow, Spot};
 use crate::connector::{Failure, Page};
 use crate::project::Plan;
 use crate::trigger::SILENCE;
+use crate::workflow::action::OnError;
 use crate::workflow::{Answer, Purpose, RecordRef, Workflow};
 
 /// What was decided. The entries must be durable before anything else happens.
@@ -201,9 +202,21 @@ impl Deciding<'_> {
                 let action = self.plan.action_at(workflow, &address);
                 // What is read before the first action is the trigger's doing.
                 let place = action.map_or(&workflow.trigger.place, |action| &action.place).to_string();
-                self.end(Ending::Failed { address, place, failure })
+                let beside = self.failed_beside(workflow, &address);
+                self.end(Ending::Failed { address, place, failure, beside })
             }
         }
+    }
+
+    /// What has failed beside the first failure, and nobody has dealt with.
+    fn failed_beside(&self, workflow: &Workflow, address: &str) -> Vec<Address> {
+        let goes_on = |at: &str| {
+            let action = self.plan.action_at(workflow, at);
+            action.is_none_or(|action| matches!(action.on_error, OnError::Continue))
+        };
+        let mut beside = self.state.failed();
+        beside.retain(|at| at != address && !goes_on(at));
+        beside
     }
 
     /// `stop`: nothing more is begun. What is on its way is answered first, since nothing can be recorded afterwards.

@@ -177,6 +177,9 @@ pub enum Ending {
         address: Address,
         place: String,
         failure: Failure,
+        /// Further actions that have failed, in other branches: they are tried again with it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        beside: Vec<Address>,
     },
     Dropped {
         by: String,
@@ -186,7 +189,7 @@ pub enum Ending {
 impl Ending {
     /// What no line of a file has brought about.
     pub fn failed(address: &str, failure: Failure) -> Ending {
-        Ending::Failed { address: address.into(), place: String::new(), failure }
+        Ending::Failed { address: address.into(), place: String::new(), failure, beside: Vec::new() }
     }
 }
 

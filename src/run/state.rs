@@ -161,6 +161,28 @@ impl State {
         })
     }
 
+    /// What has failed, where nothing above it is over or stands in for it.
+    pub(super) fn failed(&self) -> Vec<Address> {
+        let is_workflow = |at: &str| at.ends_with("/run");
+        let dealt_with = |address: &str| {
+            above(address).any(|at| {
+                self.progress.get(at).is_some_and(|progress| {
+                    progress.finished.is_some()
+                        || (progress.rescued.is_some() && !is_workflow(at) && is_failed(address, at))
+                })
+            })
+        };
+        let mut failed: Vec<Address> = self
+            .progress
+            .iter()
+            .filter(|(_, progress)| progress.finished.as_ref().is_some_and(|finished| finished.failure.is_some()))
+            .map(|(address, _)| address.clone())
+            .filter(|address| !dealt_with(address))
+            .collect();
+        failed.sort();
+        failed
+    }
+
     /// Is the action at this address over?
     pub fn is_finished(&self, address: &str) -> bool {
         self.progress.get(address).is_some_and(|progress| progress.finished.is_some())
@@ -256,11 +278,19 @@ impl State {
         }
     }
 
-    /// Forgets why the run failed, so that the failed action is tried again; what is done stays done.
+    /// Forgets why the run failed, so that what has failed is tried again; what is done stays done.
     fn retried(&mut self) {
         self.attempt += 1;
-        let Some(Ending::Failed { address, .. }) = self.ending.take() else { return };
-        let is_rescued = |(at, progress): &(&Address, &Progress)| progress.rescued.is_some() && is_failed(&address, at);
+        let Some(Ending::Failed { address, beside, .. }) = self.ending.take() else { return };
+        // Names may have been added since: they are read anew.
+        self.progress.retain(|at, _| !at.starts_with("names/") && !at.contains("/run/names/"));
+        for address in std::iter::once(address).chain(beside) {
+            self.forget_failure(&address);
+        }
+    }
+
+    fn forget_failure(&mut self, address: &str) {
+        let is_rescued = |(at, progress): &(&Address, &Progress)| progress.rescued.is_some() && is_failed(address, at);
         let rescued: Vec<Address> = self.progress.iter().filter(is_rescued).map(|(at, _)| at.clone()).collect();
         for at in rescued {
             let stand_ins = if at == WORKFLOW { "on_error".to_string() } else { format!("{at}/on_error") };
@@ -269,9 +299,7 @@ impl State {
                 progress.rescued = None;
             }
         }
-        // Names may have been added since: they are read anew.
-        self.progress.retain(|at, _| !at.starts_with("names/") && !at.contains("/run/names/"));
-        let Some(progress) = self.progress.get_mut(&address) else { return };
+        let Some(progress) = self.progress.get_mut(address) else { return };
         progress.finished = None;
         progress.paused_until_ms = None;
         if progress.has_only_searched() {
