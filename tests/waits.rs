@@ -178,3 +178,39 @@ async fn a_branch_goes_on_with_its_event_while_another_one_tries_again_later() {
     assert_eq!((&made[0]["email"], &made[0]["first_name"]), (&json!("ada@example.com"), &json!("Paid")));
     assert_eq!(of(&stage, "waits").await[0].status, Status::Pending);
 }
+
+/// What is emitted right before a wait, in the same decision.
+const ASKS: &str = "\
+workflow: waits
+uses: { ghl: gohighlevel }
+trigger: { event: ghl.contact.created }
+actions:
+  - emit: asked
+    with: { email: $.contact.email }
+  - wait: { event: project.paid, match: { id: $.contact.id }, timeout: 7d }
+";
+
+const HEARS: &str = "\
+workflow: hears
+uses: { os: opinion-stage-contacts }
+trigger: { event: project.asked }
+actions:
+  - call: os.contact.create
+    with: { email: $.event.body.email }
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_told_before_a_wait_is_heard() {
+    let mut stage = set(ASKS).await;
+    for (name, text) in [("pays", PAYS), ("hears", HEARS)] {
+        stage.write(&format!("workflows/{name}.yaml"), text);
+        stage.edit("dovetail.yaml", "active:\n", &format!("active:\n  - {name}\n"));
+    }
+    let ada = contact(&stage, "ada@example.com").await;
+    let _serve = stage.serve().await;
+    stage.tell("ContactCreate", &ada).await;
+    waiting(&stage, 1).await;
+    pays(&stage, &ada);
+    stage.over().await;
+    assert_eq!(stage.vendors[PEOPLE].records("contact").len(), 1);
+}

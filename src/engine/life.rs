@@ -23,7 +23,7 @@ use super::{Engine, now_ms};
 use crate::connector::Failure;
 use crate::http::Take;
 use crate::project::Plan;
-use crate::run::{Address, Answer, Decision, Ending, Entry, Fact, Next, RecordRef, Send, Start, State, decide};
+use crate::run::{Address, Answer, Decision, Ending, Entry, Fact, Kept, Next, RecordRef, Send, Start, State, decide};
 use crate::store::{Commit, Intake};
 
 /// Requests of one run that are on their way at the same time, at most.
@@ -39,6 +39,8 @@ pub(super) struct Life<'e> {
     state: State,
     /// In the state, and not durable yet.
     fresh: Vec<Entry>,
+    /// What is kept together with that.
+    kept: Kept,
     /// Something was learnt since the last decision.
     is_stale: bool,
     /// What was decided, and is not done yet.
@@ -105,6 +107,7 @@ impl<'e> Life<'e> {
             plan,
             state,
             fresh: Vec::new(),
+            kept: Kept::default(),
             is_stale: true,
             wanted: Vec::new(),
             room_ms: i64::MAX,
@@ -135,7 +138,7 @@ impl<'e> Life<'e> {
         // What is told from here on is not missed.
         self.heard.mark_unchanged();
         let decided_ms = now_ms();
-        let Decision { entries, mut kept, next } = decide(&self.plan, self.start, &mut self.state, decided_ms);
+        let Decision { entries, kept, next } = decide(&self.plan, self.start, &mut self.state, decided_ms);
         for entry in &entries {
             if let Fact::Paused { until_ms, why, .. } = &entry.fact {
                 let (run, workflow, seconds) = (&self.start.id, &self.start.workflow, (until_ms - now_ms()) / 1_000);
@@ -143,6 +146,7 @@ impl<'e> Life<'e> {
             }
         }
         self.fresh.extend(entries);
+        self.kept.append(kept);
         if next.iter().any(Next::is_question) {
             self.ask(&next).await?;
             return Ok(None);
@@ -157,6 +161,7 @@ impl<'e> Life<'e> {
             [Next::Wait { until_ms, lets_go: true }] if listens => Some(*until_ms),
             _ => None,
         };
+        let mut kept = std::mem::take(&mut self.kept);
         let intakes: Vec<Intake> = kept.emitted.drain(..).map(|event| self.engine.heard_of_project(event)).collect();
         let further: Vec<Start> = intakes.iter().flat_map(|intake| intake.runs.clone()).collect();
         let subscriptions = if parks.is_some() { self.state.subscriptions() } else { Vec::new() };

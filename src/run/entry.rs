@@ -215,3 +215,14 @@ pub struct Kept {
     /// What a listener tells those that wait; they are called in the same commit.
     pub messages: Vec<Message>,
 }
+
+impl Kept {
+    /// What a later decision keeps as well.
+    pub fn append(&mut self, later: Kept) {
+        self.link.extend(later.link);
+        self.unlink.extend(later.unlink);
+        self.told = later.told.or(self.told.take());
+        self.emitted.extend(later.emitted);
+        self.messages.extend(later.messages);
+    }
+}
