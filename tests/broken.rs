@@ -41,10 +41,13 @@ async fn spoilt(sql: &str) -> Vec<Run> {
     runs
 }
 
-/// The first is a dead letter with these words, the second is completed.
+/// The first is a dead letter with these words, the one behind it is completed.
 fn assert_buried(runs: &[Run], words: &str) {
-    // What the poll notices as well may be a third, which has nothing to do.
-    let [first, second, ..] = runs else { panic!("two runs, not {runs:#?}") };
+    // What the poll notices as well may be a third, before or after, which has nothing to do.
+    let mut of_webhooks = runs.iter().filter(|run| run.status != Status::Skipped);
+    let (Some(first), Some(second)) = (of_webhooks.next(), of_webhooks.next()) else {
+        panic!("two runs, not {runs:#?}")
+    };
     let Some(Ending::Failed { failure, .. }) = &first.ending else { panic!("{:?}", first.ending) };
     assert!(failure.name == "failed" && failure.message.contains(words), "{failure:?}");
     assert_eq!(second.status, Status::Completed, "{:?}", second.ending);
