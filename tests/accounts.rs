@@ -182,3 +182,70 @@ async fn nothing_that_was_granted_can_be_read_without_the_key() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("was sealed with another key"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_vendor_does_not_renew_waits_until_somebody_connects_while_serve_runs() {
+    let mut stage = connected().await;
+    let gone = json!({ "error": "invalid_grant", "error_description": "This refresh token is invalid" });
+    stage.fault(GHL, json!({ "at": "oauth.token", "status": 400, "body": gone, "times": 1 })).await;
+    stage.control("POST", GHL, "/clock", json!({ "advance": "25h" })).await;
+    let serve = stage.serve().await;
+    contact(&stage, "ada@example.com").await;
+    until("serve says it", async || serve.said().contains("dovetail connect example-ghl").then_some(())).await;
+    contact(&stage, "bob@example.com").await;
+    assert_eq!(stage.vendors[PEOPLE].records("contact").len(), 0);
+    let (_, said) = stage.run(&["connect"]);
+    assert!(said.contains("must be connected again"), "{said}");
+    let (child, link) = begin(&stage);
+    assert_eq!(agree(&link).await.0, 200);
+    let (code, said) = end(child);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("goes on with what has waited"), "{said}");
+    until("both are over", async || (of(&stage.over().await, Status::Completed) == 2).then_some(())).await;
+    assert_eq!(stage.vendors[PEOPLE].records("contact").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_back_with_another_state_changes_nothing() {
+    let stage = set().await;
+    let (child, link) = begin(&stage);
+    let link = url::Url::parse(&link).expect("a link");
+    let redirect = link.query_pairs().find(|(name, _)| name == "redirect_uri").expect("the way back").1.into_owned();
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    for query in ["code=stolen&state=other", "code=stolen", "error=access_denied&state=other"] {
+        let answer = client.get(format!("{redirect}?{query}")).send().await.expect("an answer");
+        assert_eq!(answer.status(), 400, "{query}");
+    }
+    assert_eq!(grants(&stage).await, 0);
+    // The right one is told that the person did not agree.
+    let state = link.query_pairs().find(|(name, _)| name == "state").expect("the state").1.into_owned();
+    let answer = client.get(format!("{redirect}?error=access_denied&state={state}")).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    let (code, said) = end(child);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("access_denied") && said.contains("nothing is changed"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_disconnected_and_a_secret_is_given_without_a_file() {
+    let stage = connected().await;
+    let (code, said) = stage.run(&["disconnect", CONNECTION]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("is disconnected"), "{said}");
+    let (_, said) = stage.run(&["connect"]);
+    assert!(said.contains("not connected"), "{said}");
+    // The other account's token comes from no file any more, but from the vault.
+    let secrets = stage.project().join("../secrets.yaml");
+    let text = std::fs::read_to_string(&secrets).expect("the secrets");
+    std::fs::write(&secrets, text.replace("osc_token: token-sandbox\n", "")).expect("the secrets");
+    let mut command = stage.command(&["connect", "example-people"]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    use std::io::Write as _;
+    child.stdin.take().expect("its stdin").write_all(b"token-sandbox\n").expect("it is read");
+    let (code, said) = end(child);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("`osc_token` is sealed") && !said.contains("token-sandbox"), "{said}");
+    let (_, said) = stage.run(&["connect"]);
+    assert!(said.contains("ready"), "{said}");
+}

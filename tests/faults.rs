@@ -2,7 +2,7 @@
 
 mod stage;
 
-use dovetail::run::Ending;
+use dovetail::run::{Ending, Fact};
 use dovetail::store::{Run, Status};
 use serde_json::{Value, json};
 use stage::{GHL, PEOPLE, Stage, until};
@@ -255,34 +255,51 @@ async fn a_vendor_that_is_away_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_token_makes_a_dead_letter_that_says_where_and_goes_on_once_it_is_right() {
+async fn runs_of_an_account_that_is_refused_wait_until_its_secret_is_mended_and_ask_nobody_meanwhile() {
     let (mut stage, ada) = set().await;
+    let bob = stage.make(GHL, "contact", json!({ "firstName": "Bob", "email": "bob@example.com" })).await;
     stage.secrets("pit-sandbox-location", "a-wrong-token");
     let serve = stage.serve().await;
     stage.tell("ContactCreate", &ada).await;
-    let run = stage.over().await.remove(0);
-    assert_eq!(failed(&run).name, "auth");
-    let data = stage.data();
-    let dovetail = |words: &[&str]| {
-        let output = stage::command().args(words).arg("--data").arg(&data).output().expect("it runs");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!said.contains("a-wrong-token"));
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned() + &said)
+    let paused = async |count: usize| {
+        until("they wait", async || {
+            let mut waiting = 0;
+            for run in stage.runs().await {
+                let journal = stage.journal(&run.start.id).await;
+                waiting += usize::from(journal.iter().any(|entry| matches!(entry.fact, Fact::Paused { .. })));
+            }
+            (waiting == count).then_some(())
+        })
+        .await;
     };
-    let text = std::fs::read_to_string(stage.project().join(CONTACT)).expect("the workflow");
-    let line = 1 + text.lines().position(|line| line.trim().starts_with("upsert:")).expect("the action");
-    let (code, said) = dovetail(&["dead", "list", "--json"]);
-    assert_eq!(code, Some(0));
-    assert!(said.contains(&format!("{CONTACT}:{line}")), "{said}");
-    assert_eq!(serve.term().await.0.code(), Some(0));
+    paused(1).await;
+    // The token is refused before it is known what is asked for.
+    let asked =
+        async || stage.control("GET", PEOPLE, "/requests", Value::Null).await["requests"].as_array().map(Vec::len);
+    let before = asked().await;
+    stage.tell("ContactCreate", &bob).await;
+    paused(2).await;
+    assert_eq!(asked().await, before, "one has asked for all");
+    let (status, said) = serve.term().await;
+    assert_eq!(status.code(), Some(0));
+    assert!(said.contains("the account is refused") && !said.contains("a-wrong-token"), "{said}");
     stage.secrets("pit-sandbox-location", "token-sandbox");
-    let (code, said) = dovetail(&["dead", "retry", "--all", "--yes"]);
-    assert_eq!(code, Some(0), "{said}");
     let _serve = stage.serve().await;
     let runs = stage.over().await;
-    assert_eq!(runs.len(), 1);
-    completed(&runs[0]);
-    assert_eq!(stage.vendors[PEOPLE].records("contact").len(), 1);
+    assert_eq!(runs.len(), 2);
+    runs.iter().for_each(completed);
+    assert_eq!(stage.vendors[PEOPLE].records("contact").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_by_hand_does_not_wait_for_an_account_that_is_refused() {
+    let (stage, ada) = set().await;
+    stage.secrets("pit-sandbox-location", "a-wrong-token");
+    let input = json!({ "id": ada["id"] }).to_string();
+    let (code, said) = stage.run(&["run", "contact-to-opinion-stage", "--input", &input]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the account is refused: `example-people`"), "{said}");
+    assert!(said.contains("is not over"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,7 +61,7 @@ impl Run {
                 });
             }
         };
-        let over = follow(engine.store(), &id, || engine.progress()).await?;
+        let over = follow(engine.store(), &id, || engine.progress(), || engine.refused()).await?;
         let code = self.tell(&id, over)?;
         engine.stop().await;
         engine.store().clone().close().await;
@@ -82,7 +82,7 @@ impl Run {
         };
         let store = Store::open_read_only(data)?;
         let moment = || tokio::time::sleep(Duration::from_millis(50));
-        let over = follow(&store, &id, moment).await?;
+        let over = follow(&store, &id, moment, Vec::new).await?;
         store.close().await;
         self.tell(&id, over)
     }
@@ -114,12 +114,22 @@ impl Run {
     }
 }
 
-/// Waits until a run is over; None: the person has had enough.
-async fn follow<F: Future<Output = ()>>(store: &Store, id: &str, moment: impl Fn() -> F) -> Result<Option<store::Run>> {
+/// Waits until a run is over; None: the person has had enough, or only a person can help.
+async fn follow<F: Future<Output = ()>>(
+    store: &Store,
+    id: &str,
+    moment: impl Fn() -> F,
+    refused: impl Fn() -> Vec<String>,
+) -> Result<Option<store::Run>> {
     loop {
         let run = store.run(id).await?.context("the run is gone")?;
         if run.status != Status::Pending {
             return Ok(Some(run));
+        }
+        let refused = refused();
+        if !refused.is_empty() {
+            refused.iter().for_each(|why| say::talk(&format!("the account is refused: {why}")));
+            return Ok(None);
         }
         tokio::select! {
             () = moment() => {}

@@ -179,6 +179,7 @@ impl Teller<'_> {
                 let told = format!("waits {}, until {}: {why}", shown::span(until_ms - ms), clock(*until_ms));
                 self.under(ms, address, &told);
             }
+            Fact::Resumed { address } => self.under(ms, address, "goes on"),
             Fact::Waits { address, until_ms } => {
                 let told = format!("waits {}, until {}", shown::span(until_ms - ms), shown::minute(*until_ms));
                 self.under(ms, address, &told);

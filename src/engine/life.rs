@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, broadcast, watch};
 use tokio::task::{JoinError, JoinSet};
 
 use super::drive::{Left, Parked};
@@ -54,6 +54,8 @@ pub(super) struct Life<'e> {
     addresses: HashSet<Address>,
     /// Changes when a listener has told something.
     heard: watch::Receiver<()>,
+    /// Says which account was connected.
+    connected: broadcast::Receiver<String>,
     /// None: the run only waits.
     permit: Option<SemaphorePermit<'e>>,
 }
@@ -90,6 +92,8 @@ enum News {
     Turn(Held),
     Time,
     Heard,
+    /// None: too much has happened to name one.
+    Connected(Option<String>),
 }
 
 impl<'e> Life<'e> {
@@ -116,6 +120,7 @@ impl<'e> Life<'e> {
             on_their_way: JoinSet::new(),
             addresses: HashSet::new(),
             heard: engine.inner.heard.subscribe(),
+            connected: engine.inner.accounts.subscribe(),
             permit: Some(permit),
         }
     }
@@ -233,6 +238,17 @@ impl<'e> Life<'e> {
                 self.is_stale = true;
                 return Ok(());
             }
+            News::Connected(connection) => {
+                if let Some(plan) = self.engine.retrying(|| self.engine.plan_of(&self.start.plan)).await? {
+                    self.plan = plan;
+                }
+                for fact in self.state.resumed(connection.as_deref()) {
+                    self.learn(fact);
+                }
+                if self.is_stale {
+                    return Ok(());
+                }
+            }
             News::Turn(held) => self.held.push(held),
             News::Time if until_ms.is_some_and(|until_ms| until_ms <= now_ms()) => {
                 self.is_stale = true;
@@ -258,6 +274,7 @@ impl<'e> Life<'e> {
             held = turn(&mut self.queued) => News::Turn(held),
             () = engine.sleep(until_ms) => News::Time,
             Ok(()) = self.heard.changed(), if is_subscribed => News::Heard,
+            connected = self.connected.recv() => News::Connected(connected.ok()),
             // What is on its way is answered first.
             () = engine.stopped(), if only_waits => return Err(Parked::Stopping),
         };

@@ -7,6 +7,7 @@
 //! Nothing is sent before the entry that says so is durable; nothing is acknowledged before it is stored. What is in
 //! memory here can be rebuilt from the store at any moment.
 
+mod accounts;
 mod alarm;
 mod cancel;
 mod drive;
@@ -85,8 +86,7 @@ pub(in crate::engine) struct Inner {
     alarm: alarm::Alarm,
     /// A listener has told something.
     heard: watch::Sender<()>,
-    /// An account was connected.
-    connected: tokio::sync::Notify,
+    accounts: accounts::Accounts,
     cancelled: cancel::Cancelled,
     stopping: watch::Sender<bool>,
     ended: Notify,
@@ -134,7 +134,7 @@ impl Engine {
             listens: settings.listens,
             alarm: alarm::Alarm::default(),
             heard: watch::channel(()).0,
-            connected: tokio::sync::Notify::new(),
+            accounts: accounts::Accounts::default(),
             cancelled: cancel::Cancelled::default(),
             stopping: watch::channel(false).0,
             ended: Notify::new(),
@@ -174,12 +174,6 @@ impl Engine {
         &self.inner.counters
     }
 
-    /// An account was connected: what waits for that goes on.
-    pub fn connected(&self, connection: &str) {
-        tracing::info!(connection, "connected");
-        self.inner.connected.notify_waiters();
-    }
-
     /// Ready: can a webhook be acknowledged now?
     pub fn is_ready(&self) -> bool {
         self.inner.store.is_ready() && !*self.inner.stopping.borrow()
@@ -212,7 +206,7 @@ impl Engine {
     }
 
     /// A plan by hash: in memory, or rebuilt from the documents that the store keeps.
-    async fn plan_of(&self, hash: &str) -> Result<Option<Arc<Plan>>, store::Error> {
+    pub(in crate::engine) async fn plan_of(&self, hash: &str) -> Result<Option<Arc<Plan>>, store::Error> {
         if let Some(plan) = self.inner.plans.lock().get(hash) {
             return Ok(Some(plan.clone()));
         }

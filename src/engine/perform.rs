@@ -21,6 +21,7 @@ impl Engine {
     /// Builds the request. Nothing is sent but what renews a token.
     pub(super) async fn ready(&self, plan: &Plan, send: &Send) -> Result<Ready, Failure> {
         let (connector, connection, operation) = find(plan, send)?;
+        self.inner.accounts.may_send(&connection.name)?;
         let mut request = operation.request(connector, &connection.settings, &send.input, &send.page)?;
         if let Some(header) = operation.idempotency_header() {
             request.headers.push((header.to_string(), send.idempotency_key.clone()));
@@ -47,7 +48,10 @@ impl Engine {
             Some(version) => vault.refused(&account, oauth2, version).await,
         };
         token.map_err(|error| match error {
-            vault::Error::Disconnected(why) => Failure::new("auth", why),
+            vault::Error::Disconnected(why) => {
+                self.inner.accounts.refused(&connection.name, &why);
+                Failure::new("auth", why)
+            }
             error => Failure::new("unreachable", error.to_string()),
         })
     }
@@ -82,16 +86,20 @@ impl Engine {
         let (limits, budgets) = (&connector.limits, &self.inner.budgets);
         budgets.learn_for(&connection.name, limits, &operation.name, &send.input, &response, now);
         match connector.outcome(operation, &send.input, &connection.settings, &send.page, &response) {
-            Outcome::Done { value, next } => Answer::Done { value, next },
+            Outcome::Done { value, next } => {
+                self.inner.accounts.accepted(&connection.name);
+                Answer::Done { value, next }
+            }
             Outcome::Failed(failure) => {
                 if let (Some(token), Some(oauth2)) = (&ready.token, connector.oauth2_of(connection.auth.as_deref()))
                     && failure.name == "auth"
                 {
                     // Only a token is renewed by this; a refusal for want of a scope has another name.
-                    return match self.token(connection, oauth2, Some(token.version)).await {
-                        Ok(_) => Answer::Failed(failure),
-                        Err(failure) => Answer::Failed(failure),
-                    };
+                    let renewed = self.token(connection, oauth2, Some(token.version)).await;
+                    return Answer::Failed(renewed.err().unwrap_or(failure));
+                }
+                if failure.name == "auth" {
+                    self.inner.accounts.refused(&connection.name, &failure.message);
                 }
                 Answer::Failed(failure)
             }

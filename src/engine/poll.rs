@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::broadcast;
 
 use super::{Engine, now_ms};
 use crate::connector::{Connector, Failure, Feed, Names, Object, Operation, Page};
@@ -105,6 +106,7 @@ impl Engine {
 
     async fn poll_for_ever(&self, polling: Polling) {
         let mut failures = 0u32;
+        let mut connected = self.inner.accounts.subscribe();
         loop {
             let pause = match self.poll_once(&polling).await {
                 Ok(()) => {
@@ -121,6 +123,7 @@ impl Engine {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
+                () = connected_again(&mut connected, &polling.connection), if failures > 0 => {}
                 () = self.stopped() => return,
             }
         }
@@ -263,6 +266,11 @@ fn find<'p>(plan: &'p Plan, polling: &Polling) -> Result<(&'p Connector, &'p Con
         (Some(connector), Some(connection), Some(object)) => Ok((connector, connection, object)),
         _ => Err(Failure::new("invalid", format!("the list of `{}` is not known any more", polling.object))),
     }
+}
+
+/// Ends when the account is connected.
+async fn connected_again(connected: &mut broadcast::Receiver<String>, connection: &str) {
+    while connected.recv().await.is_ok_and(|name| name != connection) {}
 }
 
 fn known<'c>(connector: &'c Connector, name: &str) -> Result<&'c Operation, Failure> {

@@ -88,6 +88,10 @@ pub enum Fact {
         until_ms: i64,
         why: String,
     },
+    /// What it paused for is there: the account is connected again, or the program was started anew.
+    Resumed {
+        address: Address,
+    },
     /// A `wait` has begun, and ends at an instant.
     Waits {
         address: Address,

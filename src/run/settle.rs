@@ -47,8 +47,12 @@ pub(super) fn need(
             false => pause(limited_until(&failure, retry, now_ms, spread), &failure),
         };
     }
-    if failure.name == "auth" && renews && exchange.tries <= 1 {
-        return Need::Again;
+    if failure.name == "auth" {
+        // Only a person can help. It asks again now and then, and at once when the account is connected.
+        return match due || (renews && exchange.tries <= 1) {
+            true => Need::Again,
+            false => pause(now_ms.saturating_add(asks_again(exchange.tries)), &failure),
+        };
     }
     let unsure = is_unsure(&failure.name, operation);
     if unsure && let Unsure::Ask = operation.if_unsure.then {
@@ -107,6 +111,11 @@ fn again_by_hand(exchange: &Exchange, operation: &Operation) -> Need {
     let unsure = exchange.failure().is_none_or(may_stand);
     // A person who has looked decides that it is sent again.
     repeat(unsure && !operation.reads, operation)
+}
+
+/// A minute after the first refusal, then twice as long each time, an hour at most.
+fn asks_again(tries: u32) -> i64 {
+    (60_000_i64 << tries.saturating_sub(1).min(6)).min(3_600_000)
 }
 
 fn pause(until_ms: i64, failure: &Failure) -> Need {

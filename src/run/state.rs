@@ -79,6 +79,16 @@ impl Progress {
         self.exchanges.iter().all(|exchange| matches!(exchange.purpose, Purpose::Find { .. } | Purpose::Get))
     }
 
+    /// It pauses since the vendor refuses this account; None: any.
+    fn waits_for_account(&self, connection: Option<&str>) -> bool {
+        let last = self.exchanges.last().map(|exchange| exchange.look.as_deref().unwrap_or(exchange));
+        let is_refused = last.is_some_and(|exchange| {
+            let is_of = connection.is_none_or(|name| exchange.connection == name);
+            is_of && exchange.failure().is_some_and(|failure| failure.name == "auth")
+        });
+        self.finished.is_none() && self.paused_until_ms.is_some() && is_refused
+    }
+
     /// What was found may be otherwise by now.
     fn forget(&mut self) {
         self.exchanges.clear();
@@ -107,7 +117,17 @@ impl State {
         let mut addresses: Vec<&Address> =
             self.progress.iter().filter(|(_, progress)| stale(progress)).map(|(address, _)| address).collect();
         addresses.sort();
-        addresses.into_iter().map(|address| Fact::Forgot { address: address.clone() }).collect()
+        let forgotten = addresses.into_iter().map(|address| Fact::Forgot { address: address.clone() });
+        // Its secret may have been mended meanwhile.
+        forgotten.chain(self.resumed(None)).collect()
+    }
+
+    /// What is to be recorded when an account is connected; None: any.
+    pub fn resumed(&self, connection: Option<&str>) -> Vec<Fact> {
+        let paused = self.progress.iter().filter(|(_, progress)| progress.waits_for_account(connection));
+        let mut addresses: Vec<&Address> = paused.map(|(address, _)| address).collect();
+        addresses.sort();
+        addresses.into_iter().map(|address| Fact::Resumed { address: address.clone() }).collect()
     }
 
     /// The writes that are under way, and the identities that nobody else may write meanwhile.
@@ -211,6 +231,7 @@ impl State {
             Fact::Looked { address, found } => self.at(address, at_ms).looked = Some(found.clone()),
             Fact::Forgot { address } => self.at(address, at_ms).forget(),
             Fact::Paused { address, until_ms, .. } => self.at(address, at_ms).paused_until_ms = Some(*until_ms),
+            Fact::Resumed { address } => self.at(address, at_ms).paused_until_ms = Some(at_ms),
             Fact::Entered { address, inputs } => self.at(address, at_ms).inputs = Some(inputs.clone()),
             Fact::Waits { address, until_ms } => self.at(address, at_ms).waits_until_ms = Some(*until_ms),
             Fact::Subscribed { address, subscription, until_ms } => {

@@ -84,10 +84,7 @@ async fn carry_out(engine: &Engine, order: Order) -> Reply {
                 Err(ByHandError::Store(error)) => Reply::Failed { why: error.to_string() },
             };
         }
-        Order::Connected { connection } => {
-            engine.connected(&connection);
-            return Reply::Done;
-        }
+        Order::Connected { connection } => engine.connected(&connection).await,
         Order::Hooks {} => return Reply::Hooks { hooks: engine.hooks().await },
         Order::Retry { runs, by } => engine.retry(&runs, &by).await,
         Order::Cancel { runs, by } => engine.cancel(&runs, &by).await,
