@@ -113,6 +113,7 @@ pub const PAGES: &[(&str, &str)] = pages![
     "unreadable-event",
     "unsure-create",
     "unverified",
+    "written-twice",
     "wrong-event",
     "wrong-operation",
     "wrong-type",

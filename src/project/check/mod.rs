@@ -11,6 +11,7 @@ mod never;
 mod others;
 pub(super) mod scripts;
 mod sync;
+mod twice;
 mod wait;
 mod walk;
 
@@ -58,6 +59,7 @@ pub(super) fn check(
     hooks::check(plan, &workflows_read, files, report);
     never::check(plan, &workflows_read, report);
     loops::check(plan, &workflows_read, report);
+    twice::check(plan, &workflows_read, report);
     let syncs_read = with_files(&syncs, files);
     for (sync, file) in &syncs_read {
         sync::check(plan, sync, file, refused, report);

@@ -78,15 +78,15 @@ fn fields(object: &Object, pair: &Pair, place: usize, file: &File, report: &mut 
 
 /// An object of an account: the connector, the connection if one is named, the object.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Place<'a> {
+pub(super) struct Place<'a> {
     connector: &'a str,
     connection: Option<&'a str>,
-    object: &'a str,
+    pub(super) object: &'a str,
 }
 
 impl Place<'_> {
     /// The same, or possibly the same: a connector may stand for any of its connections.
-    fn meets(&self, other: &Place<'_>) -> bool {
+    pub(super) fn meets(&self, other: &Place<'_>) -> bool {
         let connections = self.connection.zip(other.connection);
         self.connector == other.connector
             && self.object == other.object
@@ -163,7 +163,7 @@ fn place<'a>(plan: &'a Plan, name: &str, object: Option<&'a str>) -> Option<Plac
 }
 
 /// The objects whose records start a workflow.
-fn sources<'a>(plan: &'a Plan, workflow: &'a Workflow) -> Vec<Place<'a>> {
+pub(super) fn sources<'a>(plan: &'a Plan, workflow: &'a Workflow) -> Vec<Place<'a>> {
     let of = |alias: &str, object: &'a str| place(plan, workflow.connector_of(alias)?, Some(object));
     match &workflow.trigger.starts {
         Starts::Event(heard) => heard.iter().filter_map(|event| of(&event.alias, event.object.as_deref()?)).collect(),
@@ -175,7 +175,7 @@ fn sources<'a>(plan: &'a Plan, workflow: &'a Workflow) -> Vec<Place<'a>> {
 }
 
 /// The object that an action creates, changes or deletes.
-fn written<'a>(plan: &'a Plan, workflow: &'a Workflow, action: &'a Action) -> Option<Place<'a>> {
+pub(super) fn written<'a>(plan: &'a Plan, workflow: &'a Workflow, action: &'a Action) -> Option<Place<'a>> {
     let of = |alias: &str, object: &'a str| place(plan, workflow.connector_of(alias)?, Some(object));
     match &action.kind {
         Kind::Upsert(upsert) => of(&upsert.alias, &upsert.object),
