@@ -249,3 +249,43 @@ async fn an_account_is_disconnected_and_a_secret_is_given_without_a_file() {
     let (_, said) = stage.run(&["connect"]);
     assert!(said.contains("ready"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_says_what_is_wrong_and_what_to_do() {
+    let stage = connected().await;
+    let (code, said) = stage.run(&["doctor"]);
+    assert_eq!(code, Some(0), "{said}");
+    for line in [
+        "good  connected: a token is kept",
+        "good  answers: contact.list (POST /contacts/search) in ",
+        "good  scopes: granted: contacts.readonly",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    // A token that the vendor does not know.
+    stage.secrets("pit-sandbox-location", "a-wrong-token");
+    let secrets = stage.project().join("../secrets.yaml");
+    let text = std::fs::read_to_string(&secrets).expect("the secrets");
+    std::fs::write(&secrets, text.clone() + "app_secret: sandbox-secret\n").expect("the secrets");
+    let (code, said) = stage.run(&["doctor", "example-people"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("BAD   answers: contact.list (GET /contacts): auth") && said.contains("→ the token is wrong"),
+        "{said}"
+    );
+    assert!(!said.contains("a-wrong-token"), "{said}");
+    // A misspelt endpoint.
+    stage.secrets("pit-sandbox-location", "token-sandbox");
+    let text = std::fs::read_to_string(&secrets).expect("the secrets");
+    std::fs::write(&secrets, text + "app_secret: sandbox-secret\n").expect("the secrets");
+    let wrong = "connector: opinion-stage-contacts\nobjects: { contact: { operations: { list: { request: GET /contcats } } } }\n";
+    stage.write("connectors/opinion-stage-contacts.override.yaml", wrong);
+    let (code, said) = stage.run(&["doctor", "example-people"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("not_found") && said.contains("the path in the connector"), "{said}");
+    // A scope that was not granted, and a secret that is not there.
+    let (code, said) = stage.run(&["doctor", "nobody"]);
+    assert_eq!(code, Some(2), "{said}");
+    let (code, said) = output(stage.command(&["doctor", "example-quiz", "--json"]).arg("--secrets").arg("/nowhere"));
+    assert_eq!(code, Some(2), "{said}");
+}

@@ -173,12 +173,18 @@ mod tests {
     /// Each example, put into a workflow of a new project, is without errors.
     #[test]
     fn every_example_can_be_copied() {
-        let mut texts = vec![Text {
-            path: "dovetail.yaml".into(),
-            text: include_str!("init/dovetail.yaml").replace("{{name}}", "copied"),
-        }];
-        texts.push(Text { path: "workflows/hello.yaml".into(), text: include_str!("init/hello.yaml").into() });
         let source = Source::read(Path::new("tests")).expect("the shipped connectors");
+        let mut project = include_str!("init/dovetail.yaml").replace("{{name}}", "copied");
+        for name in source.connectors.iter().map(|connector| &connector.name) {
+            if !project.contains(&format!("connector: {name}\n")) {
+                let one = format!(
+                    "connections:\n  of-{name}: {{ connector: {name}, auth: token, token: $.secrets.token }}\n"
+                );
+                project = project.replace("connections:\n", &one);
+            }
+        }
+        let mut texts = vec![Text { path: "dovetail.yaml".into(), text: project }];
+        texts.push(Text { path: "workflows/hello.yaml".into(), text: include_str!("init/hello.yaml").into() });
         let mut items = builtin::all();
         for connector in &source.connectors {
             items.extend(item::of(connector, &alias(&source.aliases, &connector.name)));

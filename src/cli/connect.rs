@@ -151,7 +151,7 @@ impl Disconnect {
     }
 }
 
-fn find<'p>(plan: &'p Plan, name: &str) -> Result<(&'p Connection, &'p Connector)> {
+pub fn find<'p>(plan: &'p Plan, name: &str) -> Result<(&'p Connection, &'p Connector)> {
     let connection = plan.connection(name).ok_or_else(|| {
         let known: Vec<&str> = plan.connections.iter().map(|connection| connection.name.as_str()).collect();
         let near = crate::source::nearest(name, known.iter().copied());

@@ -9,6 +9,7 @@ mod completions;
 mod connect;
 mod dead;
 mod demo;
+mod doctor;
 mod exit;
 mod expand;
 mod explain;
@@ -79,6 +80,8 @@ enum Command {
     Disconnect(connect::Disconnect),
     /// Make the key that seals what accounts are granted.
     Key(key::Key),
+    /// Look at every account: does it answer, does it know us, may we do what the project wants?
+    Doctor(doctor::Doctor),
     /// The URLs to give to those who send webhooks.
     Hooks(hooks::Hooks),
     /// The pretend vendors, for trying out and for tests.
@@ -166,6 +169,7 @@ pub fn main() -> ExitCode {
             Command::Connect(command) => command.run().await,
             Command::Disconnect(command) => command.run().await,
             Command::Key(command) => command.run(),
+            Command::Doctor(command) => command.run().await,
             Command::Hooks(command) => command.run().await,
             Command::Sandbox(command) => command.run().await,
             Command::Completions(command) => command.run(),

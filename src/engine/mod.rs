@@ -11,6 +11,7 @@ mod accounts;
 mod alarm;
 mod cancel;
 mod drive;
+mod examine;
 mod hooks;
 mod intake;
 mod life;
@@ -39,6 +40,7 @@ use crate::project::{Plan, Text, read};
 use crate::store::{self, Store};
 use crate::vault::{SecretSource, Vault};
 
+pub use examine::{Examiner, Health, Sign};
 pub use hooks::Hook;
 pub use intake::{ByHandError, Taken};
 
@@ -265,7 +267,7 @@ pub async fn kept_plan(store: &Store, hash: &str) -> Result<Option<Plan>, store:
 }
 
 /// The plan with the settings that vendors filled in when somebody connected; what is written goes before.
-fn filled(mut plan: Plan, vault: Option<&Vault>) -> Plan {
+pub fn filled(mut plan: Plan, vault: Option<&Vault>) -> Plan {
     for connection in &mut plan.connections {
         let Some(granted) = vault.and_then(|vault| vault.state(&connection.name).ok().flatten()) else { continue };
         let Some(settings) = connection.settings.as_object_mut() else { continue };

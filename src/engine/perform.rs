@@ -151,7 +151,7 @@ fn find<'p>(plan: &'p Plan, send: &Send) -> Result<(&'p Connector, &'p Connectio
     Ok((connector, connection, operation))
 }
 
-fn origin(url: &str) -> Option<String> {
+pub(super) fn origin(url: &str) -> Option<String> {
     let url = url::Url::parse(url).ok()?;
     url.host()?;
     Some(url.origin().ascii_serialization())

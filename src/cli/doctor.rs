@@ -1,0 +1,69 @@
+//! `doctor`: does every account work, and if not, what is to be done?
+
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use super::{Operator, Project, exit, say, secrets};
+use crate::engine::{Examiner, Health, Sign};
+use crate::http::Client;
+
+#[derive(Debug, clap::Args)]
+pub struct Doctor {
+    /// Only this connection. Default: all of the project.
+    connection: Option<String>,
+    #[command(flatten)]
+    project: Project,
+    #[command(flatten)]
+    operator: Operator,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Doctor {
+    pub async fn run(self) -> Result<u8> {
+        let Some(plan) = self.project.plan()? else { return Ok(exit::FINDINGS) };
+        if let Some(name) = &self.connection {
+            super::connect::find(&plan, name)?;
+        }
+        let data = self.operator.data_folder(&self.project);
+        let guard = self.operator.guard()?;
+        let vault = self.operator.vault(&plan, &data, &guard)?.map(Arc::new);
+        let plan = crate::engine::filled(plan, vault.as_deref());
+        let source = secrets::Source::new(self.operator.secrets.as_deref(), vault.clone())?;
+        let client = Client::new(guard);
+        let examiner = Examiner { plan: &plan, client, secrets: &source, vault: vault.as_deref() };
+        let mut all = Vec::new();
+        let wanted = |name: &str| self.connection.as_deref().is_none_or(|only| only == name);
+        for connection in plan.connections.iter().filter(|connection| wanted(&connection.name)) {
+            let signs = examiner.examine(connection).await;
+            if !self.json {
+                tell(&connection.name, &connection.connector, &signs);
+            }
+            all.push((connection.name.clone(), signs));
+        }
+        if self.json {
+            let all: serde_json::Map<String, serde_json::Value> =
+                all.iter().map(|(name, signs)| (name.clone(), serde_json::json!(signs))).collect();
+            say::data(&serde_json::to_string_pretty(&all)?);
+        }
+        let is_ill = all.iter().flat_map(|(_, signs)| signs).any(|sign| sign.health == Health::Bad);
+        Ok(if is_ill { exit::FAILED } else { exit::OK })
+    }
+}
+
+fn tell(name: &str, connector: &str, signs: &[Sign]) {
+    say::data(&format!("{name} ({connector})"));
+    for sign in signs {
+        let word = match sign.health {
+            Health::Good => "good",
+            Health::Doubtful => "look",
+            Health::Bad => "BAD ",
+        };
+        say::data(&format!("  {word}  {}: {}", sign.what, sign.told));
+        if let Some(help) = &sign.help {
+            say::data(&format!("        → {help}"));
+        }
+    }
+}
