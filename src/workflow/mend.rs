@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::source::{File, Report, Span, under};
+use crate::source::{FINDINGS_MAX, File, Report, Span, under};
 
 /// Keys that hold lists of actions, at any depth.
 const LISTS: [&str; 7] = ["actions", "on_error", "then", "else", "default", "parallel", "cases"];
@@ -10,6 +10,10 @@ const LISTS: [&str; 7] = ["actions", "on_error", "then", "else", "default", "par
 /// The document without the parts in which the findings are: an action becomes an empty map, so that the others keep their
 /// places; a trigger becomes one by hand. None if nothing sensible is left.
 pub(super) fn mended(file: &File, found: &Report) -> Option<Value> {
+    // Further ones would not be shown.
+    if found.diagnostics.len() >= FINDINGS_MAX {
+        return None;
+    }
     let mut value = file.value.clone();
     for span in found.diagnostics.iter().filter_map(|one| one.primary.as_ref()).map(|place| place.span) {
         let keys: Vec<String> = file.value.as_object()?.keys().cloned().collect();
