@@ -7,6 +7,7 @@ mod catalog;
 mod check;
 mod completions;
 mod connect;
+mod connector;
 mod dead;
 mod demo;
 mod doctor;
@@ -82,6 +83,9 @@ enum Command {
     Key(key::Key),
     /// Look at every account: does it answer, does it know us, may we do what the project wants?
     Doctor(doctor::Doctor),
+    /// A connector from an API's own description.
+    #[command(subcommand)]
+    Connector(connector::Connector),
     /// The URLs to give to those who send webhooks.
     Hooks(hooks::Hooks),
     /// The pretend vendors, for trying out and for tests.
@@ -170,6 +174,7 @@ pub fn main() -> ExitCode {
             Command::Disconnect(command) => command.run().await,
             Command::Key(command) => command.run(),
             Command::Doctor(command) => command.run().await,
+            Command::Connector(command) => command.run(),
             Command::Hooks(command) => command.run().await,
             Command::Sandbox(command) => command.run().await,
             Command::Completions(command) => command.run(),

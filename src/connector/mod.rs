@@ -11,6 +11,7 @@ mod auth;
 #[expect(clippy::module_inception, reason = "the document has the room's name")]
 mod connector;
 mod field;
+pub mod import;
 mod keyed_list;
 mod object;
 mod operation;

@@ -1,0 +1,555 @@
+//! The connector as a whole: its head, its objects, its operations.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::call::{Call, calls};
+use super::document::{Document, sentence, short};
+use super::name::{Named, kebab, name_all};
+use super::note::{Note, Notes};
+use super::operation::{self, literal, place};
+use super::schema::{Made, Schemas, Side};
+use super::yaml::{LINES, comment, comment_lines, count, is_data};
+use super::{Refused, answer, auth, read, server};
+use crate::source::nearest;
+
+/// How many levels of fields are written, at most; fewer where the file would be too big.
+const DEPTHS: [usize; 6] = [6, 5, 4, 3, 2, 1];
+/// What one file may hold, with some room: see `source`.
+const VALUES_MAX: usize = 19_000;
+const BYTES_MAX: usize = 1_000_000;
+const OPERATIONS_MAX: usize = 2_000;
+const SHOWN_MAX: usize = 100;
+
+/// What is wanted of a document.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The connector's name; the document's title if it says nothing.
+    pub name: Option<String>,
+    /// Tags, or beginnings of paths; everything if there is none.
+    pub only: Vec<String>,
+    /// The document's name, for the first lines and where there is no title.
+    pub source: String,
+}
+
+/// A connector's text, and what its author has to know.
+#[derive(Debug)]
+pub struct Imported {
+    pub name: String,
+    pub text: String,
+    /// `"Petstore" 1.0.0, OpenAPI 3.0.3`
+    pub of: String,
+    pub objects: usize,
+    pub operations: usize,
+    pub notes: Vec<Note>,
+}
+
+/// Writes a connector of a document.
+///
+/// # Errors
+/// What cannot be read, is no OpenAPI document, or holds nothing of what is wanted.
+pub fn import(text: &str, options: &Options) -> Result<Imported, Refused> {
+    let value = read::read(text)?;
+    let document = Document::of(&value)?;
+    let mut notes = Notes::default();
+    let all = calls(&document, &mut notes);
+    if all.is_empty() {
+        return Err(Refused::new(
+            "the document describes no operations",
+            "they stand under `paths`, as `/contacts: { get: … }`",
+        ));
+    }
+    let lists: Vec<bool> = {
+        let mut schemas = Schemas::new(&document, 1, false, usize::MAX);
+        all.iter().map(|call| lists(&mut schemas, call)).collect()
+    };
+    let named = name_all(&all, &lists);
+    let chosen: Vec<(&Call<'_>, &Named)> =
+        all.iter().zip(&named).filter(|(call, _)| is_wanted(call, &options.only)).collect();
+    known(&all, &options.only)?;
+    if chosen.len() > OPERATIONS_MAX {
+        let message = format!("these are {} operations, and a connector holds {OPERATIONS_MAX}", chosen.len());
+        return Err(Refused::asked(message, "take a part of them with `--only TAG` or `--only /path`"));
+    }
+    let name = name_of(&document, options)?;
+    let attempts = DEPTHS.iter().map(|depth| (*depth, true)).chain([(1, false), (0, false)]);
+    for (depth, descriptions) in attempts {
+        let schemas = Schemas::new(&document, depth, descriptions, VALUES_MAX * 2);
+        let whole = Whole { schemas, document: &document, options, name: &name, depth };
+        if let Some(done) = whole.write(&chosen) {
+            let mut imported = done;
+            let mut told = notes;
+            imported.notes.drain(..).for_each(|note| told.extend(note));
+            imported.notes = told.told();
+            return Ok(imported);
+        }
+    }
+    let message = format!("these {} operations do not fit into one file", chosen.len());
+    Err(Refused::asked(message, "take a part of them with `--only TAG` or `--only /path`"))
+}
+
+fn lists(schemas: &mut Schemas<'_>, call: &Call<'_>) -> bool {
+    let last = super::name::parts(call.path).iter().rev().find_map(|part| match part {
+        super::name::Part::Word(word) => Some(super::name::words(word).join("_")),
+        super::name::Part::Hole(_) => None,
+    });
+    let Some(answer) = call.answer.as_ref().and_then(|answer| answer.schema).filter(|_| call.method == "GET") else {
+        return false;
+    };
+    // One thing that holds a list is no collection: its last word says what it is a collection of.
+    let many = last.as_deref().is_some_and(|last| super::name::singular(last) != last);
+    many && answer::list(schemas, answer, &last.unwrap_or_default()).is_some()
+}
+
+fn is_wanted(call: &Call<'_>, only: &[String]) -> bool {
+    only.is_empty() || only.iter().any(|wanted| fits(call, wanted))
+}
+
+fn fits(call: &Call<'_>, wanted: &str) -> bool {
+    if wanted.starts_with('/') {
+        let wanted = wanted.trim_end_matches('/');
+        return call.path.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    }
+    call.tags.iter().any(|tag| tag.trim().eq_ignore_ascii_case(wanted.trim()))
+}
+
+/// Each tag and path that is wanted must be there.
+fn known(all: &[Call<'_>], only: &[String]) -> Result<(), Refused> {
+    for wanted in only {
+        if all.iter().any(|call| fits(call, wanted)) {
+            continue;
+        }
+        let (what, mut names): (&str, Vec<&str>) = match wanted.starts_with('/') {
+            true => ("no path begins with", all.iter().map(|call| call.path).collect()),
+            false => ("no operation has the tag", all.iter().flat_map(|call| call.tags.clone()).collect()),
+        };
+        names.sort_unstable();
+        names.dedup();
+        let help = match nearest(wanted, names.iter().copied()) {
+            Some(near) => format!("did you mean `{}`?", short(near)),
+            None if names.is_empty() => {
+                "the document has no tags: give the beginning of a path, such as `/contacts`".into()
+            }
+            None => {
+                let shown: Vec<String> = names.iter().take(20).map(|name| short(name)).collect();
+                let more = if names.len() > 20 { " …" } else { "" };
+                format!("there are {}{more}", shown.join(", "))
+            }
+        };
+        return Err(Refused::asked(format!("{what} `{}`", short(wanted)), help));
+    }
+    Ok(())
+}
+
+fn name_of(document: &Document<'_>, options: &Options) -> Result<String, Refused> {
+    if let Some(name) = &options.name {
+        let good = |part: &str| {
+            !part.is_empty() && part.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit())
+        };
+        return match name.split('-').all(good) {
+            true => Ok(name.clone()),
+            false => {
+                Err(Refused::asked(format!("`{}` cannot be a connector's name", short(name)), "write it like `my-crm`"))
+            }
+        };
+    }
+    let file = options.source.rsplit(['/', '\\']).next().unwrap_or_default();
+    let stem = file.split_once('.').map_or(file, |(stem, _)| stem);
+    let title = document.info("title").and_then(kebab);
+    Ok(title.or_else(|| kebab(stem)).unwrap_or_else(|| "imported".into()))
+}
+
+/// Headers that always say the same, by the operation that says them.
+type Headers = BTreeMap<String, Vec<(String, String)>>;
+
+struct Whole<'d> {
+    schemas: Schemas<'d>,
+    document: &'d Document<'d>,
+    options: &'d Options,
+    name: &'d str,
+    depth: usize,
+}
+
+/// An object while its operations are gathered.
+#[derive(Default)]
+struct Gathered {
+    operations: Vec<(String, Map<String, Value>, Option<String>)>,
+    /// The schemas of its records, by the operation that told them.
+    records: Vec<(String, Value)>,
+    parent: Option<(String, String)>,
+    own_hole: Option<String>,
+}
+
+impl Whole<'_> {
+    /// The text; none if it would be too big.
+    fn write(mut self, chosen: &[(&Call<'_>, &Named)]) -> Option<Imported> {
+        let mut objects: Vec<(String, Gathered)> = Vec::new();
+        let mut operations = Map::from_iter([(LINES.to_owned(), Value::Null)]);
+        let mut left_out = Vec::new();
+        let mut written = 0;
+        let mut headers: Vec<(String, Vec<(String, String)>)> = Vec::new();
+        let mut scopes: Vec<String> = Vec::new();
+        for (call, named) in chosen {
+            let made = match operation::write(&mut self.schemas, call, named) {
+                Ok(made) => made,
+                Err(why) => {
+                    self.schemas
+                        .notes
+                        .add("left out: operations that the language cannot say", format!("{}: {why}", call.line()));
+                    left_out.push(format!("{}: {why}", call.line()));
+                    continue;
+                }
+            };
+            if self.schemas.is_over() {
+                return None;
+            }
+            written += 1;
+            for scope in &call.scopes {
+                if !scopes.iter().any(|known| known == scope) {
+                    scopes.push((*scope).to_owned());
+                }
+            }
+            headers.push((place(named), made.headers));
+            let Some(object) = &named.object else {
+                if let Some(said) = made.comment {
+                    comment(&mut operations, &named.verb, said);
+                }
+                operations.insert(named.verb.clone(), made.map.into());
+                continue;
+            };
+            let at = objects.iter().position(|(known, _)| known == object).unwrap_or_else(|| {
+                objects.push((object.clone(), Gathered::default()));
+                objects.len() - 1
+            });
+            let gathered = &mut objects[at].1;
+            gathered.records.extend(made.record.map(|record| (named.verb.clone(), record)));
+            if named.verb == "list" || gathered.parent.is_none() {
+                gathered.parent = named.parent.clone().or(gathered.parent.take());
+            }
+            gathered.own_hole = gathered.own_hole.take().or(named.own_hole.clone());
+            gathered.operations.push((named.verb.clone(), made.map, made.comment));
+        }
+        let (common, own) = common_headers(&headers);
+        let mut document = self.head(&common, &scopes);
+        let count_of_objects = objects.len();
+        let names: Vec<String> = objects.iter().map(|(name, _)| name.clone()).collect();
+        let mut all = Map::from_iter([(LINES.to_owned(), Value::Null)]);
+        for (name, gathered) in objects {
+            let object = self.object(&name, gathered, &names, &own);
+            all.insert(name, object.into());
+            if self.schemas.is_over() {
+                return None;
+            }
+        }
+        if count_of_objects > 0 {
+            document.insert("objects".into(), all.into());
+        }
+        for (verb, map) in operations.iter_mut() {
+            if let Some(map) = map.as_object_mut() {
+                put_headers(map, own.get(verb));
+            }
+        }
+        if operations.keys().any(|key| is_data(key)) {
+            document.insert("operations".into(), operations.into());
+        }
+        self.finish(document, written, count_of_objects, &left_out)
+    }
+
+    fn finish(
+        self,
+        document: Map<String, Value>,
+        written: usize,
+        objects: usize,
+        left_out: &[String],
+    ) -> Option<Imported> {
+        let value = Value::Object(document);
+        if count(&value) > VALUES_MAX {
+            return None;
+        }
+        let Value::Object(document) = value else { return None };
+        let mut text = self.first_lines();
+        text.push_str(&super::yaml::write(&document));
+        if !left_out.is_empty() {
+            text.push_str("\n# Left out, since the language cannot say it:\n");
+            for line in left_out.iter().take(SHOWN_MAX) {
+                comment_lines(&format!("- {line}"), 0, &mut text);
+            }
+            if left_out.len() > SHOWN_MAX {
+                text.push_str(&format!("# and {} more\n", left_out.len() - SHOWN_MAX));
+            }
+        }
+        if text.len() > BYTES_MAX {
+            return None;
+        }
+        Some(Imported {
+            name: self.name.to_owned(),
+            text,
+            of: self.of(),
+            objects,
+            operations: written,
+            notes: self.schemas.notes.told(),
+        })
+    }
+
+    fn of(&self) -> String {
+        let title = self
+            .document
+            .info("title")
+            .map_or_else(|| short(&self.options.source), |title| format!("\"{}\"", short(title)));
+        let version = self.document.root.get("info").and_then(|info| info.get("version"));
+        let version = version.map(|version| version.as_str().map_or_else(|| version.to_string(), str::to_owned));
+        let version = version.map(|version| format!(" {}", short(&version))).unwrap_or_default();
+        format!("{title}{version}, {}", self.document.form)
+    }
+
+    fn first_lines(&self) -> String {
+        let mut text = String::from("# yaml-language-server: $schema=../schemas/connector.schema.json\n#\n");
+        let deep = match self.depth {
+            0 => "No fields of schemas are written, since the file would be too big: say what you need by hand, or take a part \
+                  of the document with `--only`."
+                .to_owned(),
+            1 => "Fields are written one level deep, since the file would be too big; what lies deeper takes any value."
+                .to_owned(),
+            depth => format!("Fields are written {depth} levels deep; what lies deeper takes any value."),
+        };
+        let said = format!(
+            "Made by `dovetail connector import` from {}.\nLines that begin with \"Guessed\", \"Not known\" and \"Left out\" \
+             say what the document does not: read them before you rely on it. {deep}",
+            self.of()
+        );
+        comment_lines(&said, 0, &mut text);
+        text.push('\n');
+        text
+    }
+
+    /// Everything above the objects.
+    fn head(&mut self, common: &Map<String, Value>, scopes: &[String]) -> Map<String, Value> {
+        let mut head = Map::new();
+        head.insert("connector".into(), self.name.into());
+        let version = self.document.root.get("info").and_then(|info| info.get("version"));
+        let version = version.and_then(Value::as_str).map(short).filter(|version| !version.is_empty());
+        head.insert("version".into(), version.unwrap_or_else(|| "1.0.0".into()).into());
+        let told =
+            self.document.info("description").and_then(sentence).or_else(|| self.document.info("title").map(short));
+        if let Some(told) = told.filter(|told| !told.is_empty()) {
+            head.insert("description".into(), told.into());
+        }
+        let server = server::server(self.document, &mut self.schemas.notes);
+        if let Some(said) = server.comment {
+            comment(&mut head, "base_url", said);
+        }
+        head.insert("base_url".into(), server.base_url.into());
+        if !common.is_empty() {
+            head.insert("headers".into(), common.clone().into());
+        }
+        head.insert("connection".into(), server.settings.into());
+        let (ways, said) = auth::auth(self.document, scopes, &mut self.schemas.notes);
+        if let Some(said) = said {
+            comment(&mut head, "auth", said);
+        }
+        head.insert("auth".into(), ways.into());
+        let said = "Not known: how many requests the API takes (`limits`), what its errors mean beyond their status (`errors`), \
+                    and what it sends by itself (`webhooks`).\nNo object says how its changes are noticed; e.g. \
+                    `changes: { poll: { with: list, every: 10m } }`.";
+        comment(&mut head, "objects", said);
+        head
+    }
+
+    fn object(&mut self, name: &str, gathered: Gathered, names: &[String], headers: &Headers) -> Map<String, Value> {
+        let mut object = Map::from_iter([(LINES.to_owned(), Value::Null)]);
+        let record = self.record(&gathered.records);
+        let fields = record.schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        match fields.is_empty() {
+            true => {
+                comment(&mut object, "id", "Not known: the fields of its records (`schema`).");
+                self.schemas.notes.add("not known: the fields of an object", name);
+            }
+            false => record.put(&mut object, "schema"),
+        }
+        self.id(&mut object, name, &fields, gathered.own_hole.as_deref());
+        self.times(&mut object, name, &fields);
+        self.identity(&mut object, name, &fields);
+        if let Some((parent, hole)) = gathered.parent.filter(|(parent, _)| names.contains(parent)) {
+            self.parent(&mut object, name, &parent, &hole, &gathered.operations);
+        }
+        let mut operations = Map::from_iter([(LINES.to_owned(), Value::Null)]);
+        let mut sorted = gathered.operations;
+        let order = ["get", "list", "find", "create", "update", "delete", "archive"];
+        sorted.sort_by_key(|(verb, ..)| order.iter().position(|standard| standard == verb).unwrap_or(order.len()));
+        for (verb, mut map, said) in sorted {
+            put_headers(&mut map, headers.get(&format!("{name}.{verb}")));
+            if let Some(said) = said {
+                comment(&mut operations, &verb, said);
+            }
+            operations.insert(verb, map.into());
+        }
+        object.insert("operations".into(), operations.into());
+        object
+    }
+
+    /// The record as all operations together tell it; what `get` says goes first.
+    fn record(&mut self, records: &[(String, Value)]) -> Made {
+        let mut sorted: Vec<&(String, Value)> = records.iter().collect();
+        let order = ["get", "list", "create", "update"];
+        sorted.sort_by_key(|(verb, _)| order.iter().position(|known| known == verb).unwrap_or(order.len()));
+        let mut whole: Option<Made> = None;
+        let mut seen: Vec<&Value> = Vec::new();
+        for (_, schema) in sorted {
+            if seen.contains(&schema) {
+                continue;
+            }
+            seen.push(schema);
+            let made = self.schemas.make(schema, Side::Answered);
+            let Some(Value::Object(more)) = made.schema.get("properties") else { continue };
+            let Some(whole) = &mut whole else {
+                whole = Some(made);
+                continue;
+            };
+            if let Some(Value::Object(fields)) = whole.schema.get_mut("properties") {
+                for (name, field) in more {
+                    fields.entry(name.clone()).or_insert_with(|| field.clone());
+                }
+            }
+        }
+        whole.unwrap_or_default()
+    }
+
+    fn id(&mut self, object: &mut Map<String, Value>, name: &str, fields: &Map<String, Value>, hole: Option<&str>) {
+        let camel = format!("{}Id", camel(name));
+        let snake = format!("{name}_id");
+        let candidates = ["id", "_id", hole.unwrap_or_default(), &camel, &snake, "uuid", "uid", "key", "ID", "Id"];
+        let found = candidates.into_iter().find(|name| !name.is_empty() && fields.contains_key(*name));
+        if found.is_none() && !fields.is_empty() {
+            comment(object, "id", "Not known: which field holds the id.");
+            self.schemas.notes.add("not known: which field holds the id", name);
+        } else if found.is_some_and(|found| found != "id" && found != "_id") {
+            comment(object, "id", "Guessed: which field holds the id.");
+            self.schemas.notes.add("guessed: which field holds the id", name);
+        }
+        object.insert("id".into(), found.unwrap_or("id").into());
+    }
+
+    fn times(&mut self, object: &mut Map<String, Value>, name: &str, fields: &Map<String, Value>) {
+        let created = [
+            "created_at",
+            "createdAt",
+            "created",
+            "dateAdded",
+            "date_created",
+            "dateCreated",
+            "createdOn",
+            "created_on",
+        ];
+        let changed = [
+            "updated_at",
+            "updatedAt",
+            "updated",
+            "dateUpdated",
+            "date_updated",
+            "modified_at",
+            "modifiedAt",
+            "modified",
+            "lastModified",
+            "last_modified",
+            "updatedOn",
+            "updated_on",
+        ];
+        for (key, candidates) in [("created_at", &created[..]), ("changed_at", &changed[..])] {
+            if let Some(found) = candidates.iter().find(|name| fields.contains_key(**name)) {
+                comment(object, key, "Guessed by its name.");
+                object.insert(key.into(), (*found).into());
+                self.schemas.notes.add("guessed: when records were made and changed", name);
+            }
+        }
+    }
+
+    fn identity(&mut self, object: &mut Map<String, Value>, name: &str, fields: &Map<String, Value>) {
+        let is_text =
+            |field: &&str| fields.get(*field).and_then(|field| field.get("type")).is_some_and(|kind| kind == "string");
+        let found: Vec<&str> = ["email", "phone"].into_iter().filter(is_text).collect();
+        if found.is_empty() {
+            return;
+        }
+        comment(object, "identity", "Guessed by their names. An upsert looks by them with an operation `find`.");
+        object.insert("identity".into(), json!(found));
+        let rules = found.iter().map(|field| (*field, if *field == "email" { "lowercase" } else { "e164" }));
+        let rules: Map<String, Value> = rules.map(|(field, rule)| (field.to_owned(), rule.into())).collect();
+        object.insert("normalize".into(), rules.into());
+        self.schemas.notes.add("guessed: what tells whether two records are the same", name);
+    }
+
+    fn parent(
+        &mut self,
+        object: &mut Map<String, Value>,
+        name: &str,
+        parent: &str,
+        hole: &str,
+        operations: &[(String, Map<String, Value>, Option<String>)],
+    ) {
+        let asks = |map: &Map<String, Value>, hole: &str| {
+            map.get("request").and_then(Value::as_str).is_some_and(|line| line.contains(&format!("{{{hole}}}")))
+        };
+        let renamed = format!("{parent}_id");
+        let used = [hole, &renamed].into_iter().find(|hole| operations.iter().any(|(_, map, _)| asks(map, hole)));
+        if let Some(hole) = used.filter(|hole| *hole != "id") {
+            comment(object, "parent", "Guessed: the path says under whose record these live.");
+            object.insert("parent".into(), json!({ "object": parent, "id": hole }));
+            self.schemas.notes.add("guessed: under whose records an object lives", name);
+        }
+    }
+}
+
+/// `custom_field` as `customField`.
+fn camel(name: &str) -> String {
+    let mut out = String::new();
+    for (index, word) in name.split('_').enumerate() {
+        let mut letters = word.chars();
+        match letters.next() {
+            Some(first) if index > 0 => out.push(first.to_ascii_uppercase()),
+            Some(first) => out.push(first),
+            None => {}
+        }
+        out.extend(letters);
+    }
+    out
+}
+
+/// Headers that more than half of the operations say alike stand once, at the top; the others where they are said.
+fn common_headers(all: &[(String, Vec<(String, String)>)]) -> (Map<String, Value>, Headers) {
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for (name, value) in all.iter().flat_map(|(_, headers)| headers) {
+        *counts.entry((name, value)).or_default() += 1;
+    }
+    let mut common = Map::new();
+    for ((name, value), count) in counts {
+        let known = common.keys().any(|known: &String| known.eq_ignore_ascii_case(name));
+        if count * 2 > all.len() && !known {
+            common.insert(name.to_owned(), literal(value));
+        }
+    }
+    let mut own = BTreeMap::new();
+    for (place, headers) in all {
+        let differs = |(name, value): &&(String, String)| {
+            common.iter().all(|(known, common)| !known.eq_ignore_ascii_case(name) || *common != literal(value))
+        };
+        let headers: Vec<(String, String)> = headers.iter().filter(differs).cloned().collect();
+        if !headers.is_empty() {
+            own.insert(place.clone(), headers);
+        }
+    }
+    (common, own)
+}
+
+fn put_headers(operation: &mut Map<String, Value>, headers: Option<&Vec<(String, String)>>) {
+    let Some(headers) = headers else { return };
+    let mut all = Map::new();
+    for (name, value) in headers {
+        all.insert(name.clone(), literal(value));
+    }
+    if let Some(Value::Object(more)) = operation.shift_remove("headers") {
+        all.extend(more);
+    }
+    let at = operation.keys().position(|key| key == "body" || key == "returns" || key == "items");
+    operation.shift_insert(at.unwrap_or(operation.len()), "headers".into(), all.into());
+}
