@@ -6,6 +6,8 @@
 
 #[path = "cases/check.rs"]
 mod check;
+#[path = "cases/import.rs"]
+mod import;
 #[path = "cases/project_files.rs"]
 mod project_files;
 
@@ -13,4 +15,10 @@ mod project_files;
 #[test]
 fn check() {
     check::every_case_holds();
+}
+
+/// An OpenAPI document, and the connector that it becomes.
+#[test]
+fn import() {
+    import::every_case_holds();
 }

@@ -5,6 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+#[path = "cases/import.rs"]
+#[allow(dead_code, reason = "as below")]
+mod import;
 #[path = "cases/project_files.rs"]
 #[allow(dead_code, reason = "each test file uses another part of it")]
 mod project_files;
@@ -14,6 +17,7 @@ mod random;
 use std::panic::catch_unwind;
 use std::time::{Duration, Instant};
 
+use dovetail::connector::import::{Options, import};
 use dovetail::project::{Loaded, Text, read};
 use dovetail::source::{File, render_text};
 use random::Random;
@@ -270,6 +274,39 @@ fn wrong(texts: &[Text], shipped: &[Text]) -> Option<String> {
     }
     let files: Vec<&File> = files.iter().collect();
     catch_unwind(|| render_text(&report, &files, true)).is_err().then(|| format!("it cannot be told: {report:?}"))
+}
+
+/// What is wrong with how an OpenAPI document is imported.
+fn wrong_import(text: &str) -> Option<String> {
+    let start = Instant::now();
+    let options = Options { source: "damaged.yaml".into(), ..Options::default() };
+    let Ok(result) = catch_unwind(|| import(text, &options)) else { return Some("it panics".into()) };
+    if start.elapsed() > TIME_MAX {
+        return Some(format!("it takes {:?}", start.elapsed()));
+    }
+    let imported = result.ok()?;
+    let findings = import::findings(&imported.name, &imported.text);
+    (!findings.is_empty()).then(|| format!("its connector has findings:\n{findings}"))
+}
+
+#[test]
+fn damaged_openapi_documents_are_imported_or_refused() {
+    let folder = project_files::root().join("tests/cases/import");
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let documents = ["document.yaml", "document.json"];
+    let files = paths.iter().flat_map(|path| documents.map(|name| path.join(name))).filter(|path| path.is_file());
+    let texts: Vec<String> = files.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    assert!(texts.len() > 5, "documents are gone: there are {}", texts.len());
+    let runs = std::env::var("RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(RUNS);
+    let first = random::given().unwrap_or(SEED);
+    let run = |seed: u64| {
+        let mut random = Random::of(seed);
+        let text = damage(&texts[random.below(texts.len() as u64) as usize], &mut random);
+        wrong_import(&text).map(|wrong| format!("SEED={seed} RUNS=1: {wrong}\n{text:?}"))
+    };
+    let wrong: Vec<String> = (first..first + runs).filter_map(run).take(5).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod render;
 mod scalar;
 mod shape;
 mod syntax;
+mod tolerant;
 mod within;
 
 pub use diagnostic::{Diagnostic, Label, Report, Severity};
@@ -20,4 +21,5 @@ pub use nearest::nearest;
 pub use refusal::{FINDINGS_MAX, TEXT_BYTES_MAX, VALUES_MAX};
 pub use render::{render_json, render_text};
 pub use shape::check_shape;
+pub use tolerant::tolerant;
 pub use within::Written;

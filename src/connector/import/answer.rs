@@ -11,7 +11,7 @@ pub(super) struct Found {
     pub path: String,
     /// Of a list: of each item.
     pub schema: Value,
-    /// The document's only possibility, and no guess.
+    /// The document's only possibility, or called as the object is: no guess.
     pub sure: bool,
 }
 
@@ -54,7 +54,8 @@ pub(super) fn list(schemas: &mut Schemas<'_>, answer: &Value, object: &str) -> O
 }
 
 fn list_in(schemas: &mut Schemas<'_>, map: &Map<String, Value>, at: &str, object: &str) -> Option<Found> {
-    let fields = map.get("properties")?.as_object()?;
+    // What has an id is one record, whatever lists it holds.
+    let fields = map.get("properties").filter(|_| !has_id(map))?.as_object()?;
     let mut lists: Vec<(&String, Value)> = Vec::new();
     for (name, field) in fields {
         if let Some(items) = schemas.seen(field).and_then(|field| items_of(&field)) {
@@ -68,18 +69,18 @@ fn list_in(schemas: &mut Schemas<'_>, map: &Map<String, Value>, at: &str, object
     };
     let usual = |(name, _): &&(&String, Value)| LISTS.contains(&name.to_ascii_lowercase().as_str());
     let named = lists.iter().find(|(name, _)| is_named(name));
+    let sure = named.is_some() || (lists.len() == 1 && fields.len() == 1);
     let (name, items) = match named.or_else(|| lists.iter().find(usual)) {
         Some(found) => found,
         None => {
             // Records are maps; the only list of such is likely theirs.
             let mut maps = lists.iter().filter(|(_, items)| schemas.seen(items).is_some_and(|items| is_map(&items)));
             match (maps.next(), maps.next()) {
-                (Some(only), None) if !has_id(map) => only,
+                (Some(only), None) => only,
                 _ => return None,
             }
         }
     };
-    let sure = lists.len() == 1 && fields.len() == 1;
     Some(Found { path: under(at, name), schema: items.clone(), sure })
 }
 
@@ -107,7 +108,10 @@ pub(super) fn record(schemas: &mut Schemas<'_>, answer: &Value, object: &str) ->
     let named = maps.iter().find(is_named).or_else(|| maps.iter().find(usual));
     let only = (maps.len() == 1 && fields.len() == 1).then(|| &maps[0]);
     match named.or(only) {
-        Some(name) => Some(Found { path: under("$", name), schema: fields[*name].clone(), sure: fields.len() == 1 }),
+        Some(name) => {
+            let sure = is_named(&name) || fields.len() == 1;
+            Some(Found { path: under("$", name), schema: fields[name.as_str()].clone(), sure })
+        }
         None => Some(whole()),
     }
 }

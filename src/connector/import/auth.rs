@@ -15,11 +15,7 @@ pub(super) fn auth(
     notes: &mut Notes,
 ) -> (Map<String, Value>, Option<String>) {
     let (mut ways, mut left_out) = (Map::new(), Vec::new());
-    let schemes = match document.is_two {
-        true => document.root.get("securityDefinitions"),
-        false => document.root.get("components").and_then(|components| components.get("securitySchemes")),
-    };
-    for (name, scheme) in schemes.and_then(Value::as_object).into_iter().flatten() {
+    for (name, scheme) in document.ways_of_auth() {
         let Ok((scheme, _)) = document.follow(scheme) else { continue };
         let made = way(scheme, scopes);
         let Some((way, said)) = made else {

@@ -169,7 +169,9 @@ fn add_parameter<'d>(
     let place = parameter.get("in").and_then(Value::as_str).unwrap_or_default();
     let required = parameter.get("required") == Some(&Value::Bool(true));
     if place == "body" && document.is_two {
-        if let Some(schema) = parameter.get("schema") {
+        if call.body.is_none()
+            && let Some(schema) = parameter.get("schema")
+        {
             let kind = consumed(document, call);
             call.body = Some(Body { kind, schema: Cow::Borrowed(schema), required, others: Vec::new() });
         }

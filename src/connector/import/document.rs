@@ -48,6 +48,26 @@ impl<'d> Document<'d> {
         Ok(Document { root, is_two, form: short(&form) })
     }
 
+    pub fn version(&self) -> Option<String> {
+        let version = self.root.get("info")?.get("version").filter(|version| !version.is_null())?;
+        Some(short(&text_of(version))).filter(|version| !version.is_empty())
+    }
+
+    /// What the document calls its ways of auth, and what they are.
+    pub fn ways_of_auth(&self) -> impl Iterator<Item = (&'d String, &'d Value)> {
+        let schemes = match self.is_two {
+            true => self.root.get("securityDefinitions"),
+            false => self.root.get("components").and_then(|components| components.get("securitySchemes")),
+        };
+        schemes.and_then(Value::as_object).into_iter().flatten()
+    }
+
+    /// Headers that hold a key.
+    pub fn key_headers(&self) -> impl Iterator<Item = &'d str> {
+        let in_header = |way: &&Value| way.get("in").is_some_and(|place| place == "header");
+        self.ways_of_auth().map(|(_, way)| way).filter(in_header).filter_map(|way| way.get("name")?.as_str())
+    }
+
     pub fn info(&self, key: &str) -> Option<&'d str> {
         self.root.get("info")?.get(key)?.as_str()
     }
@@ -141,5 +161,7 @@ pub(super) fn sentence(text: &str) -> Option<String> {
             break;
         }
     }
+    // Where markup was, spaces are left.
+    let sentence = sentence.replace(" .", ".").replace(" ,", ",");
     Some(sentence).filter(|sentence| !sentence.is_empty() && sentence != "…")
 }

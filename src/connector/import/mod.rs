@@ -12,6 +12,7 @@ mod call;
 mod document;
 mod name;
 mod note;
+mod object;
 mod operation;
 mod pages;
 mod read;
@@ -19,6 +20,9 @@ mod schema;
 mod server;
 mod whole;
 mod yaml;
+
+#[cfg(test)]
+mod tests;
 
 pub use note::Note;
 pub use read::TEXT_BYTES_MAX;

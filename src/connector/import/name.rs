@@ -262,6 +262,10 @@ pub(super) fn name_all<'c>(calls: &'c [Call<'_>], lists: &[bool]) -> Vec<Named> 
                 Part::Hole(hole) => snake(&words(hole)),
                 Part::Word(_) => None,
             });
+            // Its hole says what is looked by, and stays.
+            if by.is_some() {
+                one.own_hole = None;
+            }
             let longer = by.map(|by| format!("{}_by_{by}", one.verb)).filter(|longer| !taken.contains(&full(longer)));
             let next = longer.or_else(|| free(&one.verb, |verb| taken.contains(&full(verb))));
             one.verb = next.unwrap_or_else(|| one.verb.clone());
@@ -278,7 +282,9 @@ fn name_one(call: &Call<'_>, parts: &[Part], collections: &Collections, beside: 
         Some((at, collections.names.get(&key(&parts[..=at]))?.clone()))
     });
     let Some((at, object)) = found else {
-        let verb = id_words(call, None).or_else(|| path_words(call, parts)).unwrap_or_else(|| "call".into());
+        let verb = id_words(call, None)
+            .or_else(|| path_words(call, parts))
+            .unwrap_or_else(|| format!("{}_root", call.method.to_ascii_lowercase()));
         return Named { object: None, verb, own_hole: None, parent: None };
     };
     let holes = collections.holes(&key(&parts[..=at]), &parts[at + 1..]);
@@ -342,6 +348,11 @@ fn id_words(call: &Call<'_>, object: Option<&str>) -> Option<String> {
         .filter(|at| id[at + 5..].starts_with(|letter: char| letter.is_ascii_uppercase()))
         .map_or(id, |at| &id[..at]);
     let mut words = words(id);
+    // `PostChargesChargeCapture`, as made from methods and paths.
+    let made = ["Post", "Put", "Patch"].iter().any(|method| id.starts_with(method));
+    if made && words.len() > 1 && words[0].eq_ignore_ascii_case(&call.method) {
+        words.remove(0);
+    }
     if let Some(object) = object {
         let own: Vec<String> = object.split('_').map(singular).collect();
         let kept: Vec<String> = words.iter().filter(|word| !own.contains(&singular(word))).cloned().collect();

@@ -79,9 +79,10 @@ pub(super) fn write(schemas: &mut Schemas<'_>, call: &Call<'_>, named: &Named) -
     if !scope.is_empty() {
         out.map.insert("scope".into(), scope.into());
     }
-    if let Some(told) = call.told.and_then(sentence) {
-        let told = if call.deprecated { format!("Deprecated. {told}") } else { told };
-        out.map.insert("description".into(), told.into());
+    let told_words = [call.deprecated.then(|| "Deprecated.".to_owned()), call.told.and_then(sentence)];
+    let told_words = told_words.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    if !told_words.is_empty() {
+        out.map.insert("description".into(), told_words.into());
     }
     let lists = out.lists(named);
     let reads = out.reads(named, lists.is_some());
@@ -233,7 +234,9 @@ impl Out<'_, '_> {
         for parameter in self.call.parameters.iter().filter(|parameter| parameter.at == At::Header) {
             let name = parameter.name.trim();
             let lower = name.to_ascii_lowercase();
-            if matches!(lower.as_str(), "authorization" | "accept" | "content-type" | "content-length") {
+            // The credential is attached by `auth`, the kinds by us.
+            let ours = matches!(lower.as_str(), "authorization" | "accept" | "content-type" | "content-length");
+            if ours || self.schemas.document.key_headers().any(|key| key.eq_ignore_ascii_case(name)) {
                 continue;
             }
             if header_name_fault(name).is_some() {
@@ -289,9 +292,6 @@ impl Out<'_, '_> {
             self.said.push(format!("The body may also be {others}."));
         }
         let made = self.schemas.make(&body.schema, Side::Sent);
-        if let Some(said) = &made.comment {
-            comment(&mut self.map, "input", said.clone());
-        }
         let fields = made.schema.get("properties").and_then(Value::as_object).cloned();
         let required = made.schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
         let is_open = made.schema.get("additionalProperties").is_some();
@@ -302,6 +302,9 @@ impl Out<'_, '_> {
             self.map.get("query").or_else(|| self.map.get("headers")).is_some() && self.input.fields.len() > holes;
         match fields {
             Some(fields) => {
+                if let Some(said) = &made.comment {
+                    comment(&mut self.map, "input", said.clone());
+                }
                 let clash = fields.keys().any(|name| is_data(name) && self.input.is_taken(name));
                 let whole = !clash && !more;
                 let mut parts = Map::new();
@@ -339,8 +342,7 @@ impl Out<'_, '_> {
             let at = at.unwrap_or(self.map.len());
             self.map.shift_insert(at, "input".into(), input.into());
         }
-        let answer = self.call.answer.as_ref()?;
-        if let Some(other) = answer.other {
+        if let Some(other) = self.call.answer.as_ref().and_then(|answer| answer.other) {
             let other = super::document::short(other);
             self.schemas.notes.add("not known: answers that are no JSON", format!("{} ({other})", place(named)));
             self.said.push(format!("Not known: its answer is {other}, of which nothing is kept."));
@@ -349,7 +351,7 @@ impl Out<'_, '_> {
         if named.verb == "delete" {
             return None;
         }
-        let Some(schema) = answer.schema else {
+        let Some(schema) = self.call.answer.as_ref().and_then(|answer| answer.schema) else {
             // A write may well answer with nothing.
             if reads {
                 comment(&mut self.map, "returns", "Not known: what it answers.");
@@ -482,6 +484,9 @@ fn split_query(path: &str) -> (&str, Vec<(String, String)>) {
 /// The path with holes as the language calls them, and which is which.
 fn fill(path: &str, named: &Named) -> Result<(String, Vec<(String, String)>), String> {
     let mut out = String::new();
+    if !path.starts_with('/') {
+        out.push('/');
+    }
     let mut holes: Vec<(String, String)> = Vec::new();
     let mut rest = path;
     let mut own = named.own_hole.as_deref();

@@ -7,10 +7,10 @@ use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::Refused;
+use crate::source::tolerant;
 
 /// The longest text.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// With all that aliases repeat.
 const VALUES_MAX: usize = 1_000_000;
 
 pub(super) fn read(text: &str) -> Result<Value, Refused> {
@@ -18,16 +18,16 @@ pub(super) fn read(text: &str) -> Result<Value, Refused> {
         return Err(Refused::new("the document is larger than 16 MiB", "cut it down to the paths that you need"));
     }
     let text = text.trim_start_matches('\u{feff}');
-    let mut wrong = None;
-    if text.trim_start().starts_with('{') {
-        match json(text) {
+    let wrong = match text.trim_start().starts_with('{') {
+        true => match json(text) {
             Ok(value) => return Ok(value),
-            Err(error) => wrong = Some(error.to_string()),
-        }
-    }
+            Err(error) => Some(error.to_string()),
+        },
+        false => None,
+    };
     // A JSON text with a comma too many is still YAML.
-    yaml(text).map_err(|error| {
-        let why = wrong.unwrap_or_else(|| error.to_string());
+    tolerant(text, VALUES_MAX).map_err(|error| {
+        let why = wrong.unwrap_or(error);
         Refused::new(format!("the document cannot be read: {why}"), "an OpenAPI document is JSON or YAML")
     })
 }
@@ -35,21 +35,16 @@ pub(super) fn read(text: &str) -> Result<Value, Refused> {
 fn json(text: &str) -> serde_json::Result<Value> {
     let left = Cell::new(VALUES_MAX);
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Tolerant(&left).deserialize(&mut reader)?;
+    let value = Counted(&left).deserialize(&mut reader)?;
     reader.end()?;
     Ok(value)
 }
 
-fn yaml(text: &str) -> Result<Value, serde_yaml::Error> {
-    let left = Cell::new(VALUES_MAX);
-    Tolerant(&left).deserialize(serde_yaml::Deserializer::from_str(text))
-}
-
-/// Keys may be numbers (`200:`), of two equal keys the last one counts, and `<<` merges. Counts down what is left.
+/// Counts down how many values may still come.
 #[derive(Clone, Copy)]
-struct Tolerant<'a>(&'a Cell<usize>);
+struct Counted<'a>(&'a Cell<usize>);
 
-impl<'de> DeserializeSeed<'de> for Tolerant<'_> {
+impl<'de> DeserializeSeed<'de> for Counted<'_> {
     type Value = Value;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -61,11 +56,11 @@ impl<'de> DeserializeSeed<'de> for Tolerant<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Tolerant<'_> {
+impl<'de> Visitor<'de> for Counted<'_> {
     type Value = Value;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a value without a tag")
+        out.write_str("a value")
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
@@ -102,21 +97,8 @@ impl<'de> Visitor<'de> for Tolerant<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
-        let mut merged = Vec::new();
-        while let Some(key) = entries.next_key_seed(self)? {
-            let value = entries.next_value_seed(self)?;
-            match key {
-                Value::String(key) if key == "<<" && value.is_object() => merged.push(value),
-                Value::String(key) => drop(map.insert(key, value)),
-                Value::Number(_) | Value::Bool(_) | Value::Null => drop(map.insert(key.to_string(), value)),
-                _ => return Err(A::Error::custom("a key is a list or a map")),
-            }
-        }
-        for value in merged {
-            let Value::Object(more) = value else { continue };
-            for (key, value) in more {
-                map.entry(key).or_insert(value);
-            }
+        while let Some(key) = entries.next_key::<String>()? {
+            map.insert(key, entries.next_value_seed(self)?);
         }
         Ok(map.into())
     }

@@ -120,7 +120,7 @@ impl<'d> Schemas<'d> {
         if let Some(reference) = reference.filter(|reference| self.way.iter().any(|passed| passed == reference)) {
             let name = short(last_name(reference));
             self.notes.add("left open: schemas inside themselves", name.clone());
-            return Made::open(format!("Left open: a {name} inside itself."));
+            return Made::open(format!("Left open: {name} inside itself."));
         }
         let Value::Object(schema) = followed else {
             return match followed {
@@ -142,7 +142,9 @@ impl<'d> Schemas<'d> {
         let told = [written.get("description"), flat.get("description")];
         let told = told.into_iter().flatten().find_map(Value::as_str).and_then(sentence);
         if let Some(told) = told.filter(|_| self.descriptions) {
-            made.schema.insert("description".into(), told.into());
+            let parts = ["properties", "items"];
+            let at = made.schema.keys().position(|key| parts.contains(&key.as_str())).unwrap_or(made.schema.len());
+            made.schema.shift_insert(at, "description".into(), told.into());
         }
         made
     }

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::call::{Call, calls};
 use super::document::{Document, sentence, short};
 use super::name::{Named, kebab, name_all};
 use super::note::{Note, Notes};
+use super::object::{self, Gathered, Headers, put_headers};
 use super::operation::{self, literal, place};
-use super::schema::{Made, Schemas, Side};
+use super::schema::Schemas;
 use super::yaml::{LINES, comment, comment_lines, count, is_data};
 use super::{Refused, answer, auth, read, server};
 use crate::source::nearest;
@@ -160,25 +161,12 @@ fn name_of(document: &Document<'_>, options: &Options) -> Result<String, Refused
     Ok(title.or_else(|| kebab(stem)).unwrap_or_else(|| "imported".into()))
 }
 
-/// Headers that always say the same, by the operation that says them.
-type Headers = BTreeMap<String, Vec<(String, String)>>;
-
 struct Whole<'d> {
     schemas: Schemas<'d>,
     document: &'d Document<'d>,
     options: &'d Options,
     name: &'d str,
     depth: usize,
-}
-
-/// An object while its operations are gathered.
-#[derive(Default)]
-struct Gathered {
-    operations: Vec<(String, Map<String, Value>, Option<String>)>,
-    /// The schemas of its records, by the operation that told them.
-    records: Vec<(String, Value)>,
-    parent: Option<(String, String)>,
-    own_hole: Option<String>,
 }
 
 impl Whole<'_> {
@@ -231,12 +219,12 @@ impl Whole<'_> {
             gathered.operations.push((named.verb.clone(), made.map, made.comment));
         }
         let (common, own) = common_headers(&headers);
-        let mut document = self.head(&common, &scopes);
+        let mut document = self.head(&common, &scopes, !objects.is_empty());
         let count_of_objects = objects.len();
         let names: Vec<String> = objects.iter().map(|(name, _)| name.clone()).collect();
         let mut all = Map::from_iter([(LINES.to_owned(), Value::Null)]);
         for (name, gathered) in objects {
-            let object = self.object(&name, gathered, &names, &own);
+            let object = object::object(&mut self.schemas, &name, gathered, &names, &own);
             all.insert(name, object.into());
             if self.schemas.is_over() {
                 return None;
@@ -297,9 +285,7 @@ impl Whole<'_> {
             .document
             .info("title")
             .map_or_else(|| short(&self.options.source), |title| format!("\"{}\"", short(title)));
-        let version = self.document.root.get("info").and_then(|info| info.get("version"));
-        let version = version.map(|version| version.as_str().map_or_else(|| version.to_string(), str::to_owned));
-        let version = version.map(|version| format!(" {}", short(&version))).unwrap_or_default();
+        let version = self.document.version().map(|version| format!(" {version}")).unwrap_or_default();
         format!("{title}{version}, {}", self.document.form)
     }
 
@@ -324,12 +310,10 @@ impl Whole<'_> {
     }
 
     /// Everything above the objects.
-    fn head(&mut self, common: &Map<String, Value>, scopes: &[String]) -> Map<String, Value> {
+    fn head(&mut self, common: &Map<String, Value>, scopes: &[String], objects: bool) -> Map<String, Value> {
         let mut head = Map::new();
         head.insert("connector".into(), self.name.into());
-        let version = self.document.root.get("info").and_then(|info| info.get("version"));
-        let version = version.and_then(Value::as_str).map(short).filter(|version| !version.is_empty());
-        head.insert("version".into(), version.unwrap_or_else(|| "1.0.0".into()).into());
+        head.insert("version".into(), self.document.version().unwrap_or_else(|| "1.0.0".into()).into());
         let told =
             self.document.info("description").and_then(sentence).or_else(|| self.document.info("title").map(short));
         if let Some(told) = told.filter(|told| !told.is_empty()) {
@@ -343,176 +327,34 @@ impl Whole<'_> {
         if !common.is_empty() {
             head.insert("headers".into(), common.clone().into());
         }
-        head.insert("connection".into(), server.settings.into());
-        let (ways, said) = auth::auth(self.document, scopes, &mut self.schemas.notes);
+        if !server.settings.is_empty() {
+            head.insert("connection".into(), server.settings.into());
+        }
+        let (mut ways, said) = auth::auth(self.document, scopes, &mut self.schemas.notes);
         if let Some(said) = said {
             comment(&mut head, "auth", said);
         }
+        ways.insert(LINES.into(), Value::Null);
         head.insert("auth".into(), ways.into());
-        let said = "Not known: how many requests the API takes (`limits`), what its errors mean beyond their status (`errors`), \
-                    and what it sends by itself (`webhooks`).\nNo object says how its changes are noticed; e.g. \
-                    `changes: { poll: { with: list, every: 10m } }`.";
-        comment(&mut head, "objects", said);
+        let mut said =
+            "Not known: how many requests the API takes (`limits`), what its errors mean beyond their status \
+                        (`errors`), and what it sends by itself (`webhooks`)."
+                .to_owned();
+        let webhooks = self.document.root.get("webhooks").and_then(Value::as_object);
+        let webhooks: Vec<String> =
+            webhooks.into_iter().flatten().take(SHOWN_MAX).map(|(name, _)| short(name)).collect();
+        if !webhooks.is_empty() {
+            said.push_str(&format!(" The document names {}.", webhooks.join(", ")));
+            webhooks.into_iter().for_each(|name| self.schemas.notes.add("left out: webhooks", name));
+        }
+        if objects {
+            said.push_str(
+                "\nNo object says how its changes are noticed; e.g. `changes: { poll: { with: list, every: 10m } }`.",
+            );
+        }
+        comment(&mut head, if objects { "objects" } else { "operations" }, said);
         head
     }
-
-    fn object(&mut self, name: &str, gathered: Gathered, names: &[String], headers: &Headers) -> Map<String, Value> {
-        let mut object = Map::from_iter([(LINES.to_owned(), Value::Null)]);
-        let record = self.record(&gathered.records);
-        let fields = record.schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
-        match fields.is_empty() {
-            true => {
-                comment(&mut object, "id", "Not known: the fields of its records (`schema`).");
-                self.schemas.notes.add("not known: the fields of an object", name);
-            }
-            false => record.put(&mut object, "schema"),
-        }
-        self.id(&mut object, name, &fields, gathered.own_hole.as_deref());
-        self.times(&mut object, name, &fields);
-        self.identity(&mut object, name, &fields);
-        if let Some((parent, hole)) = gathered.parent.filter(|(parent, _)| names.contains(parent)) {
-            self.parent(&mut object, name, &parent, &hole, &gathered.operations);
-        }
-        let mut operations = Map::from_iter([(LINES.to_owned(), Value::Null)]);
-        let mut sorted = gathered.operations;
-        let order = ["get", "list", "find", "create", "update", "delete", "archive"];
-        sorted.sort_by_key(|(verb, ..)| order.iter().position(|standard| standard == verb).unwrap_or(order.len()));
-        for (verb, mut map, said) in sorted {
-            put_headers(&mut map, headers.get(&format!("{name}.{verb}")));
-            if let Some(said) = said {
-                comment(&mut operations, &verb, said);
-            }
-            operations.insert(verb, map.into());
-        }
-        object.insert("operations".into(), operations.into());
-        object
-    }
-
-    /// The record as all operations together tell it; what `get` says goes first.
-    fn record(&mut self, records: &[(String, Value)]) -> Made {
-        let mut sorted: Vec<&(String, Value)> = records.iter().collect();
-        let order = ["get", "list", "create", "update"];
-        sorted.sort_by_key(|(verb, _)| order.iter().position(|known| known == verb).unwrap_or(order.len()));
-        let mut whole: Option<Made> = None;
-        let mut seen: Vec<&Value> = Vec::new();
-        for (_, schema) in sorted {
-            if seen.contains(&schema) {
-                continue;
-            }
-            seen.push(schema);
-            let made = self.schemas.make(schema, Side::Answered);
-            let Some(Value::Object(more)) = made.schema.get("properties") else { continue };
-            let Some(whole) = &mut whole else {
-                whole = Some(made);
-                continue;
-            };
-            if let Some(Value::Object(fields)) = whole.schema.get_mut("properties") {
-                for (name, field) in more {
-                    fields.entry(name.clone()).or_insert_with(|| field.clone());
-                }
-            }
-        }
-        whole.unwrap_or_default()
-    }
-
-    fn id(&mut self, object: &mut Map<String, Value>, name: &str, fields: &Map<String, Value>, hole: Option<&str>) {
-        let camel = format!("{}Id", camel(name));
-        let snake = format!("{name}_id");
-        let candidates = ["id", "_id", hole.unwrap_or_default(), &camel, &snake, "uuid", "uid", "key", "ID", "Id"];
-        let found = candidates.into_iter().find(|name| !name.is_empty() && fields.contains_key(*name));
-        if found.is_none() && !fields.is_empty() {
-            comment(object, "id", "Not known: which field holds the id.");
-            self.schemas.notes.add("not known: which field holds the id", name);
-        } else if found.is_some_and(|found| found != "id" && found != "_id") {
-            comment(object, "id", "Guessed: which field holds the id.");
-            self.schemas.notes.add("guessed: which field holds the id", name);
-        }
-        object.insert("id".into(), found.unwrap_or("id").into());
-    }
-
-    fn times(&mut self, object: &mut Map<String, Value>, name: &str, fields: &Map<String, Value>) {
-        let created = [
-            "created_at",
-            "createdAt",
-            "created",
-            "dateAdded",
-            "date_created",
-            "dateCreated",
-            "createdOn",
-            "created_on",
-        ];
-        let changed = [
-            "updated_at",
-            "updatedAt",
-            "updated",
-            "dateUpdated",
-            "date_updated",
-            "modified_at",
-            "modifiedAt",
-            "modified",
-            "lastModified",
-            "last_modified",
-            "updatedOn",
-            "updated_on",
-        ];
-        for (key, candidates) in [("created_at", &created[..]), ("changed_at", &changed[..])] {
-            if let Some(found) = candidates.iter().find(|name| fields.contains_key(**name)) {
-                comment(object, key, "Guessed by its name.");
-                object.insert(key.into(), (*found).into());
-                self.schemas.notes.add("guessed: when records were made and changed", name);
-            }
-        }
-    }
-
-    fn identity(&mut self, object: &mut Map<String, Value>, name: &str, fields: &Map<String, Value>) {
-        let is_text =
-            |field: &&str| fields.get(*field).and_then(|field| field.get("type")).is_some_and(|kind| kind == "string");
-        let found: Vec<&str> = ["email", "phone"].into_iter().filter(is_text).collect();
-        if found.is_empty() {
-            return;
-        }
-        comment(object, "identity", "Guessed by their names. An upsert looks by them with an operation `find`.");
-        object.insert("identity".into(), json!(found));
-        let rules = found.iter().map(|field| (*field, if *field == "email" { "lowercase" } else { "e164" }));
-        let rules: Map<String, Value> = rules.map(|(field, rule)| (field.to_owned(), rule.into())).collect();
-        object.insert("normalize".into(), rules.into());
-        self.schemas.notes.add("guessed: what tells whether two records are the same", name);
-    }
-
-    fn parent(
-        &mut self,
-        object: &mut Map<String, Value>,
-        name: &str,
-        parent: &str,
-        hole: &str,
-        operations: &[(String, Map<String, Value>, Option<String>)],
-    ) {
-        let asks = |map: &Map<String, Value>, hole: &str| {
-            map.get("request").and_then(Value::as_str).is_some_and(|line| line.contains(&format!("{{{hole}}}")))
-        };
-        let renamed = format!("{parent}_id");
-        let used = [hole, &renamed].into_iter().find(|hole| operations.iter().any(|(_, map, _)| asks(map, hole)));
-        if let Some(hole) = used.filter(|hole| *hole != "id") {
-            comment(object, "parent", "Guessed: the path says under whose record these live.");
-            object.insert("parent".into(), json!({ "object": parent, "id": hole }));
-            self.schemas.notes.add("guessed: under whose records an object lives", name);
-        }
-    }
-}
-
-/// `custom_field` as `customField`.
-fn camel(name: &str) -> String {
-    let mut out = String::new();
-    for (index, word) in name.split('_').enumerate() {
-        let mut letters = word.chars();
-        match letters.next() {
-            Some(first) if index > 0 => out.push(first.to_ascii_uppercase()),
-            Some(first) => out.push(first),
-            None => {}
-        }
-        out.extend(letters);
-    }
-    out
 }
 
 /// Headers that more than half of the operations say alike stand once, at the top; the others where they are said.
@@ -539,17 +381,4 @@ fn common_headers(all: &[(String, Vec<(String, String)>)]) -> (Map<String, Value
         }
     }
     (common, own)
-}
-
-fn put_headers(operation: &mut Map<String, Value>, headers: Option<&Vec<(String, String)>>) {
-    let Some(headers) = headers else { return };
-    let mut all = Map::new();
-    for (name, value) in headers {
-        all.insert(name.clone(), literal(value));
-    }
-    if let Some(Value::Object(more)) = operation.shift_remove("headers") {
-        all.extend(more);
-    }
-    let at = operation.keys().position(|key| key == "body" || key == "returns" || key == "items");
-    operation.shift_insert(at.unwrap_or(operation.len()), "headers".into(), all.into());
 }

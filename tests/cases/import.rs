@@ -1,0 +1,73 @@
+//! `tests/cases/import/NAME/`: a document, the connector that it becomes, and what is told about it.
+//!
+//! Each connector must check without a finding in a project that has a connection to it.
+
+use std::path::{Path, PathBuf};
+
+use dovetail::connector::Connector;
+use dovetail::connector::import::{Options, import};
+use dovetail::project::{self, Loaded, Text};
+use dovetail::source::{File, Report, render_text};
+
+use crate::project_files::root;
+
+pub fn every_case_holds() {
+    let accept = std::env::var_os("DOVETAIL_ACCEPT").is_some();
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(root().join("tests/cases/import"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    cases.sort();
+    assert!(cases.len() > 5, "cases are gone: there are {}", cases.len());
+    let mut wrong = Vec::new();
+    for case in cases {
+        let name = case.file_name().unwrap().to_string_lossy().into_owned();
+        let (connector, told) = imported(&case);
+        for (file, found) in [("connector.yaml", connector), ("told.txt", told)] {
+            let path = case.join(file);
+            if std::fs::read_to_string(&path).unwrap_or_default() == found {
+                continue;
+            }
+            match accept {
+                true => std::fs::write(&path, found).unwrap(),
+                false => wrong.push(format!("{name}/{file} would be\n{found}")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n\n{} files differ", wrong.join("\n\n"), wrong.len());
+}
+
+fn imported(case: &Path) -> (String, String) {
+    let source = ["document.yaml", "document.json"].into_iter().find(|name| case.join(name).is_file()).unwrap();
+    let text = std::fs::read_to_string(case.join(source)).unwrap();
+    let imported = import(&text, &Options { source: source.into(), ..Options::default() }).unwrap();
+    let mut told = format!("{}: {} objects, {} operations\n", imported.of, imported.objects, imported.operations);
+    for note in &imported.notes {
+        told += &format!("{}: {}\n", note.what, note.places.join(", "));
+    }
+    let findings = findings(&imported.name, &imported.text);
+    assert!(findings.is_empty(), "{}:\n{findings}", case.display());
+    (imported.text, told)
+}
+
+/// What `check` says of a project with a connection to the connector.
+pub fn findings(name: &str, text: &str) -> String {
+    let mut project = "project: p\n".to_owned();
+    let file = File::read("connectors/imported.yaml", text);
+    if let Some(connector) = file.ok().and_then(|file| Connector::read(&[&file], &mut Report::default())) {
+        let (way, _) = &connector.auth[0];
+        let secrets = connector.secrets_of(way).into_iter().map(|secret| format!(", {secret}: $.secrets.x"));
+        let settings = connector.settings["properties"].as_object().into_iter().flatten();
+        let settings = settings.map(|(name, setting)| match setting.get("enum") {
+            Some(values) => format!(", {name}: {}", values[0]),
+            None => format!(", {name}: https://example.com"),
+        });
+        let given: String = settings.chain(secrets).collect();
+        project += &format!("connections: {{ x: {{ connector: {name}, auth: {way}{given} }} }}\n");
+    }
+    let texts = [("dovetail.yaml", project.as_str()), ("connectors/imported.yaml", text)]
+        .map(|(path, text)| Text { path: path.into(), text: text.into() });
+    let Loaded { files, report, .. } = project::read(&texts, &[], None);
+    render_text(&report, &files.iter().collect::<Vec<_>>(), false)
+}
