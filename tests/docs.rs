@@ -10,6 +10,8 @@ mod around;
 mod errors;
 #[path = "docs/guides.rs"]
 mod guides;
+#[path = "docs/imported.rs"]
+mod imported;
 #[path = "cases/project_files.rs"]
 mod project_files;
 #[path = "docs/reference/mod.rs"]
@@ -53,4 +55,9 @@ fn the_reference_is_fresh() {
 #[test]
 fn every_link_leads_somewhere() {
     guides::every_link_leads_somewhere();
+}
+
+#[test]
+fn the_guide_to_import_shows_what_comes_out() {
+    imported::the_guide_shows_what_comes_out();
 }

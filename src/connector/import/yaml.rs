@@ -187,6 +187,11 @@ fn is_plain(text: &str, inside: bool) -> bool {
     let reserved = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     let first = |letter: char| letter.is_ascii_alphabetic() || matches!(letter, '$' | '/' | '_');
     let good = |letter: char| letter.is_alphanumeric() || " $/_.;()+=*'@&!?~^<>|-…’–—".contains(letter);
+    // `1.2.0` is no number.
+    let is_digits = |part: &str| !part.is_empty() && part.chars().all(|letter| letter.is_ascii_digit());
+    if text.split('.').count() == 3 && text.split('.').all(is_digits) {
+        return true;
+    }
     let mut letters = text.chars().peekable();
     let mut middle = true;
     while let Some(letter) = letters.next() {
