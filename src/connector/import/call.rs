@@ -309,9 +309,17 @@ fn essence(kind: &str) -> String {
 fn json_kind(name: &str) -> Option<Kind> {
     match essence(name).as_str() {
         "application/json" | "text/json" | "*/*" | "application/*" => Some(Kind::Json),
-        essence if essence.ends_with("+json") => Some(Kind::JsonAs(essence.to_owned())),
+        essence if essence.ends_with("+json") && essence.chars().all(is_sign_of_a_kind) => {
+            Some(Kind::JsonAs(essence.to_owned()))
+        }
+        essence if essence.ends_with("+json") => Some(Kind::Json),
         _ => None,
     }
+}
+
+/// RFC 6838 4.2, and the slash.
+fn is_sign_of_a_kind(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || "!#$&-^_.+/".contains(letter)
 }
 
 fn answer<'d>(document: &'d Document<'d>, operation: &'d Map<String, Value>) -> Option<Answer<'d>> {
@@ -347,8 +355,10 @@ fn scopes<'d>(document: &'d Document<'d>, operation: &'d Map<String, Value>) -> 
     let ways = ways.into_iter().flatten().filter_map(Value::as_object).flat_map(Map::values);
     let named = |way: &'d Value| {
         let scopes = way.as_array().into_iter().flatten().filter_map(Value::as_str);
-        // A scope has no spaces; what has is no name.
-        scopes.filter(|scope| !scope.is_empty() && !scope.contains(char::is_whitespace)).collect::<Vec<_>>()
+        // RFC 6749 3.3: a scope has no spaces, and no letters beyond ASCII.
+        scopes
+            .filter(|scope| !scope.is_empty() && scope.chars().all(|letter| letter.is_ascii_graphic()))
+            .collect::<Vec<_>>()
     };
     let mut once = Vec::new();
     for scope in ways.map(named).find(|scopes| !scopes.is_empty()).unwrap_or_default() {

@@ -8,7 +8,7 @@ use super::document::sentence;
 use super::name::{Named, free, singular, snake, words};
 use super::pages::{self, Paging};
 use super::schema::{Schemas, Side};
-use super::yaml::{LINES, comment, is_data, is_shown};
+use super::yaml::{LINES, comment, is_data, is_key, is_shown};
 use crate::connector::address::{header_name_fault, request_line};
 
 /// An operation, and what its object and its connector learn from it.
@@ -163,7 +163,7 @@ impl Out<'_, '_> {
         };
         for parameter in self.call.parameters.iter().filter(|parameter| parameter.at == At::Query) {
             let name = parameter.name;
-            if !name.chars().all(is_shown) || query.contains_key(name) {
+            if !is_key(name) || query.contains_key(name) {
                 continue;
             }
             if let Some((_, value)) = filled.iter().find(|(filled, _)| filled == name) {
@@ -239,7 +239,7 @@ impl Out<'_, '_> {
             if ours || self.schemas.document.key_headers().any(|key| key.eq_ignore_ascii_case(name)) {
                 continue;
             }
-            if header_name_fault(name).is_some() {
+            if header_name_fault(name).is_some() || !is_key(name) {
                 self.schemas.notes.add("left out: headers that are not a file's to set", self.call.line());
                 continue;
             }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::document::{Document, Lost, last_name, sentence, short};
 use super::note::Notes;
-use super::yaml::{comment, is_data, is_shown};
+use super::yaml::{comment, is_data, is_key, is_shown};
 
 /// Schemas within schemas, whatever the depth of fields.
 const NESTING_MAX: usize = 20;
@@ -370,8 +370,8 @@ impl<'d> Schemas<'d> {
                 Side::Answered => "writeOnly",
             };
             let marked = |key: &str| self.seen_flag(field, key);
-            if name.is_empty() || !name.chars().all(is_shown) {
-                self.notes.add("left out: fields whose names hold signs that cannot be written", String::new());
+            if !is_key(name) {
+                self.notes.add("left out: fields whose names cannot be written", String::new());
                 continue;
             }
             if marked(refused) {

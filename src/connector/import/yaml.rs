@@ -30,6 +30,11 @@ pub(super) fn is_data(key: &str) -> bool {
     !key.starts_with(MARK)
 }
 
+/// Can it be a key of a connector? `$script` means code wherever it stands, and a connector holds none.
+pub(super) fn is_key(name: &str) -> bool {
+    !name.is_empty() && name != "$script" && name.chars().all(is_shown)
+}
+
 /// How many values a reader of the text will count.
 pub(super) fn count(value: &Value) -> usize {
     match value {
