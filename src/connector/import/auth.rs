@@ -35,11 +35,7 @@ pub(super) fn auth(
             comment(&mut ways, &own, said);
         }
         if is_oauth && !ways.contains_key("token") {
-            comment(
-                &mut ways,
-                "token",
-                "For a token that was made elsewhere: OAuth is described and not carried out yet.",
-            );
+            comment(&mut ways, "token", "For a token that was made elsewhere.");
             ways.insert("token".into(), json!({ "bearer": "$.secrets.token" }));
         }
     }

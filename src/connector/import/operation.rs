@@ -500,7 +500,9 @@ fn fill(path: &str, named: &Named) -> Result<(String, Vec<(String, String)>), St
             "id".to_owned()
         } else {
             let given = Some(hole).filter(|hole| *hole != "id" || named.own_hole.is_none());
-            let good = |hole: &&str| hole.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+            let good = |hole: &&str| {
+                is_key(hole) && hole.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+            };
             let name = given.filter(good).map(str::to_owned).or_else(|| snake(&words(hole)));
             let parent = named.parent.as_ref().map(|(parent, _)| format!("{}_id", singular(parent)));
             match name {

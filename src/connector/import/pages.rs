@@ -41,7 +41,9 @@ const SIZES: [&str; 14] = [
     "resultsperpage",
 ];
 const NUMBERS: [&str; 4] = ["page", "pagenumber", "pageno", "pagenum"];
-const OFFSETS: [&str; 5] = ["offset", "skip", "startindex", "startat", "start"];
+const OFFSETS: [&str; 2] = ["offset", "skip"];
+/// Offsets if they are numbers; times as often as not.
+const STARTS: [&str; 3] = ["startindex", "startat", "start"];
 const CURSORS: [&str; 14] = [
     "cursor",
     "after",
@@ -100,7 +102,9 @@ pub(super) fn guess(schemas: &mut Schemas<'_>, call: &Call<'_>, answer: Option<&
             filled.push((size.name.to_owned(), "$.page.size".into()));
         }
     };
-    if let Some(cursor) = called(&CURSORS) {
+    // Of several values that say where to go on, one alone would say it wrongly.
+    let cursors = query.iter().filter(|parameter| CURSORS.contains(&plain(parameter.name).as_str())).count();
+    if let Some(cursor) = called(&CURSORS).filter(|_| cursors == 1) {
         let own = plain(cursor.name);
         let found = fields.iter().find(|(name, _)| NEXTS.contains(&name.as_str()) || *name == own);
         if let Some((_, path)) = found.filter(|(name, _)| name != "next" || called(&NUMBERS).is_none()) {
@@ -125,7 +129,9 @@ pub(super) fn guess(schemas: &mut Schemas<'_>, call: &Call<'_>, answer: Option<&
         let because = format!("from the parameter {}; counted from 1", number.name);
         return Paging::Guessed(Guess { pages: json!({ "page": page }), filled, because });
     }
-    if let Some(offset) = called(&OFFSETS) {
+    let mut starts = query.iter().copied().filter(|parameter| STARTS.contains(&plain(parameter.name).as_str()));
+    let offset = called(&OFFSETS).or_else(|| starts.find(|start| is_number(schemas, start)));
+    if let Some(offset) = offset {
         let mut filled = vec![(offset.name.to_owned(), "$.page.offset".into())];
         sized(&mut filled);
         let because = match amount {
@@ -163,6 +169,11 @@ fn amount(schemas: &mut Schemas<'_>, size: &Parameter<'_>) -> Option<u64> {
             .filter(|value| (1..=NUMBER_SIZE_MAX).contains(value))
     };
     whole("maximum").or_else(|| whole("default"))
+}
+
+fn is_number(schemas: &mut Schemas<'_>, parameter: &Parameter<'_>) -> bool {
+    let schema = schemas.seen(&parameter.schema);
+    schema.is_some_and(|schema| schema.get("type").is_some_and(|kind| kind == "integer" || kind == "number"))
 }
 
 /// The language counts pages from 1.

@@ -30,9 +30,12 @@ pub(super) fn is_data(key: &str) -> bool {
     !key.starts_with(MARK)
 }
 
+/// YAML takes keys of some hundred letters and no more.
+const KEY_BYTES_MAX: usize = 200;
+
 /// Can it be a key of a connector? `$script` means code wherever it stands, and a connector holds none.
 pub(super) fn is_key(name: &str) -> bool {
-    !name.is_empty() && name != "$script" && name.chars().all(is_shown)
+    !name.is_empty() && name.len() <= KEY_BYTES_MAX && name != "$script" && name.chars().all(is_shown)
 }
 
 /// How many values a reader of the text will count.
