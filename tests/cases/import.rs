@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use dovetail::connector::Connector;
 use dovetail::connector::import::{Options, import};
+use dovetail::connector::{Auth, Connector};
 use dovetail::project::{self, Loaded, Text};
 use dovetail::source::{File, Report, render_text};
 
@@ -56,14 +56,16 @@ pub fn findings(name: &str, text: &str) -> String {
     let mut project = "project: p\n".to_owned();
     let file = File::read("connectors/imported.yaml", text);
     if let Some(connector) = file.ok().and_then(|file| Connector::read(&[&file], &mut Report::default())) {
-        let (way, _) = &connector.auth[0];
+        let (way, auth) = &connector.auth[0];
         let secrets = connector.secrets_of(way).into_iter().map(|secret| format!(", {secret}: $.secrets.x"));
         let settings = connector.settings["properties"].as_object().into_iter().flatten();
         let settings = settings.map(|(name, setting)| match setting.get("enum") {
             Some(values) => format!(", {name}: {}", values[0]),
             None => format!(", {name}: https://example.com"),
         });
-        let given: String = settings.chain(secrets).collect();
+        // The app that an OAuth connection is made for.
+        let app = matches!(auth, Auth::OAuth2 { .. }).then(|| ", client_id: x".to_owned());
+        let given: String = settings.chain(secrets).chain(app).collect();
         project += &format!("connections: {{ x: {{ connector: {name}, auth: {way}{given} }} }}\n");
     }
     let texts = [("dovetail.yaml", project.as_str()), ("connectors/imported.yaml", text)]
