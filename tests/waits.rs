@@ -99,6 +99,21 @@ async fn an_event_ends_the_wait_of_the_run_that_it_is_for_also_after_a_kill() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_waits_is_called_also_when_the_project_waits_for_that_no_more() {
+    let mut stage = set(WAITS).await;
+    let ada = contact(&stage, "ada@example.com").await;
+    let serve = stage.serve().await;
+    stage.tell("ContactCreate", &ada).await;
+    waiting(&stage, 1).await;
+    serve.kill();
+    stage.write("workflows/waits.yaml", "workflow: waits\ntrigger: { manual: }\nactions: [{ stop: something else }]\n");
+    let _serve = stage.serve().await;
+    rename(&stage, &ada, "Ada").await;
+    stage.over().await;
+    assert_eq!(stage.vendors[PEOPLE].records("contact")[0]["first_name"], "Ada");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_come_in_time_is_timed_out() {
     let mut stage = set(&WAITS.replace("timeout: 7d", "timeout: 1s").replace("$.named.email", "$.contact.email")).await;
     let ada = contact(&stage, "ada@example.com").await;

@@ -277,17 +277,14 @@ impl Engine {
         event.tenant.clone_from(&connection.tenant);
         let mut runs = Vec::new();
         for workflow in plan.hearing() {
-            let alias = match &workflow.trigger.starts {
-                Starts::Event(heard) => heard.iter().find_map(|heard| {
-                    let name = workflow.connector_of(&heard.alias)?;
-                    let from = name == connection.name || name == connection.connector;
-                    let same = heard.object == event.object && heard.kinds.contains(&event.kind);
-                    (from && same).then_some(heard.alias.as_str())
-                }),
-                _ => None,
-            };
-            let Some(alias) = alias else { continue };
+            let Some(alias) = hears(workflow, connection, &event) else { continue };
             runs.extend(self.runs_of(plan, workflow, alias, connection, &event));
+        }
+        for older in self.inner.older.get().into_iter().flatten() {
+            let Some(workflow) = older.listener() else { continue };
+            let Some(connection) = older.plan.connection(&connection.name) else { continue };
+            let Some(alias) = hears(workflow, connection, &event) else { continue };
+            runs.extend(self.runs_of(&older.plan, workflow, alias, connection, &event));
         }
         Intake { event, runs }
     }
@@ -295,16 +292,19 @@ impl Engine {
     /// The runs that an event of the project starts: only those of its own tenant.
     pub(super) fn heard_of_project(&self, event: Event) -> Intake {
         let plan = self.plan();
-        let hears = |workflow: &&Workflow| match &workflow.trigger.starts {
+        let hears = |workflow: &Workflow| match &workflow.trigger.starts {
             Starts::Event(heard) => {
                 heard.iter().any(|heard| heard.alias == PROJECT && heard.kinds.contains(&event.kind))
             }
             _ => false,
         };
-        let runs = plan.hearing().filter(hears).filter_map(|workflow| {
+        let present = plan.hearing().map(|workflow| (&plan, workflow));
+        let older = self.inner.older.get().into_iter().flatten();
+        let older = older.filter_map(|older| Some((&older.plan, older.listener()?)));
+        let runs = present.chain(older).filter(|(_, workflow)| hears(workflow)).filter_map(|(plan, workflow)| {
             let connections = plan.bind(workflow, event.tenant.as_deref(), None)?;
             let order_key = order_key(workflow, None, &event, &plan.locale);
-            Some(start(&plan, workflow, &event, event.tenant.clone(), connections, order_key, Value::Null))
+            Some(start(plan, workflow, &event, event.tenant.clone(), connections, order_key, Value::Null))
         });
         Intake { runs: runs.collect(), event }
     }
@@ -384,6 +384,17 @@ impl Engine {
         });
         taking.await.unwrap_or_else(|error| Err(store::Error::Failed(error.to_string())))
     }
+}
+
+/// The alias under which a workflow hears an event of a connection.
+fn hears<'w>(workflow: &'w Workflow, connection: &Connection, event: &Event) -> Option<&'w str> {
+    let Starts::Event(heard) = &workflow.trigger.starts else { return None };
+    heard.iter().find_map(|heard| {
+        let name = workflow.connector_of(&heard.alias)?;
+        let from = name == connection.name || name == connection.connector;
+        let same = heard.object == event.object && heard.kinds.contains(&event.kind);
+        (from && same).then_some(heard.alias.as_str())
+    })
 }
 
 /// Why a workflow that is started by hand has nobody to run for.

@@ -15,6 +15,7 @@ mod examine;
 mod hooks;
 mod intake;
 mod life;
+mod older;
 mod perform;
 mod poll;
 mod queue;
@@ -26,8 +27,8 @@ mod turns;
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -85,6 +86,8 @@ pub(in crate::engine) struct Inner {
     tasks: Mutex<JoinSet<()>>,
     /// Takes up every run; else only those that it is asked for.
     listens: bool,
+    /// Set once, when it begins to listen.
+    older: OnceLock<Vec<older::Older>>,
     alarm: alarm::Alarm,
     /// A listener has told something.
     heard: watch::Sender<()>,
@@ -134,6 +137,7 @@ impl Engine {
             further: Arc::new(Semaphore::new(life::FURTHER_MAX)),
             tasks: Mutex::new(JoinSet::new()),
             listens: settings.listens,
+            older: OnceLock::new(),
             alarm: alarm::Alarm::default(),
             heard: watch::channel(()).0,
             accounts: accounts::Accounts::default(),
@@ -144,6 +148,8 @@ impl Engine {
         });
         let engine = Engine { inner };
         if settings.listens {
+            let older = engine.older().await?;
+            let _ = engine.inner.older.set(older);
             // Writes under way take their turns first: nobody may write what one of them is writing. What was at work goes
             // before a dead letter of its order key that a person has had retried since.
             let mut at_work = std::collections::HashSet::new();

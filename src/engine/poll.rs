@@ -30,7 +30,16 @@ struct Polling {
 /// Starts a task for each list that an active workflow listens to.
 pub(super) async fn listen(engine: &Engine) -> Result<(), store::Error> {
     let plan = engine.plan();
-    for polling in pollings(&plan) {
+    let mut all = pollings(&plan, plan.hearing());
+    for older in engine.inner.older.get().into_iter().flatten() {
+        for polling in pollings(&older.plan, older.listener().into_iter()) {
+            // A list has one reader, at the pace of the present version.
+            if plan.connection(&polling.connection).is_some() && !all.iter().any(|known| key(known) == key(&polling)) {
+                all.push(polling);
+            }
+        }
+    }
+    for polling in all {
         let key = key(&polling);
         if engine.inner.store.cursor(&key).await?.is_none() {
             let seen = Seen { since_ms: Some(now_ms()), ..Seen::default() };
@@ -44,9 +53,9 @@ pub(super) async fn listen(engine: &Engine) -> Result<(), store::Error> {
     Ok(())
 }
 
-fn pollings(plan: &Plan) -> Vec<Polling> {
+fn pollings<'p>(plan: &Plan, workflows: impl Iterator<Item = &'p Workflow>) -> Vec<Polling> {
     let mut all: Vec<Polling> = Vec::new();
-    for workflow in plan.hearing() {
+    for workflow in workflows {
         let wanted: Vec<(&str, Option<String>, Option<Feed>)> = match &workflow.trigger.starts {
             Starts::Event(heard) => {
                 heard.iter().map(|heard| (heard.alias.as_str(), heard.object.clone(), None)).collect()
@@ -94,7 +103,8 @@ fn key(polling: &Polling) -> String {
 impl Engine {
     /// Has every list been read once, so that only what is new makes events from here on?
     pub async fn watches(&self) -> Result<bool, store::Error> {
-        for polling in pollings(&self.plan()) {
+        let plan = self.plan();
+        for polling in pollings(&plan, plan.hearing()) {
             let seen = self.inner.store.cursor(&key(&polling)).await?;
             let seen: Option<Seen> = seen.and_then(|value| serde_json::from_value(value).ok());
             if !seen.is_some_and(|seen| seen.started) {

@@ -15,6 +15,13 @@ pub(super) fn pending(connection: &Connection) -> Result<Vec<Run>, Error> {
     select(connection, "WHERE status = 'pending' AND parked = 0 ORDER BY seq", &[])
 }
 
+pub(super) fn open_plans(connection: &Connection) -> Result<Vec<String>, Error> {
+    let sql = "SELECT DISTINCT plan FROM runs WHERE status IN ('pending', 'failed')";
+    let mut select = connection.prepare_cached(sql)?;
+    let hashes = select.query_map([], |row| row.get(0))?;
+    Ok(hashes.collect::<Result<_, _>>()?)
+}
+
 pub(super) fn waiting(connection: &Connection, after: (i64, i64), limit: usize) -> Result<Vec<Run>, Error> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rest = "WHERE parked = 1 AND (due_ms, seq) > (:due, :seq) ORDER BY due_ms, seq LIMIT :limit";

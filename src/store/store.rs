@@ -99,6 +99,11 @@ impl Store {
         self.read(runs::pending).await
     }
 
+    /// The versions of the project with which runs began that are not over, or are dead letters.
+    pub async fn open_plans(&self) -> Result<Vec<String>, Error> {
+        self.read(runs::open_plans).await
+    }
+
     /// By id, or by a prefix of it (4 characters or more) that is unique.
     ///
     /// # Errors
