@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use url::{Host, Url};
 
 use super::{Operator, Project, check, exit, folder, past, say, secrets, vault};
-use crate::connector::Scheme;
+use crate::connector::VerifyRule;
 use crate::engine::{Engine, Settings};
 use crate::http::Guard;
 use crate::project::Plan;
@@ -148,8 +148,11 @@ impl Operator {
             let Some(webhooks) = &known.webhooks else {
                 return Err(exit::usage(format!("--webhook-key: `{connector}` has no webhooks")));
             };
-            let by_key = webhooks.verify.iter().any(|rule| matches!(rule.scheme, Scheme::Ed25519 { .. }));
-            if by_key && !is_public_key(key) {
+            if !webhooks.verify.iter().any(VerifyRule::is_public) {
+                let why = "is verified with no public key: give its secret instead";
+                return Err(exit::usage(format!("--webhook-key: `{connector}` {why}")));
+            }
+            if !is_public_key(&webhooks.verify, key) {
                 let why = "is no public key: give it as Base64, as `dovetail sandbox` prints it";
                 return Err(exit::usage(format!("--webhook-key: `{key}` for `{connector}` {why}")));
             }

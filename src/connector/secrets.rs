@@ -30,21 +30,21 @@ impl Connector {
     /// The secrets that prove its webhooks; a connection without webhooks needs none of them.
     pub fn webhook_secrets(&self) -> Vec<String> {
         let rules = self.webhooks.iter().flat_map(|webhooks| &webhooks.verify);
-        names(rules.map(VerifyRule::expr))
+        names(rules.flat_map(VerifyRule::exprs))
     }
 }
 
 impl VerifyRule {
     /// The secrets that it reads.
     pub fn secrets(&self) -> Vec<String> {
-        names([self.expr()])
+        names(self.exprs())
     }
 
-    fn expr(&self) -> &Expr {
+    fn exprs(&self) -> Vec<&Expr> {
         match &self.scheme {
-            Scheme::Ed25519 { key } => key,
-            Scheme::HmacSha256 { secret, .. } => secret,
-            Scheme::Token { value } => value,
+            Scheme::Signature(signature) => signature.keys.iter().collect(),
+            Scheme::StandardWebhooks { keys } | Scheme::Token { values: keys } => keys.iter().collect(),
+            Scheme::Basic { user, password } => vec![user, password],
         }
     }
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use serde_json::Value;
 
+use super::Signature;
 use crate::expr::{Expr, Path};
 
 /// `webhooks:` of a connector.
 #[derive(Debug)]
 pub struct Webhooks {
-    /// Tried in order; the first whose header is present decides alone. None: `verify: none` was written.
+    /// The first whose header is present decides, with the others of that header. None: `verify: none` was written.
     pub verify: Vec<VerifyRule>,
     /// The delivery's id.
     pub id: Option<Path>,
@@ -44,12 +45,41 @@ pub struct VerifyRule {
 
 #[derive(Debug)]
 pub enum Scheme {
-    /// Raw 32 bytes of the public key (given as base64 SubjectPublicKeyInfo or raw base64).
-    Ed25519 { key: Expr },
-    /// HMAC-SHA256 over the raw body; `prefix` such as `sha256=`; hex or base64.
-    HmacSha256 { secret: Expr, prefix: String, base64: bool },
-    /// A shared token, compared in constant time.
-    Token { value: Expr },
+    Signature(Signature),
+    /// As standardwebhooks.com says: `whsec_` and a secret, or `whpk_` and a public key.
+    StandardWebhooks {
+        keys: Vec<Expr>,
+    },
+    /// HTTP Basic.
+    Basic {
+        user: Expr,
+        password: Expr,
+    },
+    /// A shared token: one of these.
+    Token {
+        values: Vec<Expr>,
+    },
+}
+
+impl Scheme {
+    /// What a public key of `standard_webhooks` begins with.
+    pub const PUBLIC: &str = "whpk_";
+    /// What a secret of `standard_webhooks` begins with.
+    pub const SECRET: &str = "whsec_";
+}
+
+impl VerifyRule {
+    /// The headers of id and timestamp that stand beside the one of a signature of `standard_webhooks`.
+    pub fn companions(header: &str) -> Option<(String, String)> {
+        const END: &str = "-signature";
+        let (start, end) = header.split_at_checked(header.len().checked_sub(END.len())?)?;
+        end.eq_ignore_ascii_case(END).then(|| (format!("{start}-id"), format!("{start}-timestamp")))
+    }
+
+    /// Is it verified with a public key?
+    pub fn is_public(&self) -> bool {
+        matches!(&self.scheme, Scheme::Signature(signature) if signature.algorithm.is_public())
+    }
 }
 
 /// An entry of `events:`.

@@ -4,7 +4,7 @@ use serde_json::Value;
 use subtle::ConstantTimeEq;
 
 use super::Engine;
-use crate::connector::VerifyRule;
+use crate::connector::{Scheme, VerifyRule};
 use crate::workflow::Starts;
 
 /// A URL to give to a sender.
@@ -40,8 +40,7 @@ impl Engine {
                 let Some(token) = self.hook_token(&path).await else { continue };
                 (format!("/hooks{path}/{token}"), "the secret URL itself".to_string())
             } else {
-                let headers: Vec<&str> = rules.iter().map(|rule| rule.header.as_str()).collect();
-                (format!("/hooks{path}"), format!("signature in {}", headers.join(" or ")))
+                (format!("/hooks{path}"), proof(rules))
             };
             hooks.push(Hook { path, source, proof });
         }
@@ -66,4 +65,21 @@ impl Engine {
         self.inner.store.set_cursor(&key, Value::String(token.clone())).await.ok()?;
         Some(token)
     }
+}
+
+/// How deliveries prove themselves, in words: `signature in X-Signature or token in X-Token`.
+fn proof(rules: &[VerifyRule]) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for rule in rules {
+        let what = match &rule.scheme {
+            Scheme::Signature(_) | Scheme::StandardWebhooks { .. } => "signature",
+            Scheme::Basic { .. } => "user and password",
+            Scheme::Token { .. } => "token",
+        };
+        let word = format!("{what} in {}", rule.header);
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words.join(" or ")
 }

@@ -12,7 +12,7 @@ use crate::expr::{Locale, Path, Scope, as_text, convert};
 use crate::project::{Connection, Plan};
 use crate::run::Start;
 use crate::store::{self, Accepted, Intake};
-use crate::trigger::{Event, read_delivery, read_json, verify};
+use crate::trigger::{Arrival, Event, read_delivery, read_json, verify};
 use crate::vault::Secrets;
 use crate::workflow::action::PROJECT;
 use crate::workflow::{Starts, Workflow, inputs};
@@ -36,13 +36,7 @@ impl Engine {
     /// Takes a delivery at `/hooks/<connector>`: signature first, over the raw bytes.
     ///
     /// A connector that says `verify: none` is reached at `/hooks/<connector>/<token>` only.
-    pub async fn webhook(
-        &self,
-        name: &str,
-        token: Option<&str>,
-        header: &(dyn Fn(&str) -> Option<String> + Sync),
-        body: &[u8],
-    ) -> Taken {
+    pub async fn webhook(&self, name: &str, token: Option<&str>, arrival: Arrival<'_>) -> Taken {
         let plan = self.plan();
         let Some(connector) = plan.connector(name).filter(|connector| connector.webhooks.is_some()) else {
             return Taken::new(404, "not_found");
@@ -50,11 +44,10 @@ impl Engine {
         let Some(webhooks) = &connector.webhooks else { return Taken::new(404, "not_found") };
         let all: Vec<&Connection> =
             plan.connections.iter().filter(|connection| connection.connector == connector.name).collect();
-        let today = chrono::Utc::now().date_naive();
         let key = self.inner.webhook_keys.get(name).map(String::as_str);
         let genuine = |names: &BTreeMap<String, String>| {
             let secrets = Secrets { source: &*self.inner.secrets, names };
-            verify(&webhooks.verify, header, body, &secrets, key, today)
+            verify(&webhooks.verify, arrival, &secrets, key, now_ms())
         };
         let unsigned = webhooks.verify.is_empty();
         if unsigned != token.is_some() || (unsigned && !self.is_token(&format!("/{name}"), token).await) {
@@ -71,10 +64,10 @@ impl Engine {
             count(&self.inner.counters.refused);
             return Taken::new(401, "unauthorized");
         }
-        if !is_json(header) {
+        if !is_json(arrival.header) {
             return Taken::new(415, "unsupported_media_type");
         }
-        let delivery = match read_json(body).and_then(|body| read_delivery(connector, &body, now_ms())) {
+        let delivery = match read_json(arrival.body).and_then(|body| read_delivery(connector, &body, now_ms())) {
             Ok(delivery) => delivery,
             Err(refusal) => return Taken::new(refusal.status, refusal.word),
         };
@@ -114,13 +107,7 @@ impl Engine {
     }
 
     /// Takes a delivery at a workflow's own path. `token` is what follows the path.
-    pub async fn own_webhook(
-        &self,
-        path: &str,
-        token: Option<&str>,
-        header: &(dyn Fn(&str) -> Option<String> + Sync),
-        body: &[u8],
-    ) -> Taken {
+    pub async fn own_webhook(&self, path: &str, token: Option<&str>, arrival: Arrival<'_>) -> Taken {
         let plan = self.plan();
         let found = plan.workflows.iter().find_map(|workflow| match &workflow.trigger.starts {
             Starts::Webhook { path: own, verify, schema, id } if own == path => Some((workflow, verify, schema, id)),
@@ -132,16 +119,16 @@ impl Engine {
                 return Taken::new(404, "not_found");
             }
         } else {
-            let today = chrono::Utc::now().date_naive();
-            if token.is_some() || !verify(rules, header, body, &Plain(&*self.inner.secrets), None, today) {
+            let secrets = Plain(&*self.inner.secrets);
+            if token.is_some() || !verify(rules, arrival, &secrets, None, now_ms()) {
                 count(&self.inner.counters.refused);
                 return Taken::new(401, "unauthorized");
             }
         }
-        if !is_json(header) {
+        if !is_json(arrival.header) {
             return Taken::new(415, "unsupported_media_type");
         }
-        let body = match read_json(body) {
+        let body = match read_json(arrival.body) {
             Ok(body) => body,
             Err(refusal) => return Taken::new(refusal.status, refusal.word),
         };

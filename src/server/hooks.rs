@@ -9,6 +9,7 @@ use axum::response::Response;
 
 use super::{BODY_MAX, READ_TIMEOUT, answer};
 use crate::engine::{Engine, Taken};
+use crate::trigger::Arrival;
 
 /// What a source that is told to wait should wait, in seconds.
 const RETRY_AFTER: &str = "30";
@@ -27,23 +28,24 @@ pub(super) async fn take(State(engine): State<Engine>, Path(path): Path<String>,
     };
     let headers = parts.headers;
     let header = move |name: &str| text(&headers, name);
-    reply(route(&engine, &path, &header, &bytes).await)
+    let called = parts.uri.path_and_query().map_or("/", |called| called.as_str());
+    reply(route(&engine, &path, Arrival { header: &header, body: &bytes, path: called }).await)
 }
 
 /// `NAME` is a connector's; anything else is a workflow's own path, perhaps with a token behind it.
-async fn route(engine: &Engine, path: &str, header: &(dyn Fn(&str) -> Option<String> + Sync), body: &[u8]) -> Taken {
+async fn route(engine: &Engine, path: &str, arrival: Arrival<'_>) -> Taken {
     let (name, token) = path.split_once('/').map_or((path, None), |(name, token)| (name, Some(token)));
-    let taken = engine.webhook(name, token, header, body).await;
+    let taken = engine.webhook(name, token, arrival).await;
     if taken.status != 404 {
         return taken;
     }
     let whole = format!("/{path}");
-    let taken = engine.own_webhook(&whole, None, header, body).await;
+    let taken = engine.own_webhook(&whole, None, arrival).await;
     if taken.status != 404 {
         return taken;
     }
     match whole.rsplit_once('/') {
-        Some((path, token)) if !path.is_empty() => engine.own_webhook(path, Some(token), header, body).await,
+        Some((path, token)) if !path.is_empty() => engine.own_webhook(path, Some(token), arrival).await,
         _ => taken,
     }
 }

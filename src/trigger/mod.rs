@@ -16,5 +16,5 @@ mod webhook;
 pub use event::{EVENT_BYTES_MAX, Event, HOPS_MAX, SILENCE};
 pub use poll::{Polled, Seen, changes};
 pub use schedule::{DUE_MAX, Missed, Schedule};
-pub use verify::{Secrets, is_public_key, verify};
+pub use verify::{Arrival, Secrets, is_public_key, verify};
 pub use webhook::{Delivery, Refusal, read_delivery, read_json};

@@ -7,10 +7,11 @@ mod object;
 mod operation;
 mod reader;
 mod schema;
+mod verify;
 mod webhook;
 
 pub(super) use document::read;
 pub use document::{merged, schema};
 pub(super) use reader::{Reader, Side, under};
 pub use schema::schema_files;
-pub use webhook::read_verify;
+pub use verify::read_verify;

@@ -13,8 +13,10 @@ pub(in crate::connector) use crate::source::under;
 pub(in crate::connector) enum Side {
     /// `input`, `connection`, `page`.
     Request,
-    /// `secrets`, `connection`: `auth` and `verify`.
+    /// `secrets`, `connection`: `auth`.
     Secret,
+    /// `secrets`: `verify`, which says whose a delivery may be.
+    Proof,
     /// `connection`: headers of every request.
     Connection,
 }
@@ -24,6 +26,7 @@ impl Side {
         match self {
             Side::Request => &["input", "connection", "page"],
             Side::Secret => &["secrets", "connection"],
+            Side::Proof => &["secrets"],
             Side::Connection => &["connection"],
         }
     }
@@ -120,7 +123,7 @@ impl<'a> Reader<'a> {
             self.error("unknown-root", &at, message, format!("begin with {}", listed(roots)));
             return;
         };
-        if root == "secrets" && side != Side::Secret {
+        if root == "secrets" && !matches!(side, Side::Secret | Side::Proof) {
             let found = Diagnostic::error("secret-out-of-place", "a secret may stand only in `auth` and `verify`")
                 .at(self.file(&at), &at, "would be sent as ordinary data")
                 .help("name it in `auth`; the credential is attached after the request is made");

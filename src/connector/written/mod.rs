@@ -11,7 +11,9 @@ mod webhook;
 pub(super) use named::Named;
 pub(super) use object::{KeyedListWritten, NamesWritten, ObjectWritten, ParentWritten, PollWritten, ReferenceWritten};
 pub(super) use operation::{IfUnsureWord, IfUnsureWritten, OperationWritten};
-pub(super) use webhook::{HmacEncoding, VerifyRuleWritten, VerifyWritten, WebhookEventWritten, WebhooksWritten};
+pub(super) use webhook::{
+    EncodingWritten, UserWritten, VerifyRuleWritten, VerifyWritten, WebhookEventWritten, WebhooksWritten,
+};
 
 use schemars::JsonSchema;
 use serde::Deserialize;

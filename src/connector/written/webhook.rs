@@ -59,39 +59,69 @@ pub(in crate::connector) enum VerifyWord {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::connector) struct VerifyRuleWritten {
-    /// The header that holds the proof.
-    pub header: String,
+    /// The header that holds the proof; `webhook-signature` for `standard_webhooks` and `Authorization` for `basic` unless
+    /// said otherwise.
+    pub header: Option<String>,
     /// A value of the header that counts as absent.
     pub absent_if: Option<String>,
     /// The rule is no rule from this day on, e.g. `2026-09-01`.
     pub until: Option<String>,
-    /// Ed25519 over the raw body: the public key in base64.
+    /// An Ed25519 signature: the public key in base64, or a list of which one must fit.
     pub ed25519: Option<Value>,
-    /// HMAC with SHA-256 over the raw body: the secret.
-    pub hmac_sha256: Option<Value>,
-    /// A shared token: its value.
-    pub token: Option<Value>,
-    /// What the header's value begins with, e.g. `sha256=`; for `hmac_sha256`.
-    pub prefix: Option<String>,
-    /// How the signature is written, `hex` (the default) or `base64`; for `hmac_sha256`.
-    pub encoding: Option<HmacEncoding>,
-    /// RSA PKCS#1 v1.5 with SHA-256 over the raw body: the public key.
-    #[expect(dead_code, reason = "kinds are told apart by the keys of the raw map; this is its shape and reference")]
+    /// An RSA signature (PKCS#1 v1.5 with SHA-256): the public key in base64, or a list of which one must fit.
     pub rsa_sha256: Option<Value>,
-    /// The scheme of standardwebhooks.com: the secret.
-    #[expect(dead_code, reason = "as above")]
+    /// HMAC with SHA-256: the secret, or a list of which one must fit.
+    pub hmac_sha256: Option<Value>,
+    /// The scheme of standardwebhooks.com: the secret (`whsec_…`) or public key (`whpk_…`), or a list of which one must fit.
     pub standard_webhooks: Option<Value>,
     /// HTTP Basic: user and password.
-    #[expect(dead_code, reason = "as above")]
-    pub basic: Option<Value>,
-    /// What is signed, if it is not the body alone, e.g. `"{timestamp}.{body}"`.
+    pub basic: Option<UserWritten>,
+    /// A shared token: its value, or a list of which one must fit.
+    pub token: Option<Value>,
+    /// What a signature begins with, e.g. `sha256=`.
+    pub prefix: Option<String>,
+    /// How a signature is written, `hex` or `base64`; unless said otherwise, hex for `hmac_sha256` and base64 for the others.
+    pub encoding: Option<EncodingWritten>,
+    /// What is signed, if it is not the body alone: a text with `{body}`, and `{timestamp}`, `{id}`, `{host}` or `{path}`
+    /// (with the query), e.g. `"{timestamp}.{body}"`.
     pub signed: Option<String>,
+    /// The header that holds the time that is signed: seconds or milliseconds since 1970, or as `2026-09-01T10:00:00Z`.
+    pub timestamp: Option<String>,
+    /// The header that holds the id that is signed.
+    pub id: Option<String>,
+    /// The header's value is a list such as `t=1788300000,v1=6b57…`: which names the parts have.
+    pub parts: Option<PartsWritten>,
+    /// How far the signed time may be from now; `5m` unless said otherwise, at most `24h`.
+    #[schemars(extend("x-takes" = "a duration"))]
+    pub within: Option<String>,
+}
+
+/// User and password.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "`basic`")]
+pub(in crate::connector) struct UserWritten {
+    /// The user's name.
+    pub user: Value,
+    /// The password, a secret.
+    pub password: Value,
+}
+
+/// Names of the parts of a header's value.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "`parts`")]
+pub(in crate::connector) struct PartsWritten {
+    /// The part that holds the time that is signed, e.g. `t`.
+    pub timestamp: Option<String>,
+    /// The parts that hold signatures, e.g. `v1`.
+    pub signature: String,
 }
 
 /// How a signature is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(in crate::connector) enum HmacEncoding {
+pub(in crate::connector) enum EncodingWritten {
     /// Hexadecimal digits.
     Hex,
     /// Base64.

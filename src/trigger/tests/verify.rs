@@ -8,8 +8,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha2::Sha256;
 
-use super::super::{Secrets, verify};
-use crate::connector::{Scheme, VerifyRule};
+use super::super::{Arrival, Secrets, verify};
+use crate::connector::{Algorithm, Encoding, Scheme, Signature, Signed, VerifyRule};
 use crate::expr::Expr;
 
 const BODY: &[u8] = br#"{"type":"ContactCreate"}"#;
@@ -38,12 +38,27 @@ fn rule(header: &str, scheme: Scheme) -> VerifyRule {
     VerifyRule { header: header.into(), absent_if: None, until: None, scheme }
 }
 
+fn signature(algorithm: Algorithm, key: &str, prefix: &str, encoding: Encoding) -> Scheme {
+    Scheme::Signature(Signature {
+        algorithm,
+        keys: vec![written(key)],
+        prefix: prefix.into(),
+        encoding,
+        part: None,
+        signed: Signed::body(),
+        timestamp: None,
+        within: std::time::Duration::ZERO,
+        id: None,
+    })
+}
+
 fn hmac_rule(secret: &str, prefix: &str, base64: bool) -> VerifyRule {
-    rule("X-Signature", Scheme::HmacSha256 { secret: written(secret), prefix: prefix.into(), base64 })
+    let encoding = if base64 { Encoding::Base64 } else { Encoding::Hex };
+    rule("X-Signature", signature(Algorithm::HmacSha256, secret, prefix, encoding))
 }
 
 fn token_rule(value: &str) -> VerifyRule {
-    rule("X-Token", Scheme::Token { value: written(value) })
+    rule("X-Token", Scheme::Token { values: vec![written(value)] })
 }
 
 fn day(text: &str) -> NaiveDate {
@@ -55,7 +70,8 @@ fn accepts_with_key(rules: &[VerifyRule], headers: &[(&str, &str)], body: &[u8],
         let found = headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
         found.map(|(_, value)| (*value).to_owned())
     };
-    verify(rules, &header, body, &Known, key, day("2026-11-24"))
+    let now_ms = day("2026-11-24").and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis();
+    verify(rules, Arrival { header: &header, body, path: "/hooks/crm" }, &Known, key, now_ms)
 }
 
 fn accepts(rules: &[VerifyRule], headers: &[(&str, &str)]) -> bool {
@@ -74,7 +90,8 @@ fn public_key() -> String {
 }
 
 fn ed25519_rule(key: &str) -> VerifyRule {
-    VerifyRule { absent_if: Some("N/A".into()), ..rule("X-GHL-Signature", Scheme::Ed25519 { key: written(key) }) }
+    let scheme = signature(Algorithm::Ed25519, key, "", Encoding::Base64);
+    VerifyRule { absent_if: Some("N/A".into()), ..rule("X-GHL-Signature", scheme) }
 }
 
 fn signed(body: &[u8]) -> String {
@@ -189,4 +206,11 @@ fn an_own_key_takes_the_place_of_the_vendors() {
     assert!(!with(None));
     assert!(with(Some(&public_key())));
     assert!(!with(Some("")), "an empty key is none");
+    // Anyone may know a public key, and could sign with it as a secret.
+    let by_public_key = hex::encode(hmac_of(&public_key(), BODY));
+    let own =
+        |rule: VerifyRule, name, value: &str| accepts_with_key(&[rule], &[(name, value)], BODY, Some(&public_key()));
+    assert!(!own(hmac_rule("$.secrets.hook", "", false), "X-Signature", &by_public_key));
+    assert!(!own(token_rule("$.secrets.hook"), "X-Token", &public_key()));
+    assert!(own(token_rule("$.secrets.hook"), "X-Token", "s3cret"), "a secret stays");
 }
