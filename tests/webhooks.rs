@@ -3,6 +3,8 @@
 //! `tests/cases/webhooks/` holds the documented example of every event. The envelope (`webhookId`, `timestamp`) is added
 //! here, since it is new with each delivery.
 
+#[path = "webhooks/spellings.rs"]
+mod spellings;
 mod stage;
 
 use std::io::{Read as _, Write as _};

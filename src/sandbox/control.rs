@@ -112,7 +112,10 @@ pub fn answer(inner: &Inner, call: &Call) -> Said {
             None => wrong(400, "`advance` is a duration such as `25h`"),
         },
         ("DELETE", ["tokens", token]) if state.keys.revoke(token) => (200, json!({ "revoked": true })),
-        ("GET", ["key"]) => (200, json!({ "ed25519": inner.signer.public_key(), "secret": inner.signer.secret })),
+        ("GET", ["key"]) => {
+            let secret = inner.signer.secret(&inner.rules.document.webhooks.sign);
+            (200, json!({ "ed25519": inner.signer.public_key(), "secret": secret }))
+        }
         ("POST", ["reset"]) => {
             let url = state.settings.get("webhook_url").cloned();
             let deliveries = state.deliveries.emptied();

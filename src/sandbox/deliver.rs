@@ -11,6 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::clock::written;
 use super::document::Retry;
 use super::hook::Hook;
+use super::sign::Letter;
 use super::vendor::Inner;
 use crate::connector::{Body, Request};
 use crate::expr::parse_duration;
@@ -134,7 +135,9 @@ async fn begin(inner: &Arc<Inner>, hook: Hook) {
 
 /// One try; true if it is done with.
 async fn attempt(inner: &Inner, number: u64, url: &str, hook: &Hook, last: bool) -> bool {
-    let signatures = inner.signer.headers(&inner.rules.document.webhooks.sign, &hook.body);
+    let time = inner.state.lock().clock.now();
+    let letter = Letter { body: &hook.body, url, time };
+    let signatures = inner.signer.headers(&inner.rules.document.webhooks.sign, letter);
     let request = Request {
         method: "POST".into(),
         url: url.into(),

@@ -156,7 +156,7 @@ impl Vendor {
         if rules.iter().any(|rule| rule.ed25519) {
             return Some(Proof::Key(self.public_key()));
         }
-        rules.first().map(|_| Proof::Secret(self.inner.signer.secret.clone()))
+        rules.first().map(|_| Proof::Secret(self.inner.signer.secret(rules)))
     }
 
     /// Oldest first, as kept.

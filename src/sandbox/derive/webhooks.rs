@@ -6,13 +6,13 @@ use super::pages::wrapped;
 
 pub fn derived(connector: &Value) -> Value {
     let hooks = &connector["webhooks"];
-    let mut sign = Vec::new();
+    let mut sign: Vec<Value> = Vec::new();
     for rule in hooks["verify"].as_array().into_iter().flatten() {
-        let kind = ["ed25519", "hmac_sha256", "token"].into_iter().find(|kind| rule.get(*kind).is_some());
-        let Some(kind) = kind.filter(|_| rule.get("until").is_none()) else { continue };
-        let base64 = rule["encoding"] == "base64";
-        let prefix = rule["prefix"].as_str().unwrap_or("");
-        sign.push(json!({ "header": rule["header"], kind: true, "prefix": prefix, "base64": base64 }));
+        let Some(rule) = signature(rule) else { continue };
+        // A header is sent once.
+        if sign.iter().all(|other| other["header"] != rule["header"]) {
+            sign.push(rule);
+        }
     }
     let mut events = Vec::new();
     for (name, event) in hooks["events"].as_object().into_iter().flatten() {
@@ -22,6 +22,33 @@ pub fn derived(connector: &Value) -> Value {
         }
     }
     json!({ "sign": sign, "events": events })
+}
+
+/// How a rule wants to be signed; none if it ends, or if the sandbox has no key of its kind.
+fn signature(rule: &Value) -> Option<Value> {
+    let (kind, header) = [
+        ("ed25519", ""),
+        ("hmac_sha256", ""),
+        ("token", ""),
+        ("standard_webhooks", "webhook-signature"),
+        ("basic", "Authorization"),
+    ]
+    .into_iter()
+    .find(|(kind, _)| rule.get(*kind).is_some())
+    .filter(|_| rule.get("until").is_none())?;
+    let base64 = match rule["encoding"].as_str() {
+        Some(encoding) => encoding == "base64",
+        None => kind == "ed25519",
+    };
+    let prefix = rule["prefix"].as_str().unwrap_or("");
+    let header = rule["header"].as_str().unwrap_or(header);
+    let mut sign = json!({ "header": header, kind: true, "prefix": prefix, "base64": base64 });
+    for key in ["signed", "timestamp", "id", "parts"] {
+        if let Some(value) = rule.get(key) {
+            sign[key] = value.clone();
+        }
+    }
+    Some(sign)
 }
 
 fn body(hooks: &Value, name: &str) -> Value {

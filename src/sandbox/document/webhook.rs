@@ -19,7 +19,8 @@ pub struct Hooks {
     pub events: Vec<HookEvent>,
 }
 
-/// A signature header. Exactly one of `ed25519`, `hmac_sha256`, `token`.
+/// A signature header, as a rule of `verify:` asks for it. Exactly one of `ed25519`, `hmac_sha256`, `standard_webhooks`,
+/// `basic`, `token`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sign {
@@ -29,11 +30,30 @@ pub struct Sign {
     #[serde(default)]
     pub hmac_sha256: bool,
     #[serde(default)]
+    pub standard_webhooks: bool,
+    #[serde(default)]
+    pub basic: bool,
+    #[serde(default)]
     pub token: bool,
     #[serde(default)]
     pub prefix: String,
     #[serde(default)]
     pub base64: bool,
+    /// What is signed, if it is not the body alone.
+    pub signed: Option<String>,
+    /// The header that holds the time.
+    pub timestamp: Option<String>,
+    /// The header that holds the id.
+    pub id: Option<String>,
+    pub parts: Option<Parts>,
+}
+
+/// Names of the parts of a header's value.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parts {
+    pub timestamp: Option<String>,
+    pub signature: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
