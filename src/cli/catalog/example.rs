@@ -42,7 +42,16 @@ pub fn call(name: &str, operation: &Operation) -> String {
 }
 
 pub fn upsert(name: &str, object: &Object, schema: &Value) -> String {
-    action("upsert", name, Some(&json!(object.identity)), &with(schema, &object.identity, 0))
+    let mut fields = with(schema, &object.identity, 0);
+    // A field inside another one is given by its dotted name, in place of the whole.
+    for field in &object.identity {
+        if let Some((head, _)) = field.split_once('.') {
+            fields.shift_remove(head);
+            let last = field.rsplit('.').next().unwrap_or(field);
+            fields.insert(field.clone(), placeholder(last, &Value::Null));
+        }
+    }
+    action("upsert", name, Some(&json!(object.identity)), &fields)
 }
 
 pub fn event(name: &str) -> String {
