@@ -185,8 +185,10 @@ impl Deciding<'_> {
     ) -> Result<Finish, Flow> {
         let (address, frame) = (spot.address, spot.frame);
         let standard = Retry::default();
-        let retry = action.retry.as_ref().unwrap_or(&standard);
-        self.settled(address, retry, action.timeout)?;
+        let workflow = frame.workflow;
+        let retry = action.retry.as_ref().or(workflow.retry.as_ref()).unwrap_or(&standard);
+        let timeout = action.timeout.or(workflow.timeout);
+        self.settled(address, retry, timeout)?;
         let progress = self.state.progress.get(address).cloned().unwrap_or_default();
         let records = if frame.is_outermost() { self.linkable(spot.root) } else { Vec::new() };
         let context = Context {
@@ -205,7 +207,7 @@ impl Deciding<'_> {
                 Err(self.wants(Next::Look { address: address.into(), of, connection, object, turns }))
             }
             Advance::Send(sending) => match frame.connection(&sending.alias) {
-                Some(connection) => Err(self.send(address, &progress, sending, action.timeout, connection)),
+                Some(connection) => Err(self.send(address, &progress, sending, timeout, connection)),
                 None => {
                     let message = format!("no connection stands for `{}`", sending.alias);
                     Err(spot.fail(Failure::new("invalid", message)))

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::action::{self, Action, Kind, OnError};
 use super::mend::mended;
 use super::trigger;
-use super::{Heard, Reading, Starts, Trigger};
+use super::{Heard, Reading, Retry, Starts, Trigger, retry};
 use crate::source::{File, Place, Report, Severity, check_shape};
 
 /// A workflow as written.
@@ -37,6 +37,11 @@ pub struct Document {
     /// What is done, one after the other.
     #[schemars(length(min = 1))]
     pub actions: Vec<action::Document>,
+    /// When to try again, for actions that do not say it themselves.
+    pub retry: Option<retry::Document>,
+    /// The longest that one request may take, for actions that do not say it themselves, e.g. `20s`; at most 30 s.
+    #[schemars(extend("x-takes" = "a duration"))]
+    pub timeout: Option<String>,
     /// Actions for a run that has failed, after all retries; `$.error` says why. The run is kept as a dead letter either way.
     #[serde(default)]
     pub on_error: Vec<action::Document>,
@@ -62,6 +67,9 @@ pub struct Workflow {
     pub trigger: Trigger,
     pub vars: Value,
     pub actions: Vec<Action>,
+    /// For actions that do not say it themselves.
+    pub retry: Option<Retry>,
+    pub timeout: Option<Duration>,
     pub on_error: OnError,
     /// The longest time without a run that nobody need be told of.
     pub alert_if_silent: Option<Duration>,
@@ -108,6 +116,8 @@ impl Workflow {
         let trigger = Trigger::read(&document.trigger, &mut reading.child("trigger"));
         let trigger = trigger.unwrap_or_else(|| Trigger::by_hand(reading.child("trigger").place()));
         let actions = action::read_list(&document.actions, &mut reading.child("actions"));
+        let retry = document.retry.as_ref().map(|retry| Retry::read(retry, &mut reading.child("retry")));
+        let timeout = document.timeout.as_ref().and_then(|text| reading.child("timeout").duration(text));
         let on_error = action::read_list(&document.on_error, &mut reading.child("on_error"));
         let alert_if_silent = document.alert_if_silent.as_ref().and_then(|text| silence(text, &on_error, &mut reading));
         let workflow = Workflow {
@@ -117,6 +127,8 @@ impl Workflow {
             trigger,
             vars: Value::Object(document.vars),
             actions,
+            retry,
+            timeout,
             on_error: if document.on_error.is_empty() { OnError::Fail } else { OnError::Actions(on_error) },
             alert_if_silent,
             place: file.place("/workflow"),

@@ -67,6 +67,8 @@ fn listening(workflow: &Workflow, action: &Action, awaited: &Awaited, name: Stri
         trigger,
         vars: Value::Object(Default::default()),
         actions: vec![hear],
+        retry: None,
+        timeout: None,
         on_error: OnError::Fail,
         alert_if_silent: None,
         place: action.place.clone(),
