@@ -285,7 +285,7 @@ fn wrong_import(text: &str) -> Option<String> {
         return Some(format!("it takes {:?}", start.elapsed()));
     }
     let imported = result.ok()?;
-    let findings = import::findings(&imported.name, &imported.text);
+    let findings = import::findings(&imported.name, &imported.text, None);
     (!findings.is_empty()).then(|| format!("its connector has findings:\n{findings}"))
 }
 

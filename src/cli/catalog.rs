@@ -70,7 +70,7 @@ impl Catalog {
             count(number(Kind::Trigger), "trigger"),
             count(connectors.len(), "connector")
         ));
-        if !is_project(&self.project) {
+        if !folder::is_project(&self.project) {
             let here = self.project.as_os_str() == ".";
             let place = if here { "here".into() } else { format!("in {}", self.project.display()) };
             say::talk(&format!("there is no project {place}: this is what every project may use"));
@@ -93,7 +93,7 @@ impl Source {
     /// The connectors of a project, those that it uses; without a project, those that are shipped. Mistakes in workflows
     /// do not matter here.
     fn read(folder: &Path) -> Result<Source> {
-        let texts = if is_project(folder) { folder::texts(folder)? } else { shipped::workflows() };
+        let texts = if folder::is_project(folder) { folder::texts(folder)? } else { shipped::workflows() };
         let known = schema::known(&texts)?;
         let mut aliases = BTreeMap::new();
         for (alias, name) in &known.uses {
@@ -101,10 +101,6 @@ impl Source {
         }
         Ok(Source { connectors: known.into_used(), aliases })
     }
-}
-
-fn is_project(folder: &Path) -> bool {
-    ["dovetail.yaml", "dovetail.yml"].iter().any(|name| folder.join(name).is_file())
 }
 
 /// The short name of a connector: as the workflows have it, else its own with `_`.

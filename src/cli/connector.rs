@@ -2,13 +2,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::{exit, say};
-use crate::connector::import::{Imported, Options, TEXT_BYTES_MAX, import};
+use super::{exit, folder, say, schema};
+use crate::connector::import::{Base, Filled, Filling, Imported, Options, TEXT_BYTES_MAX, import};
+use crate::source::nearest;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Connector {
@@ -26,6 +27,30 @@ pub struct Import {
     /// The connector's name, in kebab-case. Default: the document's title.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// Make it a part of this connector, shipped or the project's: only the operations that it does not have yet, under
+    /// its auth and limits.
+    #[arg(long, value_name = "CONNECTOR", conflicts_with = "name")]
+    part_of: Option<String>,
+    /// Fill a parameter or a field of the body with a setting of the connection: `locationId=location_id`. May be given
+    /// several times.
+    #[arg(long, value_name = "NAME=SETTING", value_parser = pair)]
+    setting: Vec<(String, String)>,
+    /// Fill a parameter or a field of the body with a text that is always the same: `altType=location`. May be given
+    /// several times.
+    #[arg(long, value_name = "NAME=TEXT", value_parser = pair)]
+    fixed: Vec<(String, String)>,
+    /// Call an object otherwise: `agent=voice_agent`. May be given several times.
+    #[arg(long, value_name = "FOUND=WANTED", value_parser = pair)]
+    object: Vec<(String, String)>,
+    /// Leave out what the document says of fields in words.
+    #[arg(long)]
+    terse: bool,
+    /// How many levels of fields are written, at most.
+    #[arg(long, value_name = "1-6", value_parser = clap::value_parser!(u8).range(1..=6))]
+    levels: Option<u8>,
+    /// The project's folder, where a connector of its own is meant.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    project: PathBuf,
     /// Write it here, such as connectors/my-crm.yaml, instead of to stdout. A file that is there is kept.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -49,7 +74,18 @@ impl Import {
     fn run(self) -> Result<u8> {
         let text = read(&self.file)?;
         let source = self.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let options = Options { name: self.name, only: self.only, source };
+        let part_of = self.base()?;
+        let options = Options {
+            filled: self.filled(part_of.as_ref())?,
+            folders: self.out.as_deref().map(folders),
+            levels: self.levels.map(usize::from),
+            name: self.name,
+            only: self.only,
+            part_of,
+            renamed: renamed(self.object)?,
+            source,
+            terse: self.terse,
+        };
         let imported = import(&text, &options).map_err(|refused| match refused.asked {
             true => exit::usage(refused.to_string()),
             false => anyhow::anyhow!("{}: {refused}", self.file.display()),
@@ -73,6 +109,83 @@ impl Import {
         tell(&imported, self.out.as_deref());
         Ok(exit::OK)
     }
+}
+
+impl Import {
+    /// The connector that it becomes a part of, but for the file that is to be written.
+    fn base(&self) -> Result<Option<Base>> {
+        let Some(name) = &self.part_of else { return Ok(None) };
+        let texts = if folder::is_project(&self.project) { folder::texts(&self.project)? } else { Vec::new() };
+        let known = schema::known(&texts)?;
+        let Some(connector) = known.connectors.iter().find(|connector| connector.name == *name) else {
+            let names = known.connectors.iter().map(|connector| connector.name.as_str());
+            let near = nearest(name, names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            return Err(exit::usage(format!("no connector is called `{name}`{near}")));
+        };
+        let out = self.out.as_deref().and_then(|out| {
+            let folder = out.parent()?.file_name()?.to_string_lossy().into_owned();
+            Some(format!("/{folder}/{}", out.file_name()?.to_string_lossy()))
+        });
+        Ok(Some(Base::of(connector, |path| out.as_deref().is_some_and(|out| format!("/{path}").ends_with(out)))))
+    }
+
+    fn filled(&self, base: Option<&Base>) -> Result<Vec<Filled>> {
+        let mut filled: Vec<Filled> = Vec::new();
+        for (name, setting) in &self.setting {
+            if !is_name(setting) {
+                return Err(exit::usage(format!(
+                    "--setting: `{setting}` cannot be a setting; write it like `location_id`"
+                )));
+            }
+            if let Some(base) = base
+                && !base.settings().contains(setting)
+            {
+                let near = nearest(setting, base.settings().iter().map(String::as_str));
+                let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                return Err(exit::usage(format!("--setting: a connection has no setting `{setting}`{near}")));
+            }
+            filled.push(Filled { name: name.clone(), with: Filling::Setting(setting.clone()) });
+        }
+        for (name, text) in &self.fixed {
+            filled.push(Filled { name: name.clone(), with: Filling::Fixed(text.clone()) });
+        }
+        let twice =
+            filled.iter().enumerate().find(|(at, one)| filled[..*at].iter().any(|other| other.name == one.name));
+        match twice {
+            Some((_, twice)) => Err(exit::usage(format!("`{}` is filled twice", twice.name))),
+            None => Ok(filled),
+        }
+    }
+}
+
+fn renamed(objects: Vec<(String, String)>) -> Result<Vec<(String, String)>> {
+    match objects.iter().find(|(_, wanted)| !is_name(wanted)) {
+        Some((_, wanted)) => {
+            Err(exit::usage(format!("--object: `{wanted}` cannot be an object's name; write it like `voice_agent`")))
+        }
+        None => Ok(objects),
+    }
+}
+
+/// `snake_case`, as a path can name it.
+fn is_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').map(|(name, value)| (name.trim(), value.trim()));
+    let pair = pair.filter(|(name, value)| !name.is_empty() && !value.is_empty());
+    pair.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| "write it as NAME=VALUE".into())
+}
+
+/// How many folders below the project a file lies.
+fn folders(out: &Path) -> usize {
+    let folders = out.parent().into_iter().flat_map(Path::components);
+    let names = folders.filter(|part| matches!(part, Component::Normal(_)));
+    let names: Vec<_> = names.map(|part| part.as_os_str().to_string_lossy()).collect();
+    // From the last `connectors` on, wherever the project is.
+    names.iter().rposition(|name| name == "connectors").map_or(1, |at| names.len() - at)
 }
 
 /// What came of it, and what its author has to look at.

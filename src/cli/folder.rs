@@ -9,6 +9,8 @@ use super::{exit, shipped};
 use crate::project::{self, Loaded, Text};
 use crate::source::TEXT_BYTES_MAX;
 
+/// What the project's own document is called.
+const MAIN: [&str; 2] = ["dovetail.yaml", "dovetail.yml"];
 /// Documents of one project, at most.
 const DOCUMENTS_MAX: usize = 10_000;
 /// All of them together.
@@ -30,7 +32,7 @@ pub fn texts(folder: &Path) -> Result<Vec<Text>> {
     }
     let root = folder.canonicalize().with_context(|| format!("the folder {} cannot be read", folder.display()))?;
     let mut texts = Vec::new();
-    for name in ["dovetail.yaml", "dovetail.yml"] {
+    for name in MAIN {
         let path = root.join(name);
         if path.is_file() {
             texts.push(read(&root, &path)?);
@@ -51,6 +53,10 @@ pub fn texts(folder: &Path) -> Result<Vec<Text>> {
         }
     }
     Ok(texts)
+}
+
+pub fn is_project(folder: &Path) -> bool {
+    MAIN.iter().any(|name| folder.join(name).is_file())
 }
 
 /// The project that a folder without one lies in, if it does.

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde_json::{Map, Value, json};
 
 use super::document::{Document, short};
+use super::filled::{Filled, Filling, asked};
+use super::name::Part;
 use super::note::Notes;
 
 const METHODS: [&str; 7] = ["get", "head", "post", "put", "patch", "delete", "options"];
@@ -21,14 +23,26 @@ pub(super) struct Call<'d> {
     pub body: Option<Body<'d>>,
     pub answer: Option<Answer<'d>>,
     pub scopes: Vec<&'d str>,
+    /// What its path goes through, but for what is filled without asking.
+    pub parts: Vec<Part>,
+    pub filled: &'d [Filled],
     /// Why the language cannot say this operation.
     pub refused: Option<String>,
 }
 
-impl Call<'_> {
+impl<'d> Call<'d> {
     /// `GET /contacts`, as messages say it.
     pub fn line(&self) -> String {
         short(&format!("{} {}", self.method, self.path))
+    }
+
+    pub fn fills_with_setting(&self, name: &str) -> bool {
+        self.filled.iter().any(|filled| filled.with.setting() == Some(name))
+    }
+
+    /// With what a parameter or a field of the body is filled without asking.
+    pub fn filling(&self, name: &str) -> Option<&'d Filling> {
+        self.filled.iter().find(|filled| filled.name == name).map(|filled| &filled.with)
     }
 }
 
@@ -80,7 +94,7 @@ pub(super) struct Answer<'d> {
 }
 
 /// All operations in the order of the document.
-pub(super) fn calls<'d>(document: &'d Document<'d>, notes: &mut Notes) -> Vec<Call<'d>> {
+pub(super) fn calls<'d>(document: &'d Document<'d>, filled: &'d [Filled], notes: &mut Notes) -> Vec<Call<'d>> {
     let mut calls = Vec::new();
     let paths = document.root.get("paths").and_then(Value::as_object);
     for (path, item) in paths.into_iter().flatten().filter(|(path, _)| !path.starts_with("x-")) {
@@ -95,7 +109,10 @@ pub(super) fn calls<'d>(document: &'d Document<'d>, notes: &mut Notes) -> Vec<Ca
                 notes.add("left out: operations that are no map", short(&format!("{} {path}", method.to_uppercase())));
                 continue;
             };
-            calls.push(call(document, notes, path, method, item, operation));
+            let mut call = call(document, notes, path, method, item, operation);
+            call.filled = filled;
+            call.parts = asked(path, filled);
+            calls.push(call);
         }
         if calls.len() == before {
             notes.add("left out: paths without operations", short(path));
@@ -125,6 +142,8 @@ fn call<'d>(
         body: None,
         answer: None,
         scopes: scopes(document, operation),
+        parts: Vec::new(),
+        filled: &[],
         refused: None,
     };
     if method == "options" {

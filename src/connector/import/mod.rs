@@ -8,8 +8,10 @@
 
 mod answer;
 mod auth;
+mod base;
 mod call;
 mod document;
+mod filled;
 mod name;
 mod note;
 mod object;
@@ -24,6 +26,8 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+pub use base::Base;
+pub use filled::{Filled, Filling};
 pub use note::Note;
 pub use read::TEXT_BYTES_MAX;
 pub use whole::{Imported, Options, import};

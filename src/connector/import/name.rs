@@ -244,7 +244,7 @@ pub(super) fn free(name: &str, taken: impl Fn(&str) -> bool) -> Option<String> {
 
 /// Names for all operations; `lists` says which answer with a list.
 pub(super) fn name_all<'c>(calls: &'c [Call<'_>], lists: &[bool]) -> Vec<Named> {
-    let way = |(call, lists): (&'c Call<'_>, &bool)| (call.method.as_str(), parts(call.path), *lists);
+    let way = |(call, lists): (&'c Call<'_>, &bool)| (call.method.as_str(), call.parts.clone(), *lists);
     let ways: Vec<(&str, Vec<Part>, bool)> = calls.iter().zip(lists).map(way).collect();
     let collections = Collections::of(&ways);
     let methods: BTreeMap<String, Vec<&str>> = calls.iter().fold(BTreeMap::new(), |mut all, call| {

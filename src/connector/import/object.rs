@@ -45,8 +45,23 @@ pub(super) fn object(
     if let Some((above, hole)) = gathered.parent.filter(|(above, _)| names.contains(above)) {
         parent(schemas, &mut object, name, &above, &hole, &gathered.operations);
     }
+    object.insert("operations".into(), operations(name, gathered.operations, headers).into());
+    object
+}
+
+/// What is added to an object that another file describes.
+pub(super) fn addition(name: &str, gathered: Gathered, headers: &Headers) -> Map<String, Value> {
+    let operations = operations(name, gathered.operations, headers);
+    Map::from_iter([(LINES.to_owned(), Value::Null), ("operations".to_owned(), operations.into())])
+}
+
+fn operations(
+    name: &str,
+    gathered: Vec<(String, Map<String, Value>, Option<String>)>,
+    headers: &Headers,
+) -> Map<String, Value> {
     let mut operations = Map::from_iter([(LINES.to_owned(), Value::Null)]);
-    let mut sorted = gathered.operations;
+    let mut sorted = gathered;
     let order = ["get", "list", "find", "create", "update", "delete", "archive"];
     sorted.sort_by_key(|(verb, ..)| order.iter().position(|standard| standard == verb).unwrap_or(order.len()));
     for (verb, mut map, said) in sorted {
@@ -56,8 +71,7 @@ pub(super) fn object(
         }
         operations.insert(verb, map.into());
     }
-    object.insert("operations".into(), operations.into());
-    object
+    operations
 }
 
 /// The record as all operations together tell it; what `get` says goes first.

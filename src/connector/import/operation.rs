@@ -66,7 +66,7 @@ pub(super) fn write(schemas: &mut Schemas<'_>, call: &Call<'_>, named: &Named) -
         return Err(why.clone());
     }
     let (path, constants) = split_query(call.path);
-    let (path, holes) = fill(path, named)?;
+    let (path, holes) = fill(path, named, call)?;
     let request = format!("{} {path}", call.method);
     if let Err((why, _)) = request_line(&request) {
         return Err(why);
@@ -96,7 +96,7 @@ pub(super) fn write(schemas: &mut Schemas<'_>, call: &Call<'_>, named: &Named) -
         if !matches!(made.schema.get("type").and_then(Value::as_str), Some("string" | "integer" | "number")) {
             made.schema = Map::from_iter([("type".to_owned(), Value::from("string"))]);
         }
-        told(&mut made, parameter.and_then(|parameter| parameter.told));
+        out.schemas.told(&mut made, parameter.and_then(|parameter| parameter.told));
         out.input.add(own, made, true);
     }
     let paging = match &lists {
@@ -166,6 +166,10 @@ impl Out<'_, '_> {
             if !is_key(name) || query.contains_key(name) {
                 continue;
             }
+            if let Some(filling) = self.call.filling(name) {
+                query.insert(name.to_owned(), filling.value());
+                continue;
+            }
             if let Some((_, value)) = filled.iter().find(|(filled, _)| filled == name) {
                 query.insert(name.to_owned(), value.as_str().into());
                 continue;
@@ -185,7 +189,7 @@ impl Out<'_, '_> {
                 made.schema.insert("type".into(), "string".into());
                 made.comment = Some(format!("Several values, with {between} between them."));
             }
-            told(&mut made, parameter.told);
+            self.schemas.told(&mut made, parameter.told);
             let own = self.own_name(name, "query");
             query.insert(name.to_owned(), under("$.input", &own).into());
             self.input.add(&own, made, parameter.required);
@@ -257,7 +261,7 @@ impl Out<'_, '_> {
             if made.is_map() || kind_of(&made.schema) == Some("array") {
                 made.schema = Map::from_iter([("type".to_owned(), Value::from("string"))]);
             }
-            told(&mut made, parameter.told);
+            self.schemas.told(&mut made, parameter.told);
             let own = self.own_name(&lower, "header");
             headers.insert(name.to_owned(), under("$.input", &own).into());
             self.input.add(&own, made, parameter.required);
@@ -296,8 +300,7 @@ impl Out<'_, '_> {
         let required = made.schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
         let is_open = made.schema.get("additionalProperties").is_some();
         // Everything but what fills the path is in `$.input`.
-        let holes =
-            super::name::parts(self.call.path).iter().filter(|part| matches!(part, super::name::Part::Hole(_))).count();
+        let holes = self.call.parts.iter().filter(|part| matches!(part, super::name::Part::Hole(_))).count();
         let more =
             self.map.get("query").or_else(|| self.map.get("headers")).is_some() && self.input.fields.len() > holes;
         match fields {
@@ -307,8 +310,13 @@ impl Out<'_, '_> {
                 }
                 let clash = fields.keys().any(|name| is_data(name) && self.input.is_taken(name));
                 let whole = !clash && !more;
-                let mut parts = Map::new();
+                let (mut parts, mut added) = (Map::new(), Map::new());
                 for (name, field) in fields.iter().filter(|(name, _)| is_data(name)) {
+                    if let Some(filling) = self.call.filling(name) {
+                        parts.insert(name.clone(), filling.value());
+                        added.insert(name.clone(), filling.value());
+                        continue;
+                    }
                     let own = if self.input.is_taken(name) { self.own_name(name, "body") } else { name.clone() };
                     let key = if name.starts_with('$') { format!("${name}") } else { name.clone() };
                     parts.insert(key, under("$.input", &own).into());
@@ -320,6 +328,9 @@ impl Out<'_, '_> {
                 }
                 self.input.open = is_open && whole;
                 self.map.insert("body".into(), if whole { "$.input".into() } else { parts.into() });
+                if whole && !added.is_empty() {
+                    self.map.insert("add".into(), added.into());
+                }
             }
             None if made.is_map() && !more => {
                 self.input.open = true;
@@ -439,14 +450,6 @@ fn last_words(call: &Call<'_>) -> Vec<String> {
     words(path.trim_end_matches('/').rsplit('/').next().unwrap_or_default())
 }
 
-fn told(made: &mut super::schema::Made, told: Option<&str>) {
-    if !made.schema.contains_key("description")
-        && let Some(told) = told.and_then(sentence)
-    {
-        made.schema.insert("description".into(), told.into());
-    }
-}
-
 fn kind_of(schema: &Map<String, Value>) -> Option<&str> {
     match schema.get("type")? {
         Value::String(kind) => Some(kind),
@@ -482,7 +485,7 @@ fn split_query(path: &str) -> (&str, Vec<(String, String)>) {
 }
 
 /// The path with holes as the language calls them, and which is which.
-fn fill(path: &str, named: &Named) -> Result<(String, Vec<(String, String)>), String> {
+fn fill(path: &str, named: &Named, call: &Call<'_>) -> Result<(String, Vec<(String, String)>), String> {
     let mut out = String::new();
     if !path.starts_with('/') {
         out.push('/');
@@ -494,6 +497,11 @@ fn fill(path: &str, named: &Named) -> Result<(String, Vec<(String, String)>), St
         let length = rest[start..].find('}').ok_or("a brace of its path is not closed")?;
         let hole = &rest[start + 1..start + length];
         out.push_str(&rest[..start]);
+        if let Some(filling) = call.filling(hole) {
+            out.push_str(&filling.segment());
+            rest = &rest[start + length + 1..];
+            continue;
+        }
         // The object's own id is always `id`; a parent's is not.
         let name = if own == Some(hole) && holes.iter().all(|(_, known)| known != "id") && is_last(rest, start, hole) {
             own = None;
@@ -510,7 +518,8 @@ fn fill(path: &str, named: &Named) -> Result<(String, Vec<(String, String)>), St
                 _ => parent.unwrap_or_else(|| "other_id".into()),
             }
         };
-        let name = free(&name, |name| holes.iter().any(|(_, known)| known == name)).unwrap_or(name);
+        let taken = |name: &str| holes.iter().any(|(_, known)| known == name) || call.fills_with_setting(name);
+        let name = free(&name, taken).unwrap_or(name);
         out.push_str(&format!("{{{name}}}"));
         holes.push((hole.to_owned(), name));
         rest = &rest[start + length + 1..];

@@ -91,6 +91,15 @@ impl<'d> Schemas<'d> {
         self.left == 0
     }
 
+    /// What a parameter says of itself, where its schema says nothing.
+    pub fn told(&self, made: &mut Made, told: Option<&str>) {
+        if !made.schema.contains_key("description")
+            && let Some(told) = told.filter(|_| self.descriptions).and_then(sentence)
+        {
+            made.schema.insert("description".into(), told.into());
+        }
+    }
+
     pub fn make(&mut self, written: &Value, side: Side) -> Made {
         self.side = side;
         self.made(written, 0)

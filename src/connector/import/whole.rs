@@ -1,11 +1,13 @@
 //! The connector as a whole: its head, its objects, its operations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::base::Base;
 use super::call::{Call, calls};
 use super::document::{Document, sentence, short};
+use super::filled::Filled;
 use super::name::{Named, kebab, name_all};
 use super::note::{Note, Notes};
 use super::object::{self, Gathered, Headers, put_headers};
@@ -30,6 +32,18 @@ pub struct Options {
     pub name: Option<String>,
     /// Tags, or beginnings of paths; everything if there is none.
     pub only: Vec<String>,
+    /// What is filled without asking.
+    pub filled: Vec<Filled>,
+    /// Objects as they are found, and as they shall be called.
+    pub renamed: Vec<(String, String)>,
+    /// The connector that this becomes a part of.
+    pub part_of: Option<Base>,
+    /// What the document says of fields is left out.
+    pub terse: bool,
+    /// Levels of fields that are written, at most.
+    pub levels: Option<usize>,
+    /// How many folders below the project the file will lie; 1 if it says nothing.
+    pub folders: Option<usize>,
     /// The document's name, for the first lines and where there is no title.
     pub source: String,
 }
@@ -54,7 +68,7 @@ pub fn import(text: &str, options: &Options) -> Result<Imported, Refused> {
     let value = read::read(text)?;
     let document = Document::of(&value)?;
     let mut notes = Notes::default();
-    let all = calls(&document, &mut notes);
+    let all = calls(&document, &options.filled, &mut notes);
     if all.is_empty() {
         return Err(Refused::new(
             "the document describes no operations",
@@ -65,16 +79,21 @@ pub fn import(text: &str, options: &Options) -> Result<Imported, Refused> {
         let mut schemas = Schemas::new(&document, 1, false, usize::MAX);
         all.iter().map(|call| lists(&mut schemas, call)).collect()
     };
-    let named = name_all(&all, &lists);
-    let chosen: Vec<(&Call<'_>, &Named)> =
+    let mut named = name_all(&all, &lists);
+    rename(&mut named, &options.renamed)?;
+    let mut chosen: Vec<(&Call<'_>, &Named)> =
         all.iter().zip(&named).filter(|(call, _)| is_wanted(call, &options.only)).collect();
     known(&all, &options.only)?;
+    if let Some(base) = &options.part_of {
+        chosen = missing(chosen, base, &mut notes)?;
+    }
     if chosen.len() > OPERATIONS_MAX {
         let message = format!("these are {} operations, and a connector holds {OPERATIONS_MAX}", chosen.len());
         return Err(Refused::asked(message, "take a part of them with `--only TAG` or `--only /path`"));
     }
     let name = name_of(&document, options)?;
-    let attempts = DEPTHS.iter().map(|depth| (*depth, true)).chain([(1, false), (0, false)]);
+    let depths = DEPTHS.into_iter().filter(|depth| options.levels.is_none_or(|levels| *depth <= levels));
+    let attempts = depths.map(|depth| (depth, !options.terse)).chain([(1, false), (0, false)]);
     for (depth, descriptions) in attempts {
         let schemas = Schemas::new(&document, depth, descriptions, VALUES_MAX * 2);
         let whole = Whole { schemas, document: &document, options, name: &name, depth };
@@ -90,8 +109,54 @@ pub fn import(text: &str, options: &Options) -> Result<Imported, Refused> {
     Err(Refused::asked(message, "take a part of them with `--only TAG` or `--only /path`"))
 }
 
+/// Calls objects as they shall be called.
+fn rename(named: &mut [Named], renamed: &[(String, String)]) -> Result<(), Refused> {
+    for (found, wanted) in renamed {
+        let objects: BTreeSet<&str> = named.iter().filter_map(|one| one.object.as_deref()).collect();
+        if !objects.contains(found.as_str()) {
+            let help = match nearest(found, objects.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are {}", objects.into_iter().collect::<Vec<_>>().join(", ")),
+            };
+            return Err(Refused::asked(format!("no object is called `{}`", short(found)), help));
+        }
+        for one in named.iter_mut() {
+            let parent = one.parent.as_mut().map(|(parent, _)| parent);
+            for name in one.object.iter_mut().chain(parent).filter(|name| *name == found) {
+                name.clone_from(wanted);
+            }
+        }
+    }
+    let mut places = BTreeSet::new();
+    match named.iter().map(super::operation::place).find(|place| !places.insert(place.clone())) {
+        Some(twice) => {
+            let message = format!("two operations would be called `{twice}`");
+            Err(Refused::asked(message, "call one of the objects otherwise"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What a connector does not have yet.
+fn missing<'c, 'd>(
+    chosen: Vec<(&'c Call<'d>, &'c Named)>,
+    base: &Base,
+    notes: &mut Notes,
+) -> Result<Vec<(&'c Call<'d>, &'c Named)>, Refused> {
+    let count = chosen.len();
+    let (there, missing): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|(call, _)| base.has(call));
+    there.iter().for_each(|(call, _)| notes.add("left out: operations that are there already", call.line()));
+    match missing.is_empty() {
+        true => Err(Refused::asked(
+            format!("`{}` has all {count} operations already", base.name),
+            "there is nothing to add",
+        )),
+        false => Ok(missing),
+    }
+}
+
 fn lists(schemas: &mut Schemas<'_>, call: &Call<'_>) -> bool {
-    let last = super::name::parts(call.path).iter().rev().find_map(|part| match part {
+    let last = call.parts.iter().rev().find_map(|part| match part {
         super::name::Part::Word(word) => Some(super::name::words(word).join("_")),
         super::name::Part::Hole(_) => None,
     });
@@ -144,6 +209,9 @@ fn known(all: &[Call<'_>], only: &[String]) -> Result<(), Refused> {
 }
 
 fn name_of(document: &Document<'_>, options: &Options) -> Result<String, Refused> {
+    if let Some(base) = &options.part_of {
+        return Ok(base.name.clone());
+    }
     if let Some(name) = &options.name {
         let good = |part: &str| {
             !part.is_empty() && part.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit())
@@ -218,13 +286,24 @@ impl Whole<'_> {
             gathered.own_hole = gathered.own_hole.take().or(named.own_hole.clone());
             gathered.operations.push((named.verb.clone(), made.map, made.comment));
         }
-        let (common, own) = common_headers(&headers);
-        let mut document = self.head(&common, &scopes, !objects.is_empty());
+        let base = self.options.part_of.as_ref();
+        let (common, own) = match base {
+            Some(base) => own_headers(&headers, literals(&base.headers)),
+            None => common_headers(&headers),
+        };
+        let mut document = match base {
+            Some(base) => Map::from_iter([("connector".to_owned(), base.name.as_str().into())]),
+            None => self.head(&common, &scopes, !objects.is_empty()),
+        };
+        let is_there = |name: &str| base.is_some_and(|base| base.objects.contains(name));
         let count_of_objects = objects.len();
         let names: Vec<String> = objects.iter().map(|(name, _)| name.clone()).collect();
         let mut all = Map::from_iter([(LINES.to_owned(), Value::Null)]);
         for (name, gathered) in objects {
-            let object = object::object(&mut self.schemas, &name, gathered, &names, &own);
+            let object = match is_there(&name) {
+                true => object::addition(&name, gathered, &own),
+                false => object::object(&mut self.schemas, &name, gathered, &names, &own),
+            };
             all.insert(name, object.into());
             if self.schemas.is_over() {
                 return None;
@@ -290,13 +369,17 @@ impl Whole<'_> {
     }
 
     fn first_lines(&self) -> String {
-        let mut text = String::from("# yaml-language-server: $schema=../schemas/connector.schema.json\n#\n");
+        let up = "../".repeat(self.options.folders.unwrap_or(1));
+        let mut text = format!("# yaml-language-server: $schema={up}schemas/connector.schema.json\n#\n");
         let deep = match self.depth {
             0 => "No fields of schemas are written, since the file would be too big: say what you need by hand, or take a part \
                   of the document with `--only`."
                 .to_owned(),
-            1 => "Fields are written one level deep, since the file would be too big; what lies deeper takes any value."
-                .to_owned(),
+            1 if self.options.levels != Some(1) => {
+                "Fields are written one level deep, since the file would be too big; what lies deeper takes any value."
+                    .to_owned()
+            }
+            1 => "Fields are written one level deep; what lies deeper takes any value.".to_owned(),
             depth => format!("Fields are written {depth} levels deep; what lies deeper takes any value."),
         };
         let said = format!(
@@ -327,8 +410,12 @@ impl Whole<'_> {
         if !common.is_empty() {
             head.insert("headers".into(), common.clone().into());
         }
-        if !server.settings.is_empty() {
-            head.insert("connection".into(), server.settings.into());
+        let mut settings = server.settings;
+        for name in self.options.filled.iter().filter_map(|filled| filled.with.setting()) {
+            settings.entry(name.to_owned()).or_insert_with(|| json!({ "type": "string" }));
+        }
+        if !settings.is_empty() {
+            head.insert("connection".into(), settings.into());
         }
         let (mut ways, said) = auth::auth(self.document, scopes, &mut self.schemas.notes);
         if let Some(said) = said {
@@ -357,6 +444,10 @@ impl Whole<'_> {
     }
 }
 
+fn literals(headers: &[(String, String)]) -> Map<String, Value> {
+    headers.iter().map(|(name, value)| (name.clone(), literal(value))).collect()
+}
+
 /// Headers that more than half of the operations say alike stand once, at the top; the others where they are said.
 fn common_headers(all: &[(String, Vec<(String, String)>)]) -> (Map<String, Value>, Headers) {
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
@@ -370,6 +461,11 @@ fn common_headers(all: &[(String, Vec<(String, String)>)]) -> (Map<String, Value
             common.insert(name.to_owned(), literal(value));
         }
     }
+    own_headers(all, common)
+}
+
+/// The common headers, and of each operation those that differ.
+fn own_headers(all: &[(String, Vec<(String, String)>)], common: Map<String, Value>) -> (Map<String, Value>, Headers) {
     let mut own = BTreeMap::new();
     for (place, headers) in all {
         let differs = |(name, value): &&(String, String)| {
