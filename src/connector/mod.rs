@@ -39,4 +39,4 @@ pub use outcome::{Failure, Outcome};
 pub use read::{merged, read_verify, schema, schema_files};
 pub use request::{Body, Request, Response};
 pub use signature::{Algorithm, Encoding, Hole, Signature, Signed, Stands};
-pub use webhook::{Scheme, VerifyRule, WebhookEvent, Webhooks};
+pub use webhook::{Scheme, Sign, VerifyRule, WebhookEvent, Webhooks};

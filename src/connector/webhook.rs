@@ -18,8 +18,8 @@ pub struct Webhooks {
     /// The time that the sender signed, and how far it may be from now.
     pub time: Option<Path>,
     pub within: Duration,
-    /// Setting → path in the body: finds the connection.
-    pub connection: Vec<(String, Path)>,
+    /// What finds the connection.
+    pub connection: Vec<Sign>,
     /// The status that this source retries.
     pub when_busy: u16,
     /// The event's name.
@@ -96,4 +96,37 @@ pub struct WebhookEvent {
     pub read_with: Option<String>,
     /// JSON Schema of the body, if given.
     pub schema: Value,
+    /// What bodies call it besides.
+    pub named: Vec<String>,
+    /// Where its record stands, if not where that of the others does.
+    pub record: Option<Path>,
+    /// What finds the connection, if not what finds that of the others.
+    pub connection: Option<Vec<Sign>>,
+}
+
+/// Where a delivery says a setting of its connection: the first path that finds something.
+#[derive(Clone, Debug)]
+pub struct Sign {
+    pub setting: String,
+    pub paths: Vec<Path>,
+}
+
+impl Webhooks {
+    /// What finds the connection of an event.
+    pub fn connection_of<'w>(&'w self, event: &'w WebhookEvent) -> &'w [Sign] {
+        event.connection.as_deref().unwrap_or(&self.connection)
+    }
+
+    /// Each way in which a delivery may say which account it is for: the names of settings.
+    pub fn ways(&self) -> Vec<Vec<&str>> {
+        let own = self.events.iter().filter_map(|event| event.connection.as_deref());
+        let mut ways: Vec<Vec<&str>> = Vec::new();
+        for signs in own.chain([self.connection.as_slice()]) {
+            let way = signs.iter().map(|sign| sign.setting.as_str()).collect();
+            if !ways.contains(&way) {
+                ways.push(way);
+            }
+        }
+        ways
+    }
 }

@@ -58,7 +58,7 @@ pub fn read_delivery(connector: &Connector, body: &Value, now_ms: i64) -> Result
         let letter = Letter { webhooks, body, item, number: index + 1 };
         let (id, time_ms) = letter.mark(now_ms)?;
         let declared = letter.declared()?;
-        let settings = letter.settings(declared.is_some())?;
+        let settings = letter.settings(declared)?;
         if index > 0 && settings != delivery.settings {
             // Its events would need different connections: nothing of it can be taken.
             return Err(MALFORMED);
@@ -132,16 +132,17 @@ impl Letter<'_> {
             Some(Value::Number(name)) => name.to_string(),
             _ => return Err(MALFORMED),
         };
-        Ok(events.iter().find(|event| event.name == name))
+        let by_name = events.iter().find(|event| event.name == name);
+        Ok(by_name.or_else(|| events.iter().find(|event| event.named.contains(&name))))
     }
 
     /// The settings that name the connection; of a declared event all of them, since less could match another account.
-    fn settings(&self, complete: bool) -> Result<Vec<(String, String)>, Refusal> {
+    fn settings(&self, declared: Option<&WebhookEvent>) -> Result<Vec<(String, String)>, Refusal> {
         let mut settings = Vec::new();
-        for (name, path) in &self.webhooks.connection {
-            match self.look(path).and_then(|(value, _)| record::id_text(&value)) {
-                Some(text) => settings.push((name.clone(), text)),
-                None if complete => return Err(MALFORMED),
+        for sign in declared.map_or(&*self.webhooks.connection, |event| self.webhooks.connection_of(event)) {
+            match sign.paths.iter().find_map(|path| record::id_text(&self.look(path)?.0)) {
+                Some(text) => settings.push((sign.setting.clone(), text)),
+                None if declared.is_some() => return Err(MALFORMED),
                 None => {}
             }
         }
@@ -165,7 +166,7 @@ impl Letter<'_> {
         };
         let Some(object_name) = &declared.object else { return Ok(event) };
         let object = connector.object(object_name).ok_or(MALFORMED)?;
-        let record = match &self.webhooks.record {
+        let record = match declared.record.as_ref().or(self.webhooks.record.as_ref()) {
             Some(path) => path.get_in(self.item).ok_or(MALFORMED)?,
             None => self.item.clone(),
         };

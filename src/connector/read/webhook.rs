@@ -4,8 +4,8 @@ use super::operation::named;
 use super::reader::{Reader, under};
 use super::schema;
 use super::verify::{rules, within};
-use crate::connector::written::{Named, WebhookEventWritten, WebhooksWritten};
-use crate::connector::{Connector, WebhookEvent, Webhooks};
+use crate::connector::written::{Named, TextsWritten, WebhookEventWritten, WebhooksWritten};
+use crate::connector::{Connector, Sign, WebhookEvent, Webhooks};
 use crate::expr::Path;
 
 pub(super) fn read(reader: &mut Reader<'_>, written: &WebhooksWritten, connector: &Connector) -> Webhooks {
@@ -14,14 +14,7 @@ pub(super) fn read(reader: &mut Reader<'_>, written: &WebhooksWritten, connector
     let id = optional_path(reader, "/webhooks/replay/id", replay.and_then(|replay| replay.id.as_deref()));
     let time = optional_path(reader, "/webhooks/replay/time", replay.and_then(|replay| replay.time.as_deref()));
     let within = within(reader, "/webhooks/replay/within", replay.and_then(|replay| replay.within.as_deref()));
-    let mut connection = Vec::new();
-    for (setting, path) in written.connection.iter() {
-        let at = under("/webhooks/connection", setting);
-        reader.check_setting(&at, setting);
-        if let Some(path) = reader.path(&at, path) {
-            connection.push((setting.to_owned(), path));
-        }
-    }
+    let connection = signs(reader, "/webhooks/connection", &written.connection);
     let when_busy = written.when_busy.unwrap_or(503);
     if !(400..600).contains(&when_busy) {
         let message = format!("{when_busy} does not say that it did not work");
@@ -59,6 +52,21 @@ pub(super) fn read(reader: &mut Reader<'_>, written: &WebhooksWritten, connector
         events,
         body_max,
     }
+}
+
+fn signs(reader: &mut Reader<'_>, pointer: &str, written: &Named<TextsWritten>) -> Vec<Sign> {
+    let mut signs = Vec::new();
+    for (setting, paths) in written.iter() {
+        let at = under(pointer, setting);
+        reader.check_setting(&at, setting);
+        if paths.each().is_empty() {
+            reader.error("wrong-value", &at, "no path is given", "say where the delivery has it, e.g. `$.account`");
+        }
+        let paths = paths.each().into_iter().filter_map(|(below, path)| reader.path(&format!("{at}{below}"), path));
+        let paths = paths.collect();
+        signs.push(Sign { setting: setting.to_owned(), paths });
+    }
+    signs
 }
 
 fn optional_path(reader: &mut Reader<'_>, pointer: &str, text: Option<&str>) -> Option<Path> {
@@ -110,9 +118,12 @@ fn events(reader: &mut Reader<'_>, written: &Named<WebhookEventWritten>, connect
                 }
             }
         } else {
-            for (key, given) in
-                [("change", event.change.is_some()), ("whole", event.whole), ("read_with", event.read_with.is_some())]
-            {
+            for (key, given) in [
+                ("change", event.change.is_some()),
+                ("whole", event.whole),
+                ("read_with", event.read_with.is_some()),
+                ("record", event.record.is_some()),
+            ] {
                 if given {
                     let message = format!("`{key}` is about an object, and `{name}` names none");
                     reader.key_error("missing-key", &under(&pointer, key), message, "add `object:`");
@@ -123,7 +134,19 @@ fn events(reader: &mut Reader<'_>, written: &Named<WebhookEventWritten>, connect
             let help = "give either `whole` or `read_with`";
             reader.key_error("one-kind", &under(&pointer, "whole"), "the payload is the record, or it is read", help);
         }
+        let record = optional_path(reader, &under(&pointer, "record"), event.record.as_deref());
+        let at = under(&pointer, "connection");
+        let connection = event.connection.as_ref().map(|written| signs(reader, &at, written));
+        let named: Vec<String> =
+            event.named.iter().flat_map(TextsWritten::each).map(|(_, name)| name.to_owned()).collect();
+        for clash in named.iter().filter(|other| *other != name && written.iter().any(|(known, _)| known == *other)) {
+            let message = format!("`{clash}` is an event of its own");
+            reader.error("given-twice", &under(&pointer, "named"), message, "a body names one event");
+        }
         events.push(WebhookEvent {
+            named,
+            record,
+            connection,
             name: name.to_owned(),
             object: event.object.clone(),
             change: event.change.map(|change| change.word().to_owned()),

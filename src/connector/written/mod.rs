@@ -12,7 +12,7 @@ pub(super) use named::Named;
 pub(super) use object::{KeyedListWritten, NamesWritten, ObjectWritten, ParentWritten, PollWritten, ReferenceWritten};
 pub(super) use operation::{IfUnsureWord, IfUnsureWritten, OperationWritten};
 pub(super) use webhook::{
-    EncodingWritten, UserWritten, VerifyRuleWritten, VerifyWritten, WebhookEventWritten, WebhooksWritten,
+    EncodingWritten, TextsWritten, UserWritten, VerifyRuleWritten, VerifyWritten, WebhookEventWritten, WebhooksWritten,
 };
 
 use schemars::JsonSchema;

@@ -16,9 +16,10 @@ pub(in crate::connector) struct WebhooksWritten {
     pub verify: VerifyWritten,
     /// What tells a delivery from a repeated or an old one.
     pub replay: Option<ReplayWritten>,
-    /// Setting → path in the body: which connection the delivery is for.
+    /// Setting → path in the body, or several of which the first counts that finds something: which connection the delivery
+    /// is for.
     #[serde(default)]
-    pub connection: Named<String>,
+    pub connection: Named<TextsWritten>,
     /// The status to answer when there is no room, one that this source retries; 503 unless said otherwise.
     pub when_busy: Option<u16>,
     /// Path to the event's name.
@@ -157,6 +158,34 @@ pub(in crate::connector) struct WebhookEventWritten {
     pub read_with: Option<String>,
     /// JSON Schema of the payload.
     pub schema: Option<Value>,
+    /// What the body calls the event, if that is not its name here; one word or several.
+    pub named: Option<TextsWritten>,
+    /// Path to the record, if not where `record` of `webhooks` says.
+    pub record: Option<String>,
+    /// Which connection it is for, if not as `connection` of `webhooks` says.
+    pub connection: Option<Named<TextsWritten>>,
+}
+
+/// One text, or several.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(in crate::connector) enum TextsWritten {
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+impl TextsWritten {
+    /// Each text with where it stands below.
+    pub fn each(&self) -> Vec<(String, &str)> {
+        match self {
+            TextsWritten::One(path) => vec![(String::new(), path)],
+            TextsWritten::Several(paths) => {
+                paths.iter().enumerate().map(|(index, path)| (format!("/{index}"), path.as_str())).collect()
+            }
+        }
+    }
 }
 
 /// What happened to a record.

@@ -1,8 +1,6 @@
 //! Webhooks against accounts: can it be told for which tenant a delivery is?
 
-use serde_json::Value;
-
-use crate::connector::{Connector, Webhooks};
+use crate::connector::Connector;
 use crate::project::{Connection, Plan};
 use crate::source::{Diagnostic, File, Report};
 use crate::workflow::Workflow;
@@ -17,12 +15,13 @@ pub(super) fn check(plan: &Plan, workflows: &[(&Workflow, &File)], files: &[File
         }
         let own: Vec<&Connection> =
             plan.connections.iter().filter(|connection| connection.connector == connector.name).collect();
+        let ways = webhooks.ways();
         for (index, connection) in own.iter().enumerate() {
-            let alike = |other: &&&Connection| {
-                other.tenant != connection.tenant && account(webhooks, other) == account(webhooks, connection)
-            };
-            if let Some(other) = own[..index].iter().find(alike) {
-                report.extend(found(connector, webhooks, (connection, other), files));
+            let mut others = own[..index].iter().filter(|other| other.tenant != connection.tenant);
+            let alike =
+                others.find_map(|other| Some((other, ways.iter().find(|way| is_same(way, other, connection))?)));
+            if let Some((other, way)) = alike {
+                report.extend(found(connector, way, (connection, other), files));
             }
         }
     }
@@ -39,16 +38,18 @@ fn is_heard(plan: &Plan, connector: &Connector, workflows: &[(&Workflow, &File)]
     workflows.iter().any(|(workflow, _)| hears(workflow))
 }
 
-/// What a delivery says of the account.
-fn account<'c>(webhooks: &Webhooks, connection: &'c Connection) -> Vec<Option<&'c Value>> {
-    webhooks.connection.iter().map(|(setting, _)| connection.settings.get(setting)).collect()
+/// Would a delivery that says these settings be for both?
+fn is_same(way: &[&str], one: &Connection, other: &Connection) -> bool {
+    way.iter().all(|setting| {
+        let said = one.settings.get(*setting);
+        said.is_some() && said == other.settings.get(*setting)
+    })
 }
 
-fn found(connector: &Connector, webhooks: &Webhooks, pair: (&Connection, &Connection), files: &[File]) -> Report {
+fn found(connector: &Connector, way: &[&str], pair: (&Connection, &Connection), files: &[File]) -> Report {
     let (one, other) = pair;
     let message = format!("a webhook of `{}` could be for `{}` or for `{}`", connector.name, other.name, one.name);
-    let settings: Vec<&str> = webhooks.connection.iter().map(|(setting, _)| setting.as_str()).collect();
-    let help = match settings.as_slice() {
+    let help = match way {
         [] => format!(
             "say in connector `{}` how a delivery names its account: `webhooks: {{ connection: … }}`",
             connector.name
