@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::fault::Fault;
-use super::hook::Hook;
+use super::hook::{self, Hook};
 use super::random::Random;
 use super::state::State;
 use super::turn::Call;
@@ -26,7 +26,7 @@ const INDEX: [(&str, &str); 17] = [
     ("DELETE /_sandbox/records/{object}/{id}", "deletes a record; ?quiet=true"),
     ("GET /_sandbox/requests", "the last 10,000 requests; ?method=&path=&operation=&after=NUMBER"),
     ("GET /_sandbox/webhooks", "the last 10,000 deliveries with their attempts; ?event="),
-    ("POST /_sandbox/webhooks/send", "sends the given body, signed; ?event=NAME for the list"),
+    ("POST /_sandbox/webhooks/send", "sends the given body, signed; without a body an example of ?event=NAME"),
     ("GET /_sandbox/faults", "what is ordered, and how often it happened"),
     (
         "POST /_sandbox/faults",
@@ -86,9 +86,21 @@ pub fn answer(inner: &Inner, call: &Call) -> Said {
             (200, json!({ "webhooks": all.map(plain).collect::<Vec<Value>>() }))
         }
         ("POST", ["webhooks", "send"]) => {
-            let event = call.query["event"].as_str().unwrap_or("sent by hand").to_owned();
-            inner.send(Hook { event, body: call.body.to_string().into_bytes(), late: false });
-            (202, json!({ "sent": true }))
+            let event = call.query["event"].as_str();
+            let hook = match (event, &call.body) {
+                (Some(event), Value::Null) => hook::by_hand(&inner.rules, &mut state, event),
+                (event, body) => {
+                    let event = event.unwrap_or("sent by hand").to_owned();
+                    Ok(Hook { event, body: body.to_string().into_bytes(), late: false })
+                }
+            };
+            match hook {
+                Ok(hook) => {
+                    inner.send(hook);
+                    (202, json!({ "sent": true }))
+                }
+                Err(message) => wrong(404, &message),
+            }
         }
         ("GET", ["faults"]) => (200, json!({ "faults": state.faults.ordered })),
         ("POST", ["faults"]) => ordered(&mut state, &call.body),

@@ -8,10 +8,12 @@
 use serde_json::{Value, json};
 
 use super::clock::written;
-use super::record::Change;
+use super::document::HookEvent;
+use super::record::{Change, Kind};
 use super::rules::Rules;
 use super::state::State;
 use super::view::shown;
+use crate::source::nearest;
 
 /// One body to deliver.
 #[derive(Clone, Debug)]
@@ -29,33 +31,86 @@ pub struct Hook {
 pub fn of_changes(rules: &Rules, state: &mut State, changes: &[Change]) -> Result<Vec<Hook>, String> {
     let mut hooks = Vec::new();
     for change in changes {
-        let events = &rules.document.webhooks.events;
-        for event in events.iter().filter(|event| event.object == change.object && event.change == change.kind.name()) {
-            let shown = shown(rules, state, &change.object, &change.after, event.show.as_deref())?;
-            let mut roots = json!({
-                "event": event.name, "record": change.after, "shown": shown, "previous": change.before,
-                "changed": change.changed, "vars": rules.document.vars, "settings": state.settings, "now": written(state.clock.now()),
-                "new": { "uuid": state.random.uuid() },
-            });
-            if let Some(test) = &event.only_if
-                && !test.holds(&roots)?
-            {
-                continue;
+        let is_of = |event: &&HookEvent| {
+            let kind = event.change.as_deref() == Some(change.kind.name());
+            kind && event.object.as_ref() == Some(&change.object) && !event.by_hand
+        };
+        for event in rules.document.webhooks.events.iter().filter(is_of) {
+            if let Some(body) = body(rules, state, event, change)? {
+                hooks.extend(meeting_faults(state, &event.name, body.to_string().into_bytes()));
             }
-            let mut body = match &event.body {
-                Some(made) => made.eval(&roots)?.unwrap_or(Value::Null),
-                None => shown,
-            };
-            roots["new"] = json!({ "uuid": state.random.uuid() });
-            for (name, made) in rules.document.webhooks.envelope.iter() {
-                if let Some(value) = made.eval(&roots)? {
-                    body[name] = value;
-                }
-            }
-            hooks.extend(meeting_faults(state, &event.name, body.to_string().into_bytes()));
         }
     }
     Ok(hooks)
+}
+
+/// An event without its change: about the youngest record of its object, or an example where it is about none.
+///
+/// # Errors
+/// There is no such event, or no record.
+pub fn by_hand(rules: &Rules, state: &mut State, name: &str) -> Result<Hook, String> {
+    let events = &rules.document.webhooks.events;
+    let event = events.iter().find(|event| event.name == name).ok_or_else(|| {
+        let near = nearest(name, events.iter().map(|event| event.name.as_str()));
+        format!(
+            "no event is called `{name}`{}",
+            near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+        )
+    })?;
+    let object = event.object.clone().unwrap_or_default();
+    let after = match &event.object {
+        Some(object) => {
+            state.records.all(object).next_back().cloned().ok_or_else(|| format!("there is no {object} yet"))?
+        }
+        None => Value::Null,
+    };
+    let change = Change { object, kind: Kind::Updated, before: Value::Null, after, changed: Vec::new() };
+    let event = HookEvent { only_if: None, ..event.clone() };
+    let body = body(rules, state, &event, &change)?.unwrap_or_default();
+    Ok(Hook { event: name.to_owned(), body: body.to_string().into_bytes(), late: false })
+}
+
+/// What is sent; none if the event's condition does not hold.
+fn body(rules: &Rules, state: &mut State, event: &HookEvent, change: &Change) -> Result<Option<Value>, String> {
+    let shown = match &event.object {
+        Some(object) => shown(rules, state, object, &change.after, event.show.as_deref())?,
+        None => json!({}),
+    };
+    let mut roots = json!({
+        "event": event.called.as_ref().unwrap_or(&event.name), "record": change.after, "shown": shown, "previous": change.before,
+        "changed": change.changed, "vars": rules.document.vars, "settings": state.settings,
+        "now": written(state.clock.now()), "new": { "uuid": state.random.uuid() },
+    });
+    if let Some(test) = &event.only_if
+        && !test.holds(&roots)?
+    {
+        return Ok(None);
+    }
+    let mut body = match &event.body {
+        Some(made) => made.eval(&roots)?.unwrap_or(Value::Null),
+        None => shown,
+    };
+    if let Some(over) = &event.over {
+        lay_over(&mut body, over.eval(&roots)?.unwrap_or_default());
+    }
+    roots["new"] = json!({ "uuid": state.random.uuid() });
+    for (name, made) in rules.document.webhooks.envelope.iter() {
+        if let Some(value) = made.eval(&roots)? {
+            body[name] = value;
+        }
+    }
+    Ok(Some(body))
+}
+
+fn lay_over(below: &mut Value, above: Value) {
+    match (below, above) {
+        (Value::Object(below), Value::Object(above)) => {
+            for (name, value) in above {
+                lay_over(below.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (below, above) => *below = above,
+    }
 }
 
 fn meeting_faults(state: &mut State, event: &str, body: Vec<u8>) -> Vec<Hook> {

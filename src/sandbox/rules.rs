@@ -91,8 +91,8 @@ impl Rules {
             }
         }
         for event in &document.webhooks.events {
-            self.judge_view(&event.object, event.show.as_deref())
-                .map_err(|wrong| format!("{}: {wrong}", event.name))?;
+            let Some(object) = &event.object else { continue };
+            self.judge_view(object, event.show.as_deref()).map_err(|wrong| format!("{}: {wrong}", event.name))?;
         }
         for played in &self.routes {
             let route = &played.route;

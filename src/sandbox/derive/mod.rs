@@ -2,6 +2,7 @@
 //!
 //! Made as a value, not as types: whatever is derived could have been written, and what is written lies over it.
 
+mod example;
 mod objects;
 mod pages;
 mod routes;
@@ -84,12 +85,25 @@ fn lay(below: &mut Value, above: Value) {
                     join(objects.as_object_mut().map(|map| map.entry(name).or_insert_with(|| json!({}))), rules);
                 }
             }
-            "vars" | "settings" | "refusals" | "kinds" | "tokens" | "limits" | "webhooks" | "records" => {
+            "webhooks" => {
+                let mut above = value;
+                keep_events(below.get("webhooks"), &mut above);
+                join(Some(below.entry(section).or_insert_with(|| json!({}))), above);
+            }
+            "vars" | "settings" | "refusals" | "kinds" | "tokens" | "limits" | "records" => {
                 join(Some(below.entry(section).or_insert_with(|| json!({}))), value);
             }
             _ => drop(below.insert(section, value)),
         }
     }
+}
+
+/// Events that the document above does not name stay as they are below.
+fn keep_events(below: Option<&Value>, above: &mut Value) {
+    let Some(Value::Array(events)) = above.get_mut("events") else { return };
+    let named: Vec<Value> = events.iter().map(|event| event["name"].clone()).collect();
+    let below = below.and_then(|below| below["events"].as_array()).into_iter().flatten();
+    events.extend(below.filter(|event| !named.contains(&event["name"])).cloned());
 }
 
 fn join(below: Option<&mut Value>, above: Value) {

@@ -10,7 +10,7 @@ pub fn derived(connector: &Value) -> Value {
     Value::Object(objects)
 }
 
-fn object(described: &Value) -> Value {
+pub fn object(described: &Value) -> Value {
     let id = described["id"].as_str().unwrap_or("id");
     let nested = described.get("fields_at").is_some();
     let mut fields = Map::new();
@@ -62,7 +62,7 @@ pub fn parent(described: &Value) -> Option<(String, String)> {
     Some((parent.to_owned(), field.map_or_else(|| format!("{parent}_id"), str::to_owned)))
 }
 
-fn kind(schema: &Value) -> &'static str {
+pub fn kind(schema: &Value) -> &'static str {
     match (schema["type"].as_str(), schema["format"].as_str()) {
         (Some("string"), Some("date-time")) => "time",
         (Some("string"), _) => "text",

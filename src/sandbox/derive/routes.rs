@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::example::example;
 use super::pages::{self, wrapped};
 use super::{objects, operations};
 use crate::sandbox::path::Line;
@@ -15,7 +16,7 @@ pub fn derived(connector: &Value) -> Result<Value, String> {
         let line = Line::read(&text)?;
         let route = match object {
             Some(object) => of_object(connector, object, name, operation, &line),
-            None => json!({ "action": true }),
+            None => action(operation, &Value::Null),
         };
         match routes.iter_mut().find(|(_, known, _)| known.same_as(&line)) {
             // `find` is often a list with a filter: both are asked for by one line.
@@ -42,16 +43,22 @@ fn of_object(connector: &Value, object: &str, name: &str, operation: &Value, lin
     let described = &connector["objects"][object];
     let answers = operation["returns"].as_str().unwrap_or("$");
     let record = json!({ "body": wrapped(answers, json!("$.record")) });
+    let names_one = names_one(connector, operation, name);
     let behaviour = match (name, line.method.as_str()) {
+        // Without an id it is about no record that is kept here.
+        ("get" | "update" | "delete", _) if !names_one => "action",
+        // So is a body that is no record.
+        ("create" | "update", _) if operation["body"].as_str().is_some_and(|body| body != "$.input") => "action",
         ("list" | "get" | "find" | "create" | "update" | "delete", _) => name,
         (_, _) if operation.get("items").is_some() => "list",
+        (_, "GET" | "PUT" | "PATCH") if !names_one => "action",
         (_, "GET") => "get",
         ("archive", "DELETE") => "delete",
         (_, "PUT" | "PATCH") => "update",
         _ => "action",
     };
     let mut route = match behaviour {
-        "action" => json!({ "action": true, "answer": { "body": {} }, "takes": { "anything": true } }),
+        "action" => action(operation, &described["schema"]),
         "delete" => json!({ "delete": object, "answer": { "status": 204 } }),
         "create" => json!({ "create": object, "answer": { "status": 201, "body": record["body"] } }),
         "list" => pages::list(object, described, operation),
@@ -59,6 +66,10 @@ fn of_object(connector: &Value, object: &str, name: &str, operation: &Value, lin
         "find" => json!({ "find": object, "by": asked(operation), "answer": record }),
         other => json!({ other: object, "answer": record }),
     };
+    let line = operation["request"].as_str().unwrap_or_default();
+    if matches!(behaviour, "get" | "update" | "delete") && line.contains("{id}") {
+        route["id"] = json!("$.path.id");
+    }
     if route.get("list").is_some() {
         route["where"] = Value::Object(asked(operation));
     }
@@ -83,6 +94,14 @@ fn of_object(connector: &Value, object: &str, name: &str, operation: &Value, lin
             }
         }
     }
+    if matches!(behaviour, "create" | "update")
+        && let Some(also) = also(described, operation)
+    {
+        let takes = route.as_object_mut().map(|route| route.entry("takes").or_insert_with(|| json!({})));
+        if let Some(takes) = takes {
+            takes["also"] = also;
+        }
+    }
     if behaviour == "create" {
         let required = operation["input"]["required"].as_array().cloned().unwrap_or_default();
         let text = operation["request"].as_str().unwrap_or_default();
@@ -90,6 +109,45 @@ fn of_object(connector: &Value, object: &str, name: &str, operation: &Value, lin
         route["requires"] = required.iter().filter(in_body).cloned().collect();
     }
     route
+}
+
+/// Nothing that is kept changes; the answer is as its schema says.
+fn action(operation: &Value, record: &Value) -> Value {
+    let output = operation.get("output").unwrap_or(record);
+    let answer = match operation["returns"].as_str().or(operation["items"].as_str()) {
+        Some(path) if operation.get("items").is_some() => wrapped(path, json!([])),
+        Some(path) => wrapped(path, json!({ "$literal": example(output) })),
+        None => json!({}),
+    };
+    json!({ "action": true, "answer": { "body": answer }, "takes": { "anything": true } })
+}
+
+/// Does the path name a record? A standard operation may call its hole as it likes.
+fn names_one(connector: &Value, operation: &Value, name: &str) -> bool {
+    let line = operation["request"].as_str().unwrap_or_default();
+    let mut holes = line.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+    let standard = matches!(name, "get" | "update" | "delete");
+    let is_last = |hole: &str| line.ends_with(&format!("{{{hole}}}"));
+    holes.any(|hole| hole == "id" || (standard && (is_last(hole) || connector["connection"].get(hole).is_none())))
+}
+
+/// What the operation takes and its object's records do not hold, each with its kind.
+fn also(described: &Value, operation: &Value) -> Option<Value> {
+    let line = operation["request"].as_str().unwrap_or_default();
+    let kept = &objects::object(described)["fields"];
+    let is_other = |known: &str, kind: &str| {
+        let is_text = |kind: &str| matches!(kind, "text" | "time" | "date");
+        known != kind && known != "any" && !(is_text(known) && is_text(kind))
+    };
+    let is_new = |name: &str, kind: &str| {
+        kept[name].as_str().is_none_or(|known| is_other(known, kind)) && !line.contains(&format!("{{{name}}}"))
+    };
+    let given = |key: &str| operation[key].as_object().into_iter().flatten().map(|(name, _)| (name, "any"));
+    let fields = operation["input"]["properties"].as_object().into_iter().flatten();
+    let fields = fields.map(|(name, schema)| (name, objects::kind(schema)));
+    let all = given("body").chain(given("add")).chain(fields).filter(|(name, kind)| is_new(name, kind));
+    let also: Map<String, Value> = all.map(|(name, kind)| (name.clone(), kind.into())).collect();
+    (!also.is_empty()).then(|| also.into())
 }
 
 /// Query parameters that carry an input: field → where the vendor finds it.

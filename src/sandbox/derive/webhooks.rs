@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::example::example;
 use super::pages::wrapped;
 
 pub fn derived(connector: &Value) -> Value {
@@ -14,12 +15,25 @@ pub fn derived(connector: &Value) -> Value {
             sign.push(rule);
         }
     }
-    let mut events = Vec::new();
+    let mut events: Vec<Value> = Vec::new();
     for (name, event) in hooks["events"].as_object().into_iter().flatten() {
-        if let (Some(object), Some(change)) = (event["object"].as_str(), event["change"].as_str()) {
-            let body = body(hooks, name);
-            events.push(json!({ "name": name, "object": object, "change": change, "body": body }));
+        let called = event["named"].as_str().or(event["named"][0].as_str());
+        let over = over(hooks, event, called.unwrap_or(name));
+        let mut made = json!({ "name": name, "called": called, "over": over, "by_hand": true });
+        match (&event["object"], &event["change"]) {
+            (object @ Value::String(_), change @ Value::String(_)) => {
+                // Of several that tell the same, the first is told unasked.
+                let told = |other: &Value| other["object"] == *object && other["change"] == *change;
+                made["by_hand"] = events.iter().any(told).into();
+                made["object"] = object.clone();
+                made["change"] = change.clone();
+                if let Some(path) = event["record"].as_str().or(hooks["record"].as_str()) {
+                    made["body"] = wrapped(path, json!("$.shown"));
+                }
+            }
+            _ => made["body"] = json!({ "$literal": example(&event["schema"]) }),
         }
+        events.push(made);
     }
     json!({ "sign": sign, "events": events })
 }
@@ -51,21 +65,22 @@ fn signature(rule: &Value) -> Option<Value> {
     Some(sign)
 }
 
-fn body(hooks: &Value, name: &str) -> Value {
-    let mut body = json!({});
+/// What every delivery says beside the record: its id, name and time, and for whom it is.
+fn over(hooks: &Value, event: &Value, called: &str) -> Value {
+    let mut over = json!({});
     let mut put = |path: Option<&str>, value: Value| {
         if let Some(path) = path {
-            deepen(&mut body, wrapped(path, value));
+            deepen(&mut over, wrapped(path, value));
         }
     };
     put(hooks["replay"]["id"].as_str(), json!("$.new.uuid"));
-    put(hooks["name"].as_str(), json!({ "$literal": name }));
+    put(hooks["name"].as_str(), json!({ "$literal": called }));
     put(hooks["replay"]["time"].as_str(), json!("$.now"));
-    for (setting, path) in hooks["connection"].as_object().into_iter().flatten() {
-        put(path.as_str(), json!(format!("$.vars['{setting}']")));
+    let signs = event["connection"].as_object().or(hooks["connection"].as_object());
+    for (setting, paths) in signs.into_iter().flatten() {
+        put(paths.as_str().or(paths[0].as_str()), json!(format!("$.vars['{setting}']")));
     }
-    put(Some(hooks["record"].as_str().unwrap_or("$.data")), json!("$.shown"));
-    body
+    over
 }
 
 fn deepen(below: &mut Value, above: Value) {

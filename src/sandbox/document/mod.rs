@@ -13,7 +13,7 @@ mod webhook;
 
 pub use object::{KeyedListRule, ObjectRules, View};
 pub use route::{Each, Filter, Pages, Route};
-pub use webhook::{Hooks, Parts, Retry, Sign};
+pub use webhook::{HookEvent, Hooks, Parts, Retry, Sign};
 
 /// `connectors/NAME.sandbox.yaml`, laid over what the connector file gives.
 #[derive(Debug, Deserialize)]

@@ -72,13 +72,19 @@ impl Default for Retry {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HookEvent {
     pub name: String,
-    pub object: String,
+    /// What the body calls it, if not so: `$.event`.
+    pub called: Option<String>,
+    /// None: it is about no object, and is only sent by hand.
+    pub object: Option<String>,
     /// `created`, `updated` or `deleted`.
-    pub change: String,
+    pub change: Option<String>,
+    /// Sent when the control door is asked to, and else never.
+    #[serde(default)]
+    pub by_hand: bool,
     /// Over `$.record` as kept, `$.shown`, `$.previous` and `$.changed`.
     #[serde(default)]
     pub only_if: Option<Test>,
@@ -86,4 +92,7 @@ pub struct HookEvent {
     pub show: Option<String>,
     #[serde(default)]
     pub body: Option<Made>,
+    /// Laid over the body, before the envelope.
+    #[serde(default)]
+    pub over: Option<Made>,
 }
