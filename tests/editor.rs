@@ -86,7 +86,8 @@ actions:
 fn bound(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut all = vec![folder.join("dovetail.yaml")];
     for folder in ["connectors", "workflows"].map(|name| folder.join(name)).iter().filter(|folder| folder.is_dir()) {
-        all.extend(std::fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("an entry").path()));
+        let entries = std::fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("an entry").path());
+        all.extend(entries.filter(|path| path.is_file()));
     }
     all.sort();
     let all = all.into_iter().map(|path| (path.clone(), text(&path)));
@@ -207,7 +208,7 @@ fn names_of_the_project_are_completed() {
     let action = |action: &str| format!("{BY_HAND}{action}");
     let table: [(String, &[&str], &[&str]); 14] = [
         (action("  - call: ghl.contact.|\n"), &["ghl.contact.create", "ghl.contact.add_tags"], &["ghl.contact"]),
-        (action("  - upsert: |\n"), &["ghl.contact", "os.task"], &["ghl.tag"]),
+        (action("  - upsert: |\n"), &["ghl.contact", "os.task"], &["ghl.campaign"]),
         (action("  - for_each: |\n"), &["ghl.task.search", "quiz.item.list"], &["ghl.contact.create"]),
         (action("  - call: ghl.note.create\n    with:\n      |\n"), &["contactId", "body"], &["email"]),
         (
@@ -262,8 +263,9 @@ fn names_of_nothing_are_marked_at_their_line() {
             "7: `contact` has no field of this name",
         ),
         (
-            "  - upsert: ghl.tag\n",
-            "6: `gohighlevel` has no object to upsert of this name; it has `contact`, `task`, `note`",
+            "  - upsert: ghl.campaign\n",
+            "6: `gohighlevel` has no object to upsert of this name; it has `contact`, `task`, `note`, `custom_field`, `tag`, \
+             `location`, `user`, `studio_agent`, `association`, `brand_board`, `business`, `appointment` and 29 more",
         ),
         (
             "  - call: ghl.note.crate\n",
@@ -271,8 +273,9 @@ fn names_of_nothing_are_marked_at_their_line() {
         ),
         (
             "  - call: ghl.contct.get\n",
-            "6: `gohighlevel` has no operation of this name; it has `contact`, `custom_field`, `location`, `note`, `tag`, \
-             `task`, `user`",
+            "6: `gohighlevel` has no operation of this name; it has `affiliate`, `agency_plan`, \
+             `appointment`, `appointment_note`, `association`, `availability_schedule`, `blocked_slot`, `blog`, \
+             `blog_author`, `blog_category`, `blog_post`, `brand_board` and 166 more",
         ),
         ("  - call: ghl.note.create\n    with: { body: a }\n", "7: Missing property \"contactId\"."),
         (
@@ -382,7 +385,7 @@ fn a_sync_knows_objects_and_fields_of_both_sides() {
     for (rest, expected) in [
         (
             "between: { ghl: contct, os: contact }\nfields: [{ ghl: email, os: email }]\n".into(),
-            "4: `gohighlevel` has no object of this name; it has `contact`, `task`, `note`, `custom_field`, `tag`, `location`, `user`",
+            "4: `gohighlevel` has no object of this name; it has `contact`, `task`, `note`, `custom_field`, `tag`, `location`, `user`, `facebook_campaign_report`, `facebook_page`, `facebook_ad_account`, `facebook_campaign`, `facebook_audience` and 114 more",
         ),
         (format!("{both}fields: [{{ ghl: emial, os: email }}]\n"), "5: `contact` has no field of this name"),
         (

@@ -19,12 +19,19 @@ fn what_is_expanded_checks_and_stays() {
         std::fs::create_dir_all(folder.join(name)).expect("a folder");
     }
     std::fs::copy(root().join("dovetail.yaml"), folder.join("dovetail.yaml")).expect("copied");
+    // A project with the shipped connectors, of which only what it uses is read.
+    let bare = folder.join("bare");
+    std::fs::create_dir_all(bare.join("workflows")).expect("a folder");
+    std::fs::copy(root().join("dovetail.yaml"), bare.join("dovetail.yaml")).expect("copied");
+    for file in std::fs::read_dir(root().join("workflows")).expect("the shipped ones").flatten() {
+        std::fs::copy(file.path(), bare.join("workflows").join(file.file_name())).expect("copied");
+    }
     let mut names = Vec::new();
     for of in ["workflows", "connectors"] {
         for file in std::fs::read_dir(root().join(of)).expect("the shipped ones") {
             let file = file.expect("a file").file_name().into_string().expect("a name");
             let Some(name) = file.strip_suffix(".yaml").filter(|name| !name.contains('.')) else { continue };
-            let text = expand(root(), name);
+            let text = expand(&bare, name);
             std::fs::write(folder.join(of).join(&file), &text).expect("written");
             names.push((name.to_string(), text));
         }

@@ -5,7 +5,7 @@
 //!             └ secrets ─▶ asked for, without echo ───────────────────────────────────────────────┘
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{BufRead as _, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 use super::{Operator, Project, exit, say, secrets, shown};
 use crate::connector::{Connector, OAuth2};
+use crate::engine::scopes_needed;
 use crate::project::{Connection, Plan};
 use crate::server::control::{self, Order};
 use crate::vault::{Account, Consent, Granted, SecretSource as _, Vault};
@@ -75,6 +76,7 @@ impl Connect {
         };
         match connector.oauth2_of(connection.auth.as_deref()) {
             Some(oauth2) => {
+                let oauth2 = &asking(oauth2, scopes_needed(&plan, connection, connector));
                 let account = Account::of(connection, oauth2, &source).map_err(exit::usage)?;
                 match &account.authorize_url {
                     Some(_) => self.by_browser(&vault, &account, oauth2).await?,
@@ -161,6 +163,15 @@ pub fn find<'p>(plan: &'p Plan, name: &str) -> Result<(&'p Connection, &'p Conne
     })?;
     let connector = plan.connector(&connection.connector).context("its connector is missing")?;
     Ok((connection, connector))
+}
+
+/// What the connector asks for, and what else the project's own operations need.
+fn asking(oauth2: &OAuth2, needed: BTreeSet<String>) -> OAuth2 {
+    let mut asking = oauth2.clone();
+    if !asking.scopes.is_empty() {
+        asking.scopes.extend(needed.into_iter().filter(|scope| !oauth2.scopes.contains(scope)));
+    }
+    asking
 }
 
 /// How every connection stands.

@@ -39,9 +39,10 @@ pub struct Import {
     /// several times.
     #[arg(long, value_name = "NAME=TEXT", value_parser = pair)]
     fixed: Vec<(String, String)>,
-    /// Call an object otherwise: `agent=voice_agent`. May be given several times.
+    /// Call an object or an operation otherwise: `agent=voice_agent`, `get_all=voice_agent.list`. May be given several
+    /// times.
     #[arg(long, value_name = "FOUND=WANTED", value_parser = pair)]
-    object: Vec<(String, String)>,
+    rename: Vec<(String, String)>,
     /// Leave out what the document says of fields in words.
     #[arg(long)]
     terse: bool,
@@ -82,7 +83,7 @@ impl Import {
             name: self.name,
             only: self.only,
             part_of,
-            renamed: renamed(self.object)?,
+            renamed: renamed(self.rename)?,
             source,
             terse: self.terse,
         };
@@ -158,12 +159,14 @@ impl Import {
     }
 }
 
-fn renamed(objects: Vec<(String, String)>) -> Result<Vec<(String, String)>> {
-    match objects.iter().find(|(_, wanted)| !is_name(wanted)) {
+fn renamed(pairs: Vec<(String, String)>) -> Result<Vec<(String, String)>> {
+    let is_good = |wanted: &str| wanted.split('.').all(is_name) && wanted.matches('.').count() < 2;
+    match pairs.iter().find(|(_, wanted)| !is_good(wanted)) {
         Some((_, wanted)) => {
-            Err(exit::usage(format!("--object: `{wanted}` cannot be an object's name; write it like `voice_agent`")))
+            let help = "write it like `voice_agent` or `voice_agent.list`";
+            Err(exit::usage(format!("--rename: `{wanted}` cannot be a name; {help}")))
         }
-        None => Ok(objects),
+        None => Ok(pairs),
     }
 }
 

@@ -129,7 +129,7 @@ impl Sandbox {
         };
         let mut parts = Vec::new();
         for (name, listen) in chosen {
-            let connector = shipped::connector_file(name).into_iter().collect();
+            let connector = shipped::connector_files(name);
             parts.push(Part { name: name.into(), listen, connector, sandbox: shipped::sandbox_file(name) });
         }
         let mut free = ports(known.len());
@@ -283,6 +283,8 @@ mod tests {
                 .connector
                 .iter()
                 .chain(&part.sandbox)
+                // The files of one folder are played together.
+                .filter(|file| !file.path.starts_with("connectors/gohighlevel/"))
                 .map(|file| Path::new(&file.path).file_name().unwrap_or_default().to_string_lossy().to_string());
             format!("{} {}: {}", part.name, part.listen.port(), files.collect::<Vec<_>>().join(" "))
         };

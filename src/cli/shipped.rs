@@ -17,6 +17,50 @@ const CONNECTORS: &[Shipped] = files![
     "connectors/slack.yaml",
 ];
 
+/// Further files of the connectors above: what only some projects use.
+const PARTS: &[Shipped] = files![
+    "connectors/gohighlevel/ad-manager.yaml",
+    "connectors/gohighlevel/affiliate-manager.yaml",
+    "connectors/gohighlevel/agent-studio.yaml",
+    "connectors/gohighlevel/associations.yaml",
+    "connectors/gohighlevel/blogs.yaml",
+    "connectors/gohighlevel/brand-boards.yaml",
+    "connectors/gohighlevel/businesses.yaml",
+    "connectors/gohighlevel/calendars.yaml",
+    "connectors/gohighlevel/campaigns.yaml",
+    "connectors/gohighlevel/companies.yaml",
+    "connectors/gohighlevel/conversation-ai.yaml",
+    "connectors/gohighlevel/conversations.yaml",
+    "connectors/gohighlevel/courses.yaml",
+    "connectors/gohighlevel/custom-fields.yaml",
+    "connectors/gohighlevel/custom-menus.yaml",
+    "connectors/gohighlevel/email-isv.yaml",
+    "connectors/gohighlevel/emails.yaml",
+    "connectors/gohighlevel/forms.yaml",
+    "connectors/gohighlevel/funnels.yaml",
+    "connectors/gohighlevel/invoices.yaml",
+    "connectors/gohighlevel/knowledge-base.yaml",
+    "connectors/gohighlevel/links.yaml",
+    "connectors/gohighlevel/locations.yaml",
+    "connectors/gohighlevel/marketplace.yaml",
+    "connectors/gohighlevel/medias.yaml",
+    "connectors/gohighlevel/oauth.yaml",
+    "connectors/gohighlevel/objects.yaml",
+    "connectors/gohighlevel/opportunities.yaml",
+    "connectors/gohighlevel/payments.yaml",
+    "connectors/gohighlevel/phone-system.yaml",
+    "connectors/gohighlevel/products.yaml",
+    "connectors/gohighlevel/proposals.yaml",
+    "connectors/gohighlevel/saas-api.yaml",
+    "connectors/gohighlevel/snapshots.yaml",
+    "connectors/gohighlevel/social-media-posting.yaml",
+    "connectors/gohighlevel/store.yaml",
+    "connectors/gohighlevel/surveys.yaml",
+    "connectors/gohighlevel/users.yaml",
+    "connectors/gohighlevel/voice-ai.yaml",
+    "connectors/gohighlevel/workflows.yaml",
+];
+
 const SANDBOXES: &[Shipped] = files![
     "connectors/gohighlevel.sandbox.yaml",
     "connectors/opinion-stage.sandbox.yaml",
@@ -35,7 +79,7 @@ const WORKFLOWS: &[Shipped] = files![
 
 /// The connectors that every project may use; their paths begin with `shipped/`.
 pub fn connectors() -> Vec<Text> {
-    CONNECTORS.iter().map(|(path, text)| text_of(&format!("shipped/{path}"), text)).collect()
+    CONNECTORS.iter().chain(PARTS).map(|(path, text)| text_of(&format!("shipped/{path}"), text)).collect()
 }
 
 /// The example recipes.
@@ -52,6 +96,13 @@ pub fn vendors() -> Vec<&'static str> {
 
 pub fn connector_file(name: &str) -> Option<Text> {
     find(CONNECTORS, &format!("connectors/{name}.yaml"))
+}
+
+/// All files of a connector, the main one first; none if there is no such connector.
+pub fn connector_files(name: &str) -> Vec<Text> {
+    let folder = format!("connectors/{name}/");
+    let parts = PARTS.iter().filter(|(path, _)| path.starts_with(&folder)).map(|(path, text)| text_of(path, text));
+    connector_file(name).into_iter().chain(parts).collect()
 }
 
 /// What a pretend vendor does beyond what its connector says; none is needed.
@@ -74,8 +125,12 @@ mod tests {
     #[test]
     fn every_file_in_the_folders_is_shipped() {
         let sandbox = |name: &str| name.ends_with(".sandbox.yaml");
-        let folders =
-            [("connectors", CONNECTORS, false), ("connectors", SANDBOXES, true), ("workflows", WORKFLOWS, false)];
+        let folders = [
+            ("connectors", CONNECTORS, false),
+            ("connectors/gohighlevel", PARTS, false),
+            ("connectors", SANDBOXES, true),
+            ("workflows", WORKFLOWS, false),
+        ];
         for (folder, shipped, played) in folders {
             let mut there: Vec<String> = std::fs::read_dir(folder)
                 .expect("the folder is there")

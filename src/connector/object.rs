@@ -106,12 +106,19 @@ impl Object {
     }
 
     /// The input of a write as the vendor wants it: `custom.x` becomes an item of the keyed list, values are converted to
-    /// the field's type, read-only fields and (for updates) create-only fields are refused. In an update the id is no
+    /// the field's type (or else to what `own`, the operation, says of the field), read-only fields and (for updates) create-only fields are refused. In an update the id is no
     /// field but names the record. Times without a zone belong to the locale.
     ///
     /// # Errors
     /// One sentence with the field's name.
-    pub fn unshape(&self, input: &Value, names: &Names, update: bool, locale: &Locale) -> Result<Value, String> {
+    pub(super) fn unshape(
+        &self,
+        input: &Value,
+        own: &[(String, FieldType)],
+        names: &Names,
+        update: bool,
+        locale: &Locale,
+    ) -> Result<Value, String> {
         let Value::Object(input) = input else { return Err(format!("`{}` takes a map of fields", self.name)) };
         let mut fields = Map::new();
         for (name, value) in input {
@@ -137,7 +144,12 @@ impl Object {
                 continue;
             }
             let value = match self.type_of_name(&name) {
-                Some(kind) => convert(&value, kind, locale).map_err(|why| format!("`{name}`: {why}"))?,
+                Some(kind) => {
+                    let own = own.iter().find(|(known, _)| *known == name);
+                    let made = convert(&value, kind, locale);
+                    let made = made.or_else(|why| own.map_or(Err(why), |(_, own)| convert(&value, own, locale)));
+                    made.map_err(|why| format!("`{name}`: {why}"))?
+                }
                 None if self.knows(&name) == Some(false) && !self.stays_on_top(&name) => {
                     return Err(self.unknown_field(&name));
                 }

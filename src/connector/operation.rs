@@ -280,7 +280,7 @@ impl Operation {
         }
         if let Some(object) = object {
             let written =
-                object.unshape(&Value::Object(fields.clone()), names, self.short_name() == "update", locale)?;
+                object.unshape(&Value::Object(fields.clone()), &known, names, self.short_name() == "update", locale)?;
             let first = |name: &String| field::names(name).into_iter().next().unwrap_or_default();
             let stray = fields.keys().map(first).find(|name| !open && kind_of(name).is_none());
             if let Some(stray) = stray {

@@ -246,9 +246,16 @@ fn scopes(needed: &[(String, String)], can_be_told: bool, granted: Option<&str>)
     let lacks: BTreeSet<&str> = needed.difference(&granted).copied().collect();
     Some(match lacks.is_empty() {
         true => Sign::new("scopes", Health::Good, format!("granted: {}", list(&needed))),
-        false => Sign::new("scopes", Health::Bad, format!("not granted: {}", list(&lacks)))
-            .help("let the app ask for them at the vendor and in the connector, and connect again"),
+        false => Sign::new("scopes", Health::Bad, format!("not granted: {}", list(&lacks))).help(
+            "let the app ask for them at the vendor, then connect again: `dovetail connect` asks for what is needed",
+        ),
     })
+}
+
+/// The scopes that the project needs at a connection.
+pub fn scopes_needed(plan: &Plan, connection: &Connection, connector: &Connector) -> BTreeSet<String> {
+    let scopes = needed(plan, connection, connector).into_iter().map(|(_, scope)| scope);
+    scopes.flat_map(|scope| scope.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
 /// The operations that the project uses at a connection, each with its scope.

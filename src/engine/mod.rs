@@ -41,7 +41,7 @@ use crate::project::{Plan, Text, read};
 use crate::store::{self, Store};
 use crate::vault::{SecretSource, Vault};
 
-pub use examine::{Examiner, Health, Sign};
+pub use examine::{Examiner, Health, Sign, scopes_needed};
 pub use hooks::Hook;
 pub use intake::{ByHandError, Taken};
 

@@ -13,6 +13,7 @@ mod connection;
 mod document;
 pub mod editor;
 pub mod expand;
+mod parts;
 mod plan;
 mod read;
 mod refused;

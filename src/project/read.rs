@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::refused::Refused;
 use super::resolve::{Site, build, choose, known_names, read_project};
 use super::test_document::{self, Subject};
-use super::{Plan, bounds, check};
+use super::{Plan, bounds, check, parts};
 use crate::connector::{self, Connector};
 use crate::source::{Diagnostic, FINDINGS_MAX, File, Report, nearest};
 use crate::sync::Sync;
@@ -48,8 +48,19 @@ pub(super) fn parted(own: &[Text]) -> (Vec<File>, Vec<&Text>) {
 }
 
 /// Reads a project. `shipped` are the connectors that come with the program: each is used unless the project has one of
-/// that name itself; files that only add to it, and `NAME.override.yaml`, are merged with it.
+/// that name itself; files that only add to it, and `NAME.override.yaml`, are merged with it. Of one in many files only
+/// those are read that the project needs.
 pub fn read(own: &[Text], shipped: &[Text], environment: Option<&str>) -> Loaded {
+    let (needed, left_out) = parts::needed(own, shipped);
+    let loaded = read_with(own, &needed, environment);
+    match left_out && parts::lacks(&loaded.report) {
+        // To say what is meant by a name that is nowhere, all names are needed.
+        true => read_with(own, &shipped.iter().collect::<Vec<_>>(), environment),
+        false => loaded,
+    }
+}
+
+fn read_with(own: &[Text], shipped: &[&Text], environment: Option<&str>) -> Loaded {
     let mut report = Report::default();
     let mut files = Vec::new();
     let mut unread = Vec::new();
@@ -125,8 +136,8 @@ pub fn read(own: &[Text], shipped: &[Text], environment: Option<&str>) -> Loaded
     for (kind, file) in &kinds {
         check::scripts::check(kind, file, scripts, &mut report);
     }
-    let used = |text: &&Text| own_paths.contains(&text.path.as_str()) || used.contains(&text.path);
-    let documents: Vec<Text> = own.iter().chain(shipped.iter().filter(used)).cloned().collect();
+    let used = |text: &&Text| used.contains(&text.path);
+    let documents: Vec<Text> = own.iter().chain(shipped.iter().copied().filter(used)).cloned().collect();
     let mut plan = None;
     if let Some((document, file)) = project {
         let site = Site::new(file, environment);

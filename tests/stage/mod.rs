@@ -47,12 +47,17 @@ pub type Said = (u16, Value);
 impl Stage {
     /// Everything but `serve`. The project has no limits of requests and short waits, unless its files are written anew.
     pub async fn set() -> Stage {
+        Stage::set_with(&[]).await
+    }
+
+    /// With further files of the flagship's connector.
+    pub async fn set_with(files: &[(&str, &str)]) -> Stage {
         // Another test of this process may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = std::env::temp_dir().join(format!("dovetail-stage-{}", uuid::Uuid::now_v7()));
         let mut vendors = BTreeMap::new();
         for name in [GHL, QUIZ, PEOPLE] {
-            vendors.insert(name, play(name, 0, &[]).await);
+            vendors.insert(name, play(name, 0, if name == GHL { files } else { &[] }).await);
         }
         let client = reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(1)).build();
         let client = client.expect("a client");
@@ -145,8 +150,21 @@ impl Stage {
 
     /// Starts the real program, at the same address each time, and waits until it is ready.
     pub async fn serve(&mut self) -> Serve {
+        let key = STANDARD.encode(self.key.verifying_key().as_bytes());
+        self.serve_with(&key).await
+    }
+
+    /// Starts the real program, to which the flagship itself sends its webhooks.
+    pub async fn serve_hearing(&mut self, vendor: &'static str) -> Serve {
+        let key = self.vendors[vendor].public_key();
+        let serve = self.serve_with(&key).await;
+        self.control("POST", vendor, "/settings", json!({ "webhook_url": self.url() })).await;
+        serve
+    }
+
+    async fn serve_with(&mut self, key: &str) -> Serve {
         let mut command = self.command(&["serve"]);
-        let key = format!("{GHL}={}", STANDARD.encode(self.key.verifying_key().as_bytes()));
+        let key = format!("{GHL}={key}");
         command.args(["--webhook-key", &key]);
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
         let serve = Serve::start(command, &self.client).await;

@@ -105,6 +105,9 @@ fn of_type(name: &str, kind: &FieldType) -> Value {
         FieldType::Text | FieldType::Any => Value::String(match (name, words(name)) {
             ("email", _) => "ada@example.com".into(),
             ("phone", _) => "+15550100001".into(),
+            (_, words) if words.last().is_some_and(|word| matches!(word.as_str(), "time" | "date" | "at")) => {
+                "2026-12-01T09:00:00Z".into()
+            }
             (_, words) if words.last().is_some_and(|word| word == "id") => words.join("-").to_uppercase(),
             (_, words) => format!("the {}", words.join(" ")),
         }),

@@ -71,7 +71,7 @@ pub enum ClientProof {
 }
 
 /// OAuth 2.0, read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OAuth2 {
     /// None: the client's own credentials are used.
     pub authorize_url: Option<String>,

@@ -8,7 +8,7 @@ use super::base::Base;
 use super::call::{Call, calls};
 use super::document::{Document, sentence, short};
 use super::filled::Filled;
-use super::name::{Named, kebab, name_all};
+use super::name::{Named, Part, kebab, name_all};
 use super::note::{Note, Notes};
 use super::object::{self, Gathered, Headers, put_headers};
 use super::operation::{self, literal, place};
@@ -34,7 +34,7 @@ pub struct Options {
     pub only: Vec<String>,
     /// What is filled without asking.
     pub filled: Vec<Filled>,
-    /// Objects as they are found, and as they shall be called.
+    /// Objects (`agent`) and operations (`agent.run`, `run`) as they are found, and as they shall be called.
     pub renamed: Vec<(String, String)>,
     /// The connector that this becomes a part of.
     pub part_of: Option<Base>,
@@ -80,7 +80,7 @@ pub fn import(text: &str, options: &Options) -> Result<Imported, Refused> {
         all.iter().map(|call| lists(&mut schemas, call)).collect()
     };
     let mut named = name_all(&all, &lists);
-    rename(&mut named, &options.renamed)?;
+    rename(&mut named, &all, &options.renamed)?;
     let mut chosen: Vec<(&Call<'_>, &Named)> =
         all.iter().zip(&named).filter(|(call, _)| is_wanted(call, &options.only)).collect();
     known(&all, &options.only)?;
@@ -109,29 +109,51 @@ pub fn import(text: &str, options: &Options) -> Result<Imported, Refused> {
     Err(Refused::asked(message, "take a part of them with `--only TAG` or `--only /path`"))
 }
 
-/// Calls objects as they shall be called.
-fn rename(named: &mut [Named], renamed: &[(String, String)]) -> Result<(), Refused> {
+/// Calls operations and objects as they shall be called; the first go by their names as they are found.
+fn rename(named: &mut [Named], all: &[Call<'_>], renamed: &[(String, String)]) -> Result<(), Refused> {
+    let places: Vec<String> = named.iter().map(place).collect();
     for (found, wanted) in renamed {
-        let objects: BTreeSet<&str> = named.iter().filter_map(|one| one.object.as_deref()).collect();
-        if !objects.contains(found.as_str()) {
-            let help = match nearest(found, objects.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("there are {}", objects.into_iter().collect::<Vec<_>>().join(", ")),
-            };
-            return Err(Refused::asked(format!("no object is called `{}`", short(found)), help));
-        }
-        for one in named.iter_mut() {
-            let parent = one.parent.as_mut().map(|(parent, _)| parent);
-            for name in one.object.iter_mut().chain(parent).filter(|name| *name == found) {
-                name.clone_from(wanted);
+        let is_object = |one: &Named| one.object.as_ref() == Some(found) && !wanted.contains('.');
+        let mut any = false;
+        if let Some(at) = places.iter().position(|place| place == found) {
+            let (object, verb) =
+                wanted.split_once('.').map_or((None, &**wanted), |(object, verb)| (Some(object), verb));
+            named[at].object = object.map(str::to_owned);
+            let holes = all[at].parts.iter().filter_map(|part| match part {
+                Part::Hole(hole) => Some(hole),
+                Part::Word(_) => None,
+            });
+            if let (Some(_), [only]) = (object, holes.collect::<Vec<_>>().as_slice()) {
+                named[at].own_hole = Some((*only).clone());
+            }
+            verb.clone_into(&mut named[at].verb);
+            any = true;
+        } else {
+            for one in named.iter_mut() {
+                any |= is_object(one);
+                let parent = one.parent.as_mut().map(|(parent, _)| parent);
+                let names = one.object.iter_mut().chain(parent).filter(|name| *name == found && !wanted.contains('.'));
+                names.for_each(|name| name.clone_from(wanted));
             }
         }
+        if !any {
+            let objects: BTreeSet<&str> = named.iter().filter_map(|one| one.object.as_deref()).collect();
+            let known: Vec<&str> = match found.contains('.') || objects.is_empty() {
+                true => places.iter().map(String::as_str).collect(),
+                false => objects.into_iter().collect(),
+            };
+            let help = match nearest(found, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are {}", known.into_iter().take(20).collect::<Vec<_>>().join(", ")),
+            };
+            return Err(Refused::asked(format!("nothing is called `{}`", short(found)), help));
+        }
     }
-    let mut places = BTreeSet::new();
-    match named.iter().map(super::operation::place).find(|place| !places.insert(place.clone())) {
+    let mut once = BTreeSet::new();
+    match named.iter().map(place).find(|place| !once.insert(place.clone())) {
         Some(twice) => {
             let message = format!("two operations would be called `{twice}`");
-            Err(Refused::asked(message, "call one of the objects otherwise"))
+            Err(Refused::asked(message, "call one of them otherwise"))
         }
         None => Ok(()),
     }
@@ -157,8 +179,8 @@ fn missing<'c, 'd>(
 
 fn lists(schemas: &mut Schemas<'_>, call: &Call<'_>) -> bool {
     let last = call.parts.iter().rev().find_map(|part| match part {
-        super::name::Part::Word(word) => Some(super::name::words(word).join("_")),
-        super::name::Part::Hole(_) => None,
+        Part::Word(word) => Some(super::name::words(word).join("_")),
+        Part::Hole(_) => None,
     });
     let Some(answer) = call.answer.as_ref().and_then(|answer| answer.schema).filter(|_| call.method == "GET") else {
         return false;

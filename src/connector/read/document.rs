@@ -217,7 +217,8 @@ fn auths(reader: &mut Reader<'_>, written: &Named<auth::AuthWritten>) -> Vec<(St
     auths
 }
 
-/// An operation's scope that no OAuth way asks for would be refused at run time.
+/// A scope that an operation needs and no OAuth way of the same file asks for. What other files add is asked for by
+/// `dovetail connect` where a project uses it.
 fn check_scopes(reader: &mut Reader<'_>, document: &Document, connector: &Connector) {
     for (name, auth) in &connector.auth {
         let Auth::OAuth2(oauth2) = auth else { continue };
@@ -230,6 +231,9 @@ fn check_scopes(reader: &mut Reader<'_>, document: &Document, connector: &Connec
                 let Some(scope) = call.scope.as_deref() else { continue };
                 if scope.split_whitespace().any(|scope| !scopes.iter().any(|known| known == scope)) {
                     let pointer = format!("{}/scope", under(&under(&under("/objects", object), "operations"), short));
+                    if reader.file(&pointer).path != reader.file("/auth").path {
+                        continue;
+                    }
                     let found = Diagnostic::warning("missing-scope", format!("`{name}` does not ask for `{scope}`"))
                         .at(reader.file(&pointer), &pointer, "")
                         .help(format!("add it to `auth.{name}.oauth2.scopes`"));

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::connector::Connector;
+use crate::connector::{Connector, Object, Operation};
 use crate::project::Text;
+use crate::project::parts;
 use crate::project::read::{parted, read_connectors};
 use crate::source::{File, Report};
 
@@ -24,6 +25,8 @@ pub struct Known {
     pub runnable: Vec<Runnable>,
     /// The names of the project's own events.
     pub emitted: BTreeSet<String>,
+    /// Files of connectors of which the documents name nothing: what they give is proposed, and not described further.
+    far: BTreeSet<String>,
 }
 
 /// A workflow with a `manual` trigger.
@@ -52,7 +55,7 @@ impl Known {
         if report.has_errors() {
             return None;
         }
-        let mut known = Known { connectors, ..Known::default() };
+        let mut known = Known { connectors, far: parts::far(own, shipped), ..Known::default() };
         known.connections = of("project").into_iter().flat_map(connections).collect();
         for file in of("workflow").into_iter().chain(of("sync")) {
             let kind = file.first_key().unwrap_or_default();
@@ -72,6 +75,18 @@ impl Known {
         known.documents.sort();
         known.runnable.sort_by(|one, other| one.name.cmp(&other.name));
         Some(known)
+    }
+
+    /// Is it described, and not only proposed?
+    pub(super) fn is_near(&self, operation: &Operation) -> bool {
+        !self.far.contains(&*operation.place.path)
+    }
+
+    /// Is one of its operations?
+    pub(super) fn has_near(&self, connector: &Connector, object: &Object) -> bool {
+        let mut own = connector.operations().into_iter();
+        self.far.is_empty()
+            || own.any(|operation| operation.object.as_ref() == Some(&object.name) && self.is_near(operation))
     }
 
     /// The connectors that a connection names; all if there is none such.

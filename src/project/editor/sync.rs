@@ -18,7 +18,7 @@ pub(super) fn schema(known: &Known) -> Value {
     schema["properties"]["uses"]["additionalProperties"] = names(known);
     let aliases = known.aliases();
     let between = aliases.iter().map(|(alias, connectors)| (alias.clone(), objects(connectors))).collect::<Value>();
-    let rules = rules(&aliases);
+    let rules = rules(known, &aliases);
     for at in ["", "/$defs/Child"] {
         let part = schema.pointer_mut(at).expect("the schema describes syncs and children");
         part["properties"]["between"]["properties"] = between.clone();
@@ -26,7 +26,7 @@ pub(super) fn schema(known: &Known) -> Value {
     }
     let definitions = schema["$defs"].as_object_mut().expect("the schema has definitions");
     for connector in aliases.values().flatten() {
-        for object in &connector.objects {
+        for object in connector.objects.iter().filter(|object| known.has_near(connector, object)) {
             definitions.insert(definition(connector, object), field(object));
             definitions.insert(definition(connector, object) + ".fields", fields(object));
         }
@@ -49,14 +49,15 @@ fn objects(connectors: &[&Connector]) -> Value {
 }
 
 /// For each object beside an alias: what else may stand beside this alias. One that stands for two connectors has no rules.
-fn rules(aliases: &BTreeMap<String, Vec<&Connector>>) -> Vec<Value> {
+fn rules(known: &Known, aliases: &BTreeMap<String, Vec<&Connector>>) -> Vec<Value> {
     let certain = aliases.iter().filter_map(|(alias, connectors)| match connectors.as_slice() {
         [only] => Some((alias, *only)),
         _ => None,
     });
     let of = |(alias, connector): (&String, &Connector)| {
         let rule = |object: &Object| rule(alias, connector, object);
-        connector.objects.iter().map(rule).collect::<Vec<_>>()
+        let near = connector.objects.iter().filter(|object| known.has_near(connector, object));
+        near.map(rule).collect::<Vec<_>>()
     };
     certain.flat_map(of).collect()
 }

@@ -15,6 +15,9 @@ pub(super) struct Name {
     pub about: String,
 }
 
+/// More names are not told in one sentence.
+const TOLD_MAX: usize = 12;
+
 /// More names are not proposed, and then none is refused: a project may have thousands of connections.
 const NAMES_MAX: usize = 200;
 
@@ -30,7 +33,10 @@ pub(super) fn one_of(names: &[Name], otherwise: &str) -> Value {
 }
 
 pub(super) fn proposal(name: &Name) -> Value {
-    json!({ "const": name.name, "description": name.about })
+    match name.about.is_empty() {
+        true => json!({ "const": name.name }),
+        false => json!({ "const": name.name, "description": name.about }),
+    }
 }
 
 /// A pattern that any of these texts fits.
@@ -52,7 +58,11 @@ pub(super) fn escaped(text: &str) -> String {
 
 /// Names as a sentence has them.
 pub(super) fn listed(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    let told = names.iter().take(TOLD_MAX).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(TOLD_MAX) {
+        0 => told,
+        more => format!("{told} and {more} more"),
+    }
 }
 
 /// A description of bounded length.

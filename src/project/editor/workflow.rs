@@ -14,7 +14,7 @@ use crate::workflow::action::PROJECT;
 /// The schema of workflows that knows a project.
 pub(super) fn schema(known: &Known) -> Value {
     let mut schema = workflow::schema();
-    let offer = Offer { aliases: known.aliases() };
+    let offer = Offer { known, aliases: known.aliases() };
     offer.calls(&mut schema);
     offer.upserts(&mut schema);
     offer.lists(&mut schema, "Action", "for_each");
@@ -80,12 +80,15 @@ pub(super) fn names(known: &Known) -> Value {
 
 /// What can be said with which alias.
 struct Offer<'k> {
+    known: &'k Known,
     aliases: BTreeMap<String, Vec<&'k Connector>>,
 }
 
 impl<'k> Offer<'k> {
     fn calls(&self, schema: &mut Value) {
-        let offered = |connector: &Connector| connector.operations().into_iter().map(operation_name).collect();
+        let offered = |connector: &Connector| {
+            connector.operations().into_iter().map(|operation| operation_name(self.known, operation)).collect()
+        };
         let rules = self.with_of_operations("call", |_| true);
         let call = verb(schema, "Action", "call");
         self.offer(&mut call["properties"]["call"], "operation", offered);
@@ -96,7 +99,8 @@ impl<'k> Offer<'k> {
     fn lists(&self, schema: &mut Value, of: &str, key: &str) {
         let lists = |operation: &Operation| operation.lists;
         let offered = |connector: &Connector| {
-            connector.operations().into_iter().filter(|operation| lists(operation)).map(operation_name).collect()
+            let of = connector.operations().into_iter().filter(|operation| lists(operation));
+            of.map(|operation| operation_name(self.known, operation)).collect()
         };
         let rules = self.with_of_operations(key, lists);
         let document = verb(schema, of, key);
@@ -110,8 +114,9 @@ impl<'k> Offer<'k> {
             objects.map(|object| Name { name: object.name.clone(), about: upsert_words(object) }).collect()
         };
         let rules = self.rules("upsert", |connector| {
-            let objects = connector.objects.iter().filter(|object| can_be_upserted(connector, object));
-            objects.map(|object| (vec![object.name.clone()], upsert_rule(connector, object))).collect()
+            let near = |object: &&Object| can_be_upserted(connector, object) && self.known.has_near(connector, object);
+            let objects = connector.objects.iter().filter(near);
+            objects.map(|object| (vec![object.name.clone()], upsert_rule(self.known, connector, object))).collect()
         });
         let upsert = verb(schema, "Action", "upsert");
         self.offer(&mut upsert["properties"]["upsert"], "object to upsert", offered);
@@ -152,7 +157,8 @@ impl<'k> Offer<'k> {
     /// What `wait` may name, and the fields that it may compare.
     fn waits(&self, schema: &mut Value) {
         let rules = self.rules("event", |connector| {
-            let noticed = connector.objects.iter().filter(|object| is_noticed(object));
+            let near = |object: &&Object| is_noticed(object) && self.known.has_near(connector, object);
+            let noticed = connector.objects.iter().filter(near);
             let rule = |object: &Object| {
                 let names = KINDS.iter().map(|(kind, _)| format!("{}.{kind}", object.name)).collect();
                 (names, json!({ "properties": { "match": fields::compared(object) } }))
@@ -196,7 +202,8 @@ impl<'k> Offer<'k> {
                 }
                 Some((vec![operation.name.clone()], rule))
             };
-            connector.operations().iter().filter(|operation| which(operation)).filter_map(with).collect()
+            let near = |operation: &&&Operation| which(operation) && self.known.is_near(operation);
+            connector.operations().iter().filter(near).filter_map(with).collect()
         })
     }
 
@@ -231,7 +238,7 @@ impl<'k> Offer<'k> {
     fn fields(&self) -> Map<String, Value> {
         let mut all = Map::new();
         for connector in self.aliases.values().flatten() {
-            for operation in connector.operations() {
+            for operation in connector.operations().into_iter().filter(|operation| self.known.is_near(operation)) {
                 let name = format!("{}.{}", connector.name, operation.name);
                 if let Some(with) = fields::with(connector, operation).filter(|_| !all.contains_key(&name)) {
                     all.insert(name, with);
@@ -278,7 +285,10 @@ fn also_in_a_list(mut rule: Value) -> Value {
     rule
 }
 
-fn operation_name(operation: &Operation) -> Name {
+fn operation_name(known: &Known, operation: &Operation) -> Name {
+    if !known.is_near(operation) {
+        return Name { name: operation.name.clone(), about: String::new() };
+    }
     let scope = operation.scope.as_ref().map_or(String::new(), |scope| format!(", scope `{scope}`"));
     let request = format!("`{} {}`{scope}", operation.method, operation.path);
     let about = match &operation.description {
@@ -301,9 +311,9 @@ fn upsert_words(object: &Object) -> String {
     }
 }
 
-fn upsert_rule(connector: &Connector, object: &Object) -> Value {
+fn upsert_rule(known: &Known, connector: &Connector, object: &Object) -> Value {
     let mut rule = json!({ "properties": {} });
-    let create = connector.operation(&format!("{}.create", object.name));
+    let create = connector.operation(&format!("{}.create", object.name)).filter(|create| known.is_near(create));
     if let Some(with) = create.and_then(|create| with(connector, create)) {
         rule["properties"]["with"] = with;
     }
