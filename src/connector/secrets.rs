@@ -1,6 +1,6 @@
 //! Which secrets a connector asks a connection for.
 
-use super::{Auth, CLIENT_SECRET, ClientProof, Connector, OAuth2, Scheme, VerifyRule};
+use super::{Auth, CLIENT_SECRET, ClientProof, Connector, Hmac, OAuth2, Scheme, VerifyRule};
 use crate::expr::Expr;
 
 impl Connector {
@@ -11,6 +11,7 @@ impl Connector {
             Some((_, Auth::Bearer { token })) => vec![token],
             Some((_, Auth::Basic { user, password })) => vec![user, password],
             Some((_, Auth::ApiKey { value, .. })) => vec![value],
+            Some((_, Auth::Hmac(hmac))) => hmac.exprs(),
             Some((_, Auth::OAuth2(oauth2))) if oauth2.client != ClientProof::Public => {
                 return vec![CLIENT_SECRET.to_owned()];
             }
@@ -46,6 +47,13 @@ impl VerifyRule {
             Scheme::StandardWebhooks { keys } | Scheme::Token { values: keys } => keys.iter().collect(),
             Scheme::Basic { user, password } => vec![user, password],
         }
+    }
+}
+
+impl Hmac {
+    /// The secrets that it reads.
+    pub fn secrets(&self) -> Vec<String> {
+        names(self.exprs())
     }
 }
 

@@ -1,9 +1,11 @@
 //! Where secrets come from, and how they become a credential.
 
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
-use crate::connector::{Auth, Connector, Failure};
+use crate::connector::{Auth, Connector, Failure, Hmac, Signer};
 use crate::expr::{Expr, Locale, Scope};
 use crate::http::Credential;
 use crate::project::Connection;
@@ -31,7 +33,8 @@ pub(super) fn credential(
     let Some((_, auth)) = auth else { return Ok(None) };
     let make = |expr: &Expr| value(expr, connection, source);
     let secret = |text: String| SecretString::from(text);
-    let mut credential = Credential { origin: origin.to_string(), headers: Vec::new(), query: Vec::new() };
+    let (headers, query) = (Vec::new(), Vec::new());
+    let mut credential = Credential { origin: origin.to_string(), headers, query, signer: None };
     match auth {
         Auth::None => return Ok(None),
         Auth::Bearer { token } => {
@@ -56,14 +59,22 @@ pub(super) fn credential(
             let token = token.map(|token| token.secret.expose_secret()).unwrap_or_default();
             credential.headers.push(("authorization".into(), secret(format!("Bearer {token}"))));
         }
+        Auth::Hmac(hmac) => credential.signer = Some(Box::new(signer(hmac, connection, source)?)),
     }
     Ok(Some(credential))
 }
 
-/// Evaluates an expression of `auth:`, which reads `secrets` and `connection`.
-fn value(expr: &Expr, connection: &Connection, source: &dyn SecretSource) -> Result<String, Failure> {
+fn signer(hmac: &Arc<Hmac>, connection: &Connection, source: &dyn SecretSource) -> Result<Signer, Failure> {
+    let given = given(&hmac.exprs(), connection, source)?;
+    let cannot =
+        |why| Failure::new("auth", format!("the requests of connection `{}` cannot be signed: {why}", connection.name));
+    Signer::new(hmac.clone(), given).map_err(cannot)
+}
+
+/// What expressions of `auth:` read: `secrets` and `connection`.
+fn given(exprs: &[&Expr], connection: &Connection, source: &dyn SecretSource) -> Result<Value, Failure> {
     let mut secrets = Map::new();
-    for read in expr.reads() {
+    for read in exprs.iter().flat_map(|expr| expr.reads()) {
         let [root, name] = read.names.as_slice() else { continue };
         if root != "secrets" {
             continue;
@@ -74,7 +85,11 @@ fn value(expr: &Expr, connection: &Connection, source: &dyn SecretSource) -> Res
         };
         secrets.insert(name.clone(), Value::String(secret.expose_secret().to_string()));
     }
-    let root = serde_json::json!({ "secrets": secrets, "connection": connection.settings });
+    Ok(serde_json::json!({ "secrets": secrets, "connection": connection.settings }))
+}
+
+fn value(expr: &Expr, connection: &Connection, source: &dyn SecretSource) -> Result<String, Failure> {
+    let root = given(&[expr], connection, source)?;
     let locale = Locale::default();
     match expr.eval(&Scope::new(&root, &locale)) {
         Ok(Some(Value::String(text))) => Ok(text),

@@ -15,7 +15,7 @@ use super::Guard;
 use super::answer;
 use super::prepare::{Prepared, prepare};
 use super::resolve::{Forbidden, GuardedResolver};
-use crate::connector::{Request, Response};
+use crate::connector::{Request, Response, Signer};
 
 /// Attached after templating, and only for its origin.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct Credential {
     pub origin: String,
     pub headers: Vec<(String, SecretString)>,
     pub query: Vec<(String, SecretString)>,
+    /// Signs the request when all else is attached.
+    pub signer: Option<Box<Signer>>,
 }
 
 /// Why there is no answer. Says whether the request may have been carried out.

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use super::{Credential, Error};
-use crate::connector::{Body, Request};
+use crate::connector::{Body, Letter, Request, Signer};
 
 /// A request that is ready, and its URL as it may be shown: without query, user and fragment.
 ///
@@ -53,11 +53,6 @@ pub(super) fn prepare(request: &Request, credential: Option<&Credential>) -> Res
     for (name, value) in &request.headers {
         headers.append(header_name(name)?, header_value(name, value)?);
     }
-    if let Some(credential) = credential {
-        attach(credential, &mut url, &mut headers)?;
-    }
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-
     let body = match &request.body {
         None => None,
         Some(Body::Json(value)) => Some(("application/json", value.to_string())),
@@ -69,6 +64,15 @@ pub(super) fn prepare(request: &Request, credential: Option<&Credential>) -> Res
     if let Some((kind, _)) = &body {
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
     }
+    if let Some(credential) = credential {
+        attach(credential, &mut url, &mut headers)?;
+        if let Some(signer) = &credential.signer {
+            let body = body.as_ref().map_or("", |(_, text)| text);
+            sign(signer, &method, &mut url, &mut headers, body)?;
+        }
+    }
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+
     let mut ready = reqwest::Request::new(method, url);
     *ready.headers_mut() = headers;
     *ready.body_mut() = body.map(|(_, text)| text.into());
@@ -93,6 +97,35 @@ fn attach(credential: &Credential, url: &mut Url, headers: &mut HeaderMap) -> Re
     }
     for (name, value) in &credential.query {
         url.query_pairs_mut().append_pair(name, value.expose_secret());
+    }
+    Ok(())
+}
+
+/// Signs what is sent, exactly as it is sent; nothing changes it afterwards.
+fn sign(signer: &Signer, method: &Method, url: &mut Url, headers: &mut HeaderMap, body: &str) -> Result<(), Error> {
+    let host = url.host_str().unwrap_or_default();
+    let texts =
+        headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
+    let mut letter = Letter {
+        method: method.to_string(),
+        host: url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+        path: url.path().to_owned(),
+        query: url.query().unwrap_or_default().to_owned(),
+        headers: texts.collect(),
+        body: body.to_owned(),
+    };
+    let moment = signer.moment(chrono::Utc::now(), uuid::Uuid::new_v4().to_string());
+    signer.sign(&mut letter, &moment).map_err(refused)?;
+    if !letter.query.is_empty() {
+        url.set_query(Some(&letter.query));
+    }
+    for (name, value) in &letter.headers {
+        if headers.get(name).is_some_and(|known| known.as_bytes() == value.as_bytes()) {
+            continue;
+        }
+        let mut value = header_value(name, value)?;
+        value.set_sensitive(true);
+        headers.insert(header_name(name)?, value);
     }
     Ok(())
 }

@@ -1,14 +1,17 @@
 //! The rules of a played vendor: its document, its routes in order, and what both are asked for.
 
-use serde_json::{Map, Value};
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
 use serde_path_to_error::Segment;
 
 use super::derive;
-use super::document::{Document, ObjectRules, Route};
+use super::document::{Document, ObjectRules, Route, Tokens};
 use super::field::KINDS;
 use super::path::Line;
 use super::random::IdForm;
 use super::turn::{Call, plain};
+use crate::connector::{Hmac, Signer};
 use crate::expr::parse_duration;
 
 /// A route that can be asked for.
@@ -42,6 +45,8 @@ pub struct Rules {
     nothing: ObjectRules,
     /// By object: fields that say whether two records are the same thing.
     pub identity: Vec<(String, Vec<String>)>,
+    /// Where requests are signed: who may.
+    signers: Vec<(String, Signer)>,
 }
 
 impl Rules {
@@ -60,7 +65,9 @@ impl Rules {
             routes.push(Played { line, text, name, route });
         }
         routes.sort_by_key(|played| played.line.rank());
-        let rules = Rules { document, routes, nothing: ObjectRules::default(), identity: derive::identity(connector) };
+        let (nothing, identity) = (ObjectRules::default(), derive::identity(connector));
+        let signers = signers(connector, &document.tokens)?;
+        let rules = Rules { document, routes, nothing, identity, signers };
         rules.judge()?;
         Ok(rules)
     }
@@ -170,10 +177,31 @@ impl Rules {
                 let decoded = base64::engine::general_purpose::STANDARD.decode(scheme("basic")?).ok()?;
                 Some(String::from_utf8(decoded).ok()?.split(':').next()?.to_owned())
             }
+            "signed" => {
+                let letter = call.letter();
+                self.signers.iter().find(|(_, signer)| signer.proves(&letter)).map(|(account, _)| account.clone())
+            }
             "none" => None,
             name => header(&name.to_lowercase()).map(str::to_owned),
         }
     }
+}
+
+/// Who may sign, as the connector says how.
+fn signers(connector: &Value, tokens: &Tokens) -> Result<Vec<(String, Signer)>, String> {
+    if tokens.sent_in.as_deref() != Some("signed") {
+        return Ok(Vec::new());
+    }
+    let mut kinds = connector["auth"].as_object().into_iter().flat_map(Map::values);
+    let hmac = kinds.find_map(|kind| Hmac::of(kind.get("hmac")?)).map(Arc::new);
+    let hmac = hmac.ok_or("requests are `signed`, and the connector has no `hmac`")?;
+    let signer = |(account, values): (&str, &Map<String, Value>)| {
+        let part = |name: &str| values.get(name).cloned().unwrap_or_else(|| json!({}));
+        let given = json!({ "secrets": part("secrets"), "connection": part("connection") });
+        let signer = Signer::new(hmac.clone(), given).map_err(|why| format!("account `{account}`: {why}"))?;
+        Ok((account.to_owned(), signer))
+    };
+    tokens.known.iter().map(signer).collect()
 }
 
 /// The JSON pointer of a place that serde names.

@@ -55,6 +55,8 @@ async fn respond(inner: Arc<Inner>, request: Request<Incoming>) -> Result<Respon
         path: parts.uri.path().to_owned(),
         query: pairs(parts.uri.query().unwrap_or_default().as_bytes()),
         headers: headers(&parts.headers),
+        raw_query: parts.uri.query().unwrap_or_default().to_owned(),
+        raw_body: String::from_utf8_lossy(&body).into_owned(),
         ..Call::default()
     };
     read_body(&mut call, &body);

@@ -22,6 +22,7 @@ use super::record::Change;
 use super::refusal::No;
 use super::rules::{Played, Rules};
 use super::state::State;
+use crate::connector::Letter;
 use crate::expr::parse_duration;
 
 /// What was asked.
@@ -35,8 +36,26 @@ pub struct Call {
     pub headers: Value,
     /// JSON or form; Null if there is none.
     pub body: Value,
+    /// Query and body as sent: what a signature is over.
+    pub raw_query: String,
+    pub raw_body: String,
     /// The body could not be read.
     pub bad_body: bool,
+}
+
+impl Call {
+    /// What a signature may be over.
+    pub fn letter(&self) -> Letter {
+        let headers = self.headers.as_object().into_iter().flatten();
+        Letter {
+            method: self.method.clone(),
+            host: self.headers.get("host").map(plain).unwrap_or_default(),
+            path: self.path.clone(),
+            query: self.raw_query.clone(),
+            headers: headers.map(|(name, value)| (name.clone(), plain(value))).collect(),
+            body: self.raw_body.clone(),
+        }
+    }
 }
 
 /// What is answered, and what happened.

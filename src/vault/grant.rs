@@ -156,7 +156,7 @@ fn prove(account: &Account, oauth2: &OAuth2, url: &str, form: &mut Vec<(String, 
             let pair = Zeroizing::new(format!("{}:{}", encoded(&account.client_id), encoded(secret)));
             let header = format!("Basic {}", STANDARD.encode(pair.as_bytes()));
             let headers = vec![("authorization".to_owned(), SecretString::from(header))];
-            Some(Credential { origin, headers, query: Vec::new() })
+            Some(Credential { origin, headers, query: Vec::new(), signer: None })
         }
         (_, secret) => {
             form.push(("client_id".into(), account.client_id.clone()));

@@ -4,8 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Auth, secret};
-use crate::connector::address::header_name_fault;
+use super::{Auth, check_header, secret};
 use crate::connector::read::{Reader, under};
 
 /// A key in a header or a query parameter; exactly one of the two.
@@ -25,12 +24,8 @@ pub(super) fn read(reader: &mut Reader<'_>, pointer: &str, written: &ApiKeyWritt
     if written.header.is_some() == written.query.is_some() {
         reader.key_error("one-kind", pointer, "a key goes into one place", "give either `header` or `query`");
     }
-    // A key may well go into `Authorization`: only here, where it is attached for the connection's origin alone.
-    if let Some(header) = &written.header
-        && !header.eq_ignore_ascii_case("authorization")
-        && let Some(fault) = header_name_fault(header)
-    {
-        reader.error("bad-header", &under(pointer, "header"), fault, "a header is called like `X-Api-Key`");
+    if let Some(header) = &written.header {
+        check_header(reader, &under(pointer, "header"), header);
     }
     let value = secret(reader, &under(pointer, "value"), &written.value)?;
     Some(Auth::ApiKey { header: written.header.clone(), query: written.query.clone(), value })

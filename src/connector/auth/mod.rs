@@ -5,14 +5,21 @@
 mod api_key;
 mod basic;
 mod bearer;
+mod hmac;
 mod oauth2;
+mod signer;
 
+pub use hmac::Hmac;
 pub use oauth2::{CLIENT_ID, CLIENT_SECRET, ClientProof, OAuth2, Refresh, URLS};
+pub use signer::{Letter, Moment, Signer};
+
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::address::header_name_fault;
 use super::read::{Reader, Side, under};
 use crate::expr::Expr;
 
@@ -34,6 +41,8 @@ pub enum Auth {
     },
     /// Kept as data: the vault acts on it.
     OAuth2(Box<OAuth2>),
+    /// Each request is signed when it is sent.
+    Hmac(Arc<Hmac>),
     None,
 }
 
@@ -51,14 +60,12 @@ pub(super) struct AuthWritten {
     /// OAuth 2.0.
     pub oauth2: Option<oauth2::OAuth2Written>,
     /// Requests signed with a shared secret.
-    #[expect(dead_code, reason = "kinds are told apart by the keys of the raw map; this is its shape and reference")]
-    pub hmac: Option<Value>,
+    pub hmac: Option<hmac::HmacWritten>,
     /// No proof: `none: {}`.
-    #[expect(dead_code, reason = "as above")]
+    #[expect(dead_code, reason = "kinds are told apart by the keys of the raw map; this is its shape and reference")]
     pub none: Option<Value>,
 }
 
-const NOT_YET: &str = "choose one of `bearer`, `basic`, `api_key` and `oauth2`, if the API takes it";
 const KINDS: [&str; 6] = ["bearer", "basic", "api_key", "oauth2", "hmac", "none"];
 
 /// The settings that an OAuth answer fills in, so that they need not be declared twice.
@@ -95,11 +102,8 @@ pub(super) fn read(reader: &mut Reader<'_>, pointer: &str, written: &AuthWritten
         "basic" => written.basic.as_ref().and_then(|basic| basic::read(reader, &at, basic)),
         "api_key" => written.api_key.as_ref().and_then(|key| api_key::read(reader, &at, key)),
         "oauth2" => written.oauth2.as_ref().and_then(|oauth2| oauth2::read(reader, &at, oauth2)),
-        "none" => Some(Auth::None),
-        _ => {
-            reader.error("not-yet", &at, format!("auth kind `{kind}` is not built yet"), NOT_YET);
-            None
-        }
+        "hmac" => written.hmac.as_ref().and_then(|hmac| hmac::read(reader, &at, hmac)),
+        _ => Some(Auth::None),
     }
 }
 
@@ -112,4 +116,13 @@ fn secret(reader: &mut Reader<'_>, pointer: &str, value: &Value) -> Option<Expr>
         reader.open_secret(pointer);
     }
     Some(expr)
+}
+
+/// A header may well be `Authorization`: only here, where it is attached for the connection's origin alone.
+fn check_header(reader: &mut Reader<'_>, pointer: &str, name: &str) {
+    if !name.eq_ignore_ascii_case("authorization")
+        && let Some(fault) = header_name_fault(name)
+    {
+        reader.error("bad-header", pointer, fault, "a header is called like `X-Api-Key`");
+    }
 }

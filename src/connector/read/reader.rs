@@ -15,6 +15,10 @@ pub(in crate::connector) enum Side {
     Request,
     /// `secrets`, `connection`: `auth`.
     Secret,
+    /// What a signature is over: the request, too.
+    Signing,
+    /// What is sent beside a request that is signed: the signature, too.
+    Signed,
     /// `secrets`: `verify`, which says whose a delivery may be.
     Proof,
     /// `connection`: headers of every request.
@@ -26,6 +30,21 @@ impl Side {
         match self {
             Side::Request => &["input", "connection", "page"],
             Side::Secret => &["secrets", "connection"],
+            Side::Signing => &[
+                "method",
+                "host",
+                "path",
+                "query",
+                "target",
+                "headers",
+                "body",
+                "body_hash",
+                "timestamp",
+                "nonce",
+                "secrets",
+                "connection",
+            ],
+            Side::Signed => &["signature", "timestamp", "nonce", "body_hash", "secrets", "connection"],
             Side::Proof => &["secrets"],
             Side::Connection => &["connection"],
         }
@@ -123,7 +142,7 @@ impl<'a> Reader<'a> {
             self.error("unknown-root", &at, message, format!("begin with {}", listed(roots)));
             return;
         };
-        if root == "secrets" && !matches!(side, Side::Secret | Side::Proof) {
+        if root == "secrets" && matches!(side, Side::Request | Side::Connection) {
             let found = Diagnostic::error("secret-out-of-place", "a secret may stand only in `auth` and `verify`")
                 .at(self.file(&at), &at, "would be sent as ordinary data")
                 .help("name it in `auth`; the credential is attached after the request is made");

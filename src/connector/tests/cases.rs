@@ -2,11 +2,12 @@
 
 use std::path::Path as FilePath;
 
+use chrono::DateTime;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{findings, read};
-use crate::connector::{Body, Connector, Names, Outcome, Page, Request, Response};
+use crate::connector::{Auth, Body, Connector, Letter, Names, Outcome, Page, Request, Response, Signer};
 use crate::expr::Locale;
 
 /// One case file.
@@ -28,6 +29,8 @@ struct Case {
     records: Vec<RecordCase>,
     #[serde(default)]
     writes: Vec<WriteCase>,
+    #[serde(default)]
+    signs: Vec<SignCase>,
 }
 
 /// Operation and input → request.
@@ -97,6 +100,30 @@ struct WriteCase {
     fails: Option<String>,
 }
 
+/// Request → the same, signed at 2026-07-20T10:00:00Z with the nonce `n-1`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignCase {
+    auth: String,
+    secrets: Value,
+    #[serde(default)]
+    connection: Value,
+    /// `GET https://…`
+    request: String,
+    #[serde(default)]
+    body: String,
+    /// Headers that it has already.
+    #[serde(default)]
+    with: Map<String, Value>,
+    #[serde(default)]
+    millisecond: i64,
+    /// Path and query.
+    becomes: Option<String>,
+    #[serde(default)]
+    headers: Map<String, Value>,
+    fails: Option<String>,
+}
+
 #[test]
 fn every_case_file_holds() {
     let folder = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/connector");
@@ -147,7 +174,69 @@ fn run(case: &Case) -> Vec<String> {
         };
         wrong.extend(result.err().map(|why| format!("writes[{index}]: {why}")));
     }
+    for (index, one) in case.signs.iter().enumerate() {
+        wrong.extend(signed(&connector, one).err().map(|why| format!("signs[{index}]: {why}")));
+    }
     wrong
+}
+
+fn signed(connector: &Connector, case: &SignCase) -> Result<(), String> {
+    let found = connector.auth.iter().find(|(name, _)| *name == case.auth);
+    let Some((_, Auth::Hmac(hmac))) = found else { return Err("no such way of auth".into()) };
+    let (method, url) = case.request.split_once(' ').ok_or("no request line")?;
+    let url = url::Url::parse(url).map_err(|error| error.to_string())?;
+    let host = url.host_str().unwrap_or_default();
+    let text = |(name, value): (&String, &Value)| (name.clone(), value.as_str().unwrap_or_default().to_owned());
+    let mut letter = Letter {
+        method: method.into(),
+        host: url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+        path: url.path().into(),
+        query: url.query().unwrap_or_default().into(),
+        headers: case.with.iter().map(text).collect(),
+        body: case.body.clone(),
+    };
+    let now = DateTime::from_timestamp_millis(1_784_541_600_000 + case.millisecond).ok_or("no time")?;
+    let signer = |secrets: &Value| {
+        Signer::new(hmac.clone(), json!({ "secrets": secrets, "connection": case.connection })).map_err(str::to_owned)
+    };
+    let sign = |letter: &mut Letter| {
+        let signer = signer(&case.secrets)?;
+        signer.sign(letter, &signer.moment(now, "n-1".into())).map(|()| signer)
+    };
+    let signer_of_it = match (sign(&mut letter), &case.fails) {
+        (Ok(signer), None) => signer,
+        (Err(why), Some(fails)) => return same("the failure", &json!(why), &json!(fails)),
+        (made, _) => return Err(format!("gave {made:?}")),
+    };
+    let target =
+        if letter.query.is_empty() { letter.path.clone() } else { format!("{}?{}", letter.path, letter.query) };
+    same("the target", &json!(target), &json!(case.becomes))?;
+    let headers = letter.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    same("the headers", &Value::Object(headers), &Value::Object(case.headers.clone()))?;
+    // Whoever gets it can prove it, and nothing else.
+    let mut other = case.secrets.clone();
+    // As text, in base64 and in hex it is one.
+    other["secret"] = json!("abcd");
+    let forged = |change: &dyn Fn(&mut Letter)| {
+        let mut letter = letter.clone();
+        change(&mut letter);
+        signer_of_it.proves(&letter)
+    };
+    let proofs = (
+        signer_of_it.proves(&letter),
+        forged(&|letter| {
+            letter.path.push('x');
+            letter.query = format!("x=1&{}", letter.query);
+        }),
+        forged(&|letter| letter.headers.retain(|(name, _)| name == "content-type")),
+        signer(&other).is_ok_and(|other| other.proves(&letter)),
+    );
+    match proofs {
+        (true, false, false, false) => Ok(()),
+        proofs => {
+            Err(format!("of itself, another target, without headers, another secret, these are proved: {proofs:?}"))
+        }
+    }
 }
 
 fn same(what: &str, given: &Value, wanted: &Value) -> Result<(), String> {

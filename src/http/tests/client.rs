@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use secrecy::SecretString;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -9,13 +11,14 @@ use tokio::net::TcpListener;
 use super::super::client::Bounds;
 use super::super::{Client, Credential, Error, Guard};
 use super::server::{Server, Then, get};
-use crate::connector::{Body, Request};
+use crate::connector::{Body, Hmac, Letter, Request, Signer};
 
 fn credential(origin: &str) -> Credential {
     Credential {
         origin: origin.into(),
         headers: vec![("Authorization".into(), SecretString::from("Bearer s3cret"))],
         query: vec![("key".into(), SecretString::from("k3y&"))],
+        signer: None,
     }
 }
 
@@ -196,4 +199,58 @@ async fn without_a_connection_nothing_was_sent() {
     let client = Client::bounded(Guard::new(&[address.to_string()]).unwrap(), bounds);
     let slow = client.send(&get(format!("https://{address}/")), None).await.unwrap_err();
     assert!(matches!(&slow, Error::Unreachable(told) if told.ends_with("too slow")), "{slow:?}");
+}
+
+#[tokio::test]
+async fn what_is_signed_is_what_is_sent_and_each_request_anew() {
+    let hmac = Hmac::of(&json!({
+        "secret": "$.secrets.secret",
+        "over": "{{timestamp}}\n{{nonce}}\n{{method}}\n{{host}}\n{{target}}\n{{headers.content-type}}\n{{headers.version}}\n{{body}}",
+        "timestamp": "ms",
+        "headers": { "X-Signature": "v1={{signature}}", "X-Time": "$.timestamp" },
+        "query": { "nonce": "$.nonce", "key": "a b&c" },
+    }));
+    let hmac = Arc::new(hmac.unwrap());
+    let signer = |secret: &str| Signer::new(hmac.clone(), json!({ "secrets": { "secret": secret } })).unwrap();
+    let server = Server::ok("", b"").await;
+    let credential = Credential {
+        origin: server.url(""),
+        headers: Vec::new(),
+        query: vec![("page".into(), SecretString::from("1"))],
+        signer: Some(Box::new(signer("s3cret"))),
+    };
+    let request = Request {
+        method: "POST".into(),
+        url: server.url("/käse/a%20b?q='x y'&z=1#part"),
+        headers: vec![("Version".into(), "2".into())],
+        body: Some(Body::Form(vec![("näme".into(), "a b&c".into())])),
+    };
+    let client = server.client();
+    for _ in 0..2 {
+        client.send(&request, Some(&credential)).await.unwrap();
+    }
+    let heard = server.heard();
+    let letters: Vec<Letter> = heard.iter().map(|text| letter(text)).collect();
+    for letter in &letters {
+        assert!(signer("s3cret").proves(letter), "{letter:?}");
+        assert!(!signer("other").proves(letter));
+        assert!(letter.query.starts_with("q=%27x%20y%27&z=1&page=1&nonce="), "{}", letter.query);
+    }
+    assert_ne!(letters[0].query, letters[1].query, "signed anew");
+    assert!(!heard[0].contains("s3cret") && !format!("{credential:?}").contains("s3cret"));
+}
+
+/// A request as it came, head and body.
+fn letter(text: &str) -> Letter {
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let mut lines = head.lines();
+    let mut line = lines.next().unwrap().split(' ');
+    let (method, target) = (line.next().unwrap(), line.next().unwrap());
+    let (path, query) = target.split_once('?').unwrap();
+    let headers = lines.filter_map(|line| line.split_once(": "));
+    let headers: Vec<(String, String)> =
+        headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+    let host = headers.iter().find(|(name, _)| name == "host").unwrap().1.clone();
+    let (method, path, query, body) = (method.into(), path.into(), query.into(), body.into());
+    Letter { method, host, path, query, headers, body }
 }

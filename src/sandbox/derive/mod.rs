@@ -11,6 +11,7 @@ mod webhooks;
 use serde_json::{Map, Value, json};
 
 use super::path::Line;
+use crate::connector::Hmac;
 use crate::source::File;
 
 const PLAIN: &str = include_str!("../plain.yaml");
@@ -63,6 +64,12 @@ fn tokens(connector: &Value) -> Value {
     let kinds = connector["auth"].as_object();
     match kinds.and_then(|kinds| kinds.values().next()) {
         Some(first) if first.get("basic").is_some() => json!({ "sent_in": "basic" }),
+        Some(first) if first.get("hmac").is_some() => {
+            let names = Hmac::of(&first["hmac"]).map(|hmac| hmac.secrets()).unwrap_or_default();
+            let secrets: Map<String, Value> =
+                names.into_iter().map(|name| (name.clone(), Value::from(format!("{name}-sandbox")))).collect();
+            json!({ "sent_in": "signed", "known": { "sandbox": { "secrets": secrets } } })
+        }
         Some(first) if first["api_key"]["header"].is_string() => json!({ "sent_in": first["api_key"]["header"] }),
         Some(first) if first != "none" && first.get("none").is_none() => json!({ "sent_in": "bearer" }),
         _ => json!({ "sent_in": "none", "access": [] }),

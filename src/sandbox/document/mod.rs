@@ -103,10 +103,11 @@ pub struct Check {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tokens {
-    /// `bearer`, `basic` (the user name), `none`, or a header's name; default: as the connector's first auth.
+    /// `bearer`, `basic` (the user name), `signed`, `none`, or a header's name; default: as the connector's first auth.
     #[serde(default)]
     pub sent_in: Option<String>,
-    /// Token → what it is, `$.token`: class, scopes, location …; `life` (a duration) lets it expire.
+    /// Token → what it is, `$.token`: class, scopes, location …; `life` (a duration) lets it expire. Where requests are
+    /// signed: account → `secrets`, and `connection` where a signature reads settings.
     #[serde(default)]
     pub known: Table<Map<String, Value>>,
     /// Asked in order of every route that is not `open`.
