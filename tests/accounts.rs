@@ -2,17 +2,16 @@
 
 mod stage;
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use dovetail::connector::{ClientProof, OAuth2, Refresh};
 use dovetail::http::{Client, Guard};
 use dovetail::store::{Run, Status};
-use dovetail::vault::{Account, Keys, Vault};
+use dovetail::vault::{Account, Holder, Keys, Vault};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use stage::{GHL, PEOPLE, Stage, until};
+use stage::{GHL, PEOPLE, Stage, browser, until};
 
 const CONNECTION: &str = "example-ghl";
 
@@ -26,8 +25,7 @@ async fn set() -> Stage {
     let mut secrets = std::fs::read_to_string(stage.project().join("../secrets.yaml")).expect("the secrets");
     secrets.push_str("app_secret: sandbox-secret\n");
     std::fs::write(stage.project().join("../secrets.yaml"), secrets).expect("the secrets");
-    let (code, said) = output(stage::command().arg("key").arg(stage.key_file()));
-    assert_eq!(code, Some(0), "{said}");
+    browser::make_key(&stage);
     stage
 }
 
@@ -52,43 +50,9 @@ fn output(command: &mut std::process::Command) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 
-/// `connect`, and the link that it says.
-fn begin(stage: &Stage) -> (Child, String) {
-    let mut command = stage.command(&["connect", CONNECTION, "--listen", "127.0.0.1:0", "--no-browser"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-    let mut link = String::new();
-    let mut stdout = BufReader::new(child.stdout.take().expect("its stdout"));
-    stdout.read_line(&mut link).expect("the link");
-    if link.is_empty() {
-        panic!("no link: {}", end(child).1);
-    }
-    (child, link.trim().to_owned())
-}
-
-fn end(mut child: Child) -> (Option<i32>, String) {
-    let mut said = String::new();
-    child.stderr.take().expect("its stderr").read_to_string(&mut said).expect("what it says");
-    (child.wait().expect("it ends").code(), said)
-}
-
-/// What a browser does: it goes to the vendor, and from there back with the code.
-async fn agree(link: &str) -> (u16, String) {
-    let browser =
-        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().expect("one");
-    let answer = browser.get(link).send().await.expect("the vendor's page");
-    assert_eq!(answer.status(), 302, "{}", answer.text().await.unwrap_or_default());
-    let back = answer.headers()["location"].to_str().expect("a text").to_owned();
-    let status = browser.get(&back).send().await.expect("the way back").status().as_u16();
-    (status, back)
-}
-
 async fn connected() -> Stage {
     let stage = set().await;
-    let (child, link) = begin(&stage);
-    assert_eq!(agree(&link).await.0, 200);
-    let (code, said) = end(child);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("`example-ghl` is connected"), "{said}");
+    browser::connect(&stage, CONNECTION).await;
     stage
 }
 
@@ -123,7 +87,8 @@ async fn token(stage: &Stage) -> String {
         refresh: Refresh { before: Duration::ZERO, rotates: true },
         save: Vec::new(),
     };
-    let token = vault.expect("the vault").token(&account, &oauth2).await.expect("a token");
+    let holder = Holder::OAuth2 { account, oauth2: &oauth2 };
+    let token = vault.expect("the vault").token(&holder).await.expect("a token");
     token.secret.expose_secret().to_owned()
 }
 
@@ -196,9 +161,9 @@ async fn what_the_vendor_does_not_renew_waits_until_somebody_connects_while_serv
     assert_eq!(stage.vendors[PEOPLE].records("contact").len(), 0);
     let (_, said) = stage.run(&["connect"]);
     assert!(said.contains("must be connected again"), "{said}");
-    let (child, link) = begin(&stage);
-    assert_eq!(agree(&link).await.0, 200);
-    let (code, said) = end(child);
+    let (child, link) = browser::begin(&stage, CONNECTION);
+    assert_eq!(browser::agree(&link).await.0, 200);
+    let (code, said) = browser::end(child);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("goes on with what has waited"), "{said}");
     until("both are over", async || (of(&stage.over().await, Status::Completed) == 2).then_some(())).await;
@@ -208,7 +173,7 @@ async fn what_the_vendor_does_not_renew_waits_until_somebody_connects_while_serv
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_comes_back_with_another_state_changes_nothing() {
     let stage = set().await;
-    let (child, link) = begin(&stage);
+    let (child, link) = browser::begin(&stage, CONNECTION);
     let link = url::Url::parse(&link).expect("a link");
     let redirect = link.query_pairs().find(|(name, _)| name == "redirect_uri").expect("the way back").1.into_owned();
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -221,7 +186,7 @@ async fn whoever_comes_back_with_another_state_changes_nothing() {
     let state = link.query_pairs().find(|(name, _)| name == "state").expect("the state").1.into_owned();
     let answer = client.get(format!("{redirect}?error=access_denied&state={state}")).send().await.expect("an answer");
     assert_eq!(answer.status(), 200);
-    let (code, said) = end(child);
+    let (code, said) = browser::end(child);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("access_denied") && said.contains("nothing is changed"), "{said}");
 }
@@ -243,7 +208,7 @@ async fn an_account_is_disconnected_and_a_secret_is_given_without_a_file() {
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
     use std::io::Write as _;
     child.stdin.take().expect("its stdin").write_all(b"token-sandbox\n").expect("it is read");
-    let (code, said) = end(child);
+    let (code, said) = browser::end(child);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("`osc_token` is sealed") && !said.contains("token-sandbox"), "{said}");
     let (_, said) = stage.run(&["connect"]);

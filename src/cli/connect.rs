@@ -26,7 +26,7 @@ use crate::connector::{Connector, OAuth2};
 use crate::engine::scopes_needed;
 use crate::project::{Connection, Plan};
 use crate::server::control::{self, Order};
-use crate::vault::{Account, Consent, Granted, SecretSource as _, Vault};
+use crate::vault::{Account, Consent, Granted, Holder, SecretSource as _, Vault};
 
 /// A person is waited for so long.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
@@ -74,18 +74,23 @@ impl Connect {
                 "what is given is sealed: make a key with `dovetail key dovetail.key` and give it as `--key-file dovetail.key`",
             ));
         };
-        match connector.oauth2_of(connection.auth.as_deref()) {
-            Some(oauth2) => {
-                let oauth2 = &asking(oauth2, scopes_needed(&plan, connection, connector));
-                let account = Account::of(connection, oauth2, &source).map_err(exit::usage)?;
-                match &account.authorize_url {
-                    Some(_) => self.by_browser(&vault, &account, oauth2).await?,
-                    None => drop(vault.token(&account, oauth2).await?),
-                }
-                let granted = vault.state(name)?.context("nothing was kept")?;
-                told(name, oauth2, &granted);
+        let mut needed = scopes_needed(&plan, connection, connector);
+        needed.extend(plan.borrowers(name).flat_map(|borrower| scopes_needed(&plan, borrower, connector)));
+        let oauth2 = connector.oauth2_of(connection.auth.as_deref()).map(|oauth2| asking(oauth2, needed));
+        let holder = Holder::of(&plan, connection, &source).map_err(exit::usage)?;
+        match (&holder, &oauth2) {
+            (None, _) => ask_for_secrets(&vault, connection)?,
+            (Some(Holder::OAuth2 { account, .. }), Some(oauth2)) if account.authorize_url.is_some() => {
+                self.by_browser(&vault, account, oauth2).await?;
             }
-            None => ask_for_secrets(&vault, connection)?,
+            (Some(holder), _) => drop(vault.token(holder).await?),
+        }
+        if holder.is_some() {
+            let granted = vault.state(name)?.context("nothing was kept")?;
+            told(name, oauth2.as_ref().map_or(&[], |oauth2| oauth2.scopes.as_slice()), &granted);
+        }
+        for borrower in plan.borrowers(name) {
+            vault.forget(&borrower.name)?;
         }
         tell_serve(&data, name).await;
         Ok(exit::OK)
@@ -118,18 +123,18 @@ impl Disconnect {
         let Some(plan) = self.project.plan()? else { return Ok(exit::FINDINGS) };
         let data = self.operator.data_folder(&self.project);
         let name = &self.connection;
-        let (connection, connector) = find(&plan, name)?;
+        let (connection, _) = find(&plan, name)?;
         let Some(vault) = self.operator.vault(&plan, &data, &self.operator.guard()?)?.map(Arc::new) else {
             say::talk(&format!("`{name}` was not connected"));
             return Ok(exit::OK);
         };
         let source = secrets::Source::new(self.operator.secrets.as_deref(), Some(vault.clone()))?;
-        let (was_there, revoked) = match connector.oauth2_of(connection.auth.as_deref()) {
-            Some(oauth2) => {
-                let account = Account::of(connection, oauth2, &source).map_err(exit::usage)?;
+        let (was_there, revoked) = match Holder::of(&plan, connection, &source).map_err(exit::usage)? {
+            Some(Holder::OAuth2 { account, oauth2 }) => {
                 let done = vault.disconnect(&account, oauth2).await?;
                 (done.was_there, done.revoked)
             }
+            Some(Holder::Exchange(_)) => (vault.forget(name)?, None),
             None => {
                 let mut was_there = false;
                 for secret in connection.secrets.values() {
@@ -138,6 +143,12 @@ impl Disconnect {
                 (was_there, None)
             }
         };
+        // What its credential was exchanged for goes with it.
+        for borrower in plan.borrowers(name) {
+            if vault.forget(&borrower.name)? {
+                say::talk(&format!("`{}` has lost its token, which came from `{name}`", borrower.name));
+            }
+        }
         say::talk(&match was_there {
             true => format!("`{name}` is disconnected: what it was granted is erased here"),
             false => format!("`{name}` was not connected"),
@@ -179,18 +190,10 @@ fn list(plan: &Plan, vault: Option<&Vault>, source: &secrets::Source) -> Result<
     let mut rows = Vec::new();
     for connection in &plan.connections {
         let Some(connector) = plan.connector(&connection.connector) else { continue };
-        let state = match connector.oauth2_of(connection.auth.as_deref()) {
-            Some(_) => match vault.map(|vault| vault.state(&connection.name)).transpose()?.flatten() {
-                None => "not connected".into(),
-                Some(Granted { refused: Some(why), .. }) => format!("must be connected again: {why}"),
-                Some(Granted { changed_ms, .. }) => format!("connected, token of {}", shown::minute(changed_ms)),
-            },
-            None => {
-                let lacks: Vec<&str> = (connection.secrets.values().map(String::as_str))
-                    .filter(|secret| source.secret(secret).is_none())
-                    .collect();
-                if lacks.is_empty() { "ready".into() } else { format!("lacks the secret `{}`", lacks.join("`, `")) }
-            }
+        let lender = connection.via.as_deref().and_then(|via| plan.connection(via));
+        let state = match lender {
+            Some(lender) => format!("through `{}`: {}", lender.name, state(lender, connector, vault, source)?),
+            None => state(connection, connector, vault, source)?,
         };
         let auth = connection.auth.clone().unwrap_or_default();
         rows.push(vec![connection.name.clone(), connection.connector.clone(), auth, state]);
@@ -199,15 +202,39 @@ fn list(plan: &Plan, vault: Option<&Vault>, source: &secrets::Source) -> Result<
     Ok(exit::OK)
 }
 
+/// How a connection stands by itself.
+fn state(
+    connection: &Connection,
+    connector: &Connector,
+    vault: Option<&Vault>,
+    source: &secrets::Source,
+) -> Result<String> {
+    if connector.oauth2_of(connection.auth.as_deref()).is_none() {
+        let lacks: Vec<&str> = (connection.secrets.values().map(String::as_str))
+            .filter(|secret| source.secret(secret).is_none())
+            .collect();
+        return Ok(if lacks.is_empty() {
+            "ready".into()
+        } else {
+            format!("lacks the secret `{}`", lacks.join("`, `"))
+        });
+    }
+    Ok(match vault.map(|vault| vault.state(&connection.name)).transpose()?.flatten() {
+        None => "not connected".into(),
+        Some(Granted { refused: Some(why), .. }) => format!("must be connected again: {why}"),
+        Some(Granted { changed_ms, .. }) => format!("connected, token of {}", shown::minute(changed_ms)),
+    })
+}
+
 /// What came of it: what is granted, what is not, what the vendor says of the account.
-fn told(name: &str, oauth2: &OAuth2, granted: &Granted) {
+fn told(name: &str, scopes: &[String], granted: &Granted) {
     say::talk(&format!("`{name}` is connected"));
     for (setting, value) in &granted.saved {
         say::talk(&format!("  {setting}: {}", crate::expr::text_of(value)));
     }
     let Some(scope) = &granted.scope else { return };
     let has: Vec<&str> = scope.split([' ', ',']).filter(|scope| !scope.is_empty()).collect();
-    let lacks: Vec<&str> = oauth2.scopes.iter().map(String::as_str).filter(|scope| !has.contains(scope)).collect();
+    let lacks: Vec<&str> = scopes.iter().map(String::as_str).filter(|scope| !has.contains(scope)).collect();
     if !lacks.is_empty() {
         say::warning(&format!("it was not granted {}: what needs that is refused as `scope`", lacks.join(", ")));
     }

@@ -175,7 +175,8 @@ impl Operator {
 fn disconnected(plan: &Plan, vault: Option<&Vault>) -> Result<Vec<String>> {
     let mut told = Vec::new();
     let Some(vault) = vault else { return Ok(told) };
-    for connection in vault::uses_oauth(plan) {
+    // What is lent is got when it is needed.
+    for connection in vault::are_granted(plan).filter(|connection| connection.via.is_none()) {
         let name = &connection.name;
         match vault.state(name)? {
             None => told.push(format!("`{name}` is not connected yet: run `dovetail connect {name}`")),

@@ -18,10 +18,10 @@ impl Operator {
     /// A connection uses OAuth and there is no key; a key that is none, or not the one that sealed what is there.
     pub fn vault(&self, plan: &Plan, data: &Path, guard: &Guard) -> Result<Option<Vault>> {
         let Some(keys) = self.keys(data)? else {
-            return match uses_oauth(plan).next() {
+            return match are_granted(plan).next() {
                 None => Ok(None),
                 Some(connection) => Err(exit::usage(format!(
-                    "connection `{}` uses OAuth, and what it is granted is sealed: make a key with `dovetail key \
+                    "connection `{}` is granted tokens, and they are sealed: make a key with `dovetail key \
                      dovetail.key` and give it as `--key-file dovetail.key`",
                     connection.name
                 ))),
@@ -62,9 +62,9 @@ fn refuse_inside(path: &Path, data: &Path) -> Result<()> {
     Ok(())
 }
 
-pub fn uses_oauth(plan: &Plan) -> impl Iterator<Item = &Connection> {
+pub fn are_granted(plan: &Plan) -> impl Iterator<Item = &Connection> {
     plan.connections.iter().filter(|connection| {
         let connector = plan.connector(&connection.connector);
-        connector.is_some_and(|connector| connector.oauth2_of(connection.auth.as_deref()).is_some())
+        connector.is_some_and(|connector| connector.renews(connection.auth.as_deref()))
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::outcome::ErrorRule;
-use super::{Auth, Object, Operation, Outcome, Page, Response, Webhooks, outcome, read};
+use super::{Auth, Failure, Object, Operation, Outcome, Page, Response, Webhooks, outcome, read};
 use crate::expr::{Expr, Template};
 use crate::source::{File, Report};
 
@@ -69,6 +69,11 @@ impl Connector {
     /// Every operation with its full name, objects' first, in the order of the files.
     pub fn operations(&self) -> Vec<&Operation> {
         self.operations.iter().collect()
+    }
+
+    /// Why an answer that is no operation's is a refusal, by the same rules; None: it is none.
+    pub fn refusal(&self, response: &Response) -> Option<Failure> {
+        outcome::refusal(&self.errors, response)
     }
 
     /// What an answer means: error rules first (200 too), then the built-in table, then `returns`/`items`/`pages`.

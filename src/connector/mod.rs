@@ -28,7 +28,9 @@ mod written;
 #[cfg(test)]
 mod tests;
 
-pub use auth::{Auth, CLIENT_ID, CLIENT_SECRET, ClientProof, Hmac, Letter, Moment, OAuth2, Refresh, Signer, URLS};
+pub use auth::{
+    Auth, CLIENT_ID, CLIENT_SECRET, ClientProof, Exchange, Hmac, Letter, Moment, OAuth2, Refresh, Signer, URLS,
+};
 pub use connector::{Connector, Limit};
 pub use field::get as value_of;
 pub use key::{ed25519_key, rsa_key};

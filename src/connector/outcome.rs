@@ -102,17 +102,30 @@ pub(super) fn outcome(
         let existing_id = existing_id.as_ref().and_then(super::address::scalar);
         return Outcome::Failed(Failure { existing_id, ..failure(&rule.is, said(response), response) });
     }
-    if let Some(name) = built_in(response.status) {
-        let said = match response.status {
-            300..400 => format!("answered {}: redirects are not followed", response.status),
-            _ => said(response),
-        };
-        return Outcome::Failed(failure(name, said, response));
+    if let Some(failure) = refused(response) {
+        return Outcome::Failed(failure);
     }
     match done(operation, page, response, asked) {
         Ok((value, next)) => Outcome::Done { value, next },
         Err(failure) => Outcome::Failed(failure),
     }
+}
+
+/// Why an answer to no operation is a refusal; None: it is none.
+pub(super) fn refusal(rules: &[ErrorRule], response: &Response) -> Option<Failure> {
+    let locale = Locale::default();
+    let scope = Scope::new(&response.body, &locale);
+    let rule = rules.iter().find(|rule| rule.fits(response, &scope));
+    rule.map(|rule| failure(&rule.is, said(response), response)).or_else(|| refused(response))
+}
+
+fn refused(response: &Response) -> Option<Failure> {
+    let name = built_in(response.status)?;
+    let said = match response.status {
+        300..400 => format!("answered {}: redirects are not followed", response.status),
+        _ => said(response),
+    };
+    Some(failure(name, said, response))
 }
 
 /// What a status means where no rule says otherwise; None: it worked.

@@ -75,7 +75,7 @@ impl Accounts {
 }
 
 impl Engine {
-    /// An account was connected: what waits for that goes on, with the settings that the vendor filled in.
+    /// An account was connected: what waits for it, or for one that it lends its credential, goes on, with the settings that the vendor filled in.
     ///
     /// # Errors
     /// The store's.
@@ -86,10 +86,20 @@ impl Engine {
             *self.inner.plan.write() = plan;
         }
         let accounts = &self.inner.accounts;
-        accounts.refused.lock().remove(connection);
         tracing::info!(connection, "the account is connected");
-        // Nobody may be waiting.
-        let _ = accounts.connected.send(connection.to_owned());
+        let plan = self.plan();
+        let borrowers: Vec<&str> = plan.borrowers(connection).map(|borrower| borrower.name.as_str()).collect();
+        for name in borrowers.iter().copied() {
+            // What was exchanged for the former credential has ended with it.
+            if let Some(Err(error)) = self.inner.vault.as_ref().map(|vault| vault.forget(name)) {
+                tracing::warn!(connection = name, %error, "its former token is still kept");
+            }
+        }
+        for name in borrowers.into_iter().chain([connection]) {
+            accounts.refused.lock().remove(name);
+            // Nobody may be waiting.
+            let _ = accounts.connected.send(name.to_owned());
+        }
         Ok(())
     }
 

@@ -8,11 +8,10 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::secrets;
-use crate::connector::{Connector, Failure, OAuth2, Operation, Outcome, Page, Response};
+use crate::connector::{Connector, Failure, Operation, Outcome, Page, Response};
 use crate::http::{self, Client};
 use crate::project::{Connection, Plan};
-use crate::vault::{self, Account, SecretSource, Token, Vault};
+use crate::vault::{self, Granted, Holder, SecretSource, Vault};
 use crate::workflow::action::{Action, Kind};
 use crate::workflow::{Starts, Workflow};
 
@@ -62,17 +61,20 @@ impl Examiner<'_> {
     /// Everything about one connection, in the order in which one would mend it.
     pub async fn examine(&self, connection: &Connection) -> Vec<Sign> {
         let Some(connector) = self.plan.connector(&connection.connector) else { return Vec::new() };
-        let oauth2 = connector.oauth2_of(connection.auth.as_deref());
         let needed = needed(self.plan, connection, connector);
         let mut signs = self.given(connection);
-        let mut granted = None;
-        if let Some(oauth2) = oauth2 {
-            signs.push(self.connected(connection, oauth2, &mut granted));
-        }
+        signs.extend(self.connected(connection, connector));
         if signs.iter().all(|sign| sign.health != Health::Bad) {
-            signs.extend(self.answers(connection, connector, oauth2, &needed).await);
+            match connection.lends {
+                true => {
+                    signs.push(Sign::new("answers", Health::Good, "it lends its credential: nothing else was asked"))
+                }
+                false => signs.extend(self.answers(connection, connector, &needed).await),
+            }
         }
-        signs.extend(scopes(&needed, oauth2.is_some(), granted.as_deref()));
+        let granted = self.vault.and_then(|vault| vault.state(&connection.name).ok().flatten()?.scope);
+        let can_be_told = connector.renews(connection.auth.as_deref());
+        signs.extend(scopes(&needed, can_be_told, granted.as_deref()));
         signs.extend(self.webhooks(connection, connector));
         signs
     }
@@ -88,34 +90,36 @@ impl Examiner<'_> {
         missing.map(told).collect()
     }
 
-    fn connected(&self, connection: &Connection, oauth2: &OAuth2, scope: &mut Option<String>) -> Sign {
+    /// Has somebody agreed, here or at the account that lends its credential?
+    fn connected(&self, connection: &Connection, connector: &Connector) -> Option<Sign> {
+        if let Some(lender) = connection.via.as_deref().and_then(|via| self.plan.connection(via)) {
+            let through = format!("its token comes from `{}`", lender.name);
+            let trouble = self.given(lender).into_iter().chain(self.connected(lender, connector));
+            let trouble = trouble.into_iter().find(|sign| sign.health == Health::Bad);
+            return Some(match trouble {
+                Some(sign) => Sign { what: "connected", told: format!("{through}: {}", sign.told), ..sign },
+                None => Sign::new("connected", Health::Good, format!("{through}, and is renewed by itself")),
+            });
+        }
+        let oauth2 = connector.oauth2_of(connection.auth.as_deref())?;
         let name = &connection.name;
         let bad =
             |told: String| Sign::new("connected", Health::Bad, told).help(format!("run `dovetail connect {name}`"));
-        match self.vault.map(|vault| vault.state(name)) {
+        Some(match self.vault.map(|vault| vault.state(name)) {
             None | Some(Ok(None)) if oauth2.authorize_url.is_none() => {
                 Sign::new("connected", Health::Good, "it needs nobody to agree")
             }
             None | Some(Ok(None)) => bad("nobody has connected it yet".into()),
             Some(Err(error)) => bad(error.to_string()),
-            Some(Ok(Some(granted))) => {
-                scope.clone_from(&granted.scope);
-                match granted.refused {
-                    Some(why) => bad(format!("the vendor does not renew its token any more: {why}")),
-                    None => Sign::new("connected", Health::Good, "a token is kept, and renewed by itself"),
-                }
+            Some(Ok(Some(Granted { refused: Some(why), .. }))) => {
+                bad(format!("the vendor does not renew its token any more: {why}"))
             }
-        }
+            Some(Ok(Some(_))) => Sign::new("connected", Health::Good, "a token is kept, and renewed by itself"),
+        })
     }
 
     /// Asks the vendor something that changes nothing.
-    async fn answers(
-        &self,
-        connection: &Connection,
-        connector: &Connector,
-        oauth2: Option<&OAuth2>,
-        needed: &[(String, String)],
-    ) -> Vec<Sign> {
+    async fn answers(&self, connection: &Connection, connector: &Connector, needed: &[(String, String)]) -> Vec<Sign> {
         let Some(operation) = harmless(connector, needed) else {
             return vec![Sign::new(
                 "answers",
@@ -125,7 +129,7 @@ impl Examiner<'_> {
         };
         let asked = format!("{} ({} {})", operation.name, operation.method, operation.path);
         let started = Instant::now();
-        let response = match self.ask(connection, connector, oauth2, operation).await {
+        let response = match self.ask(connection, connector, operation).await {
             Ok(response) => response,
             Err(failure) => return vec![told(&asked, &failure, connection, operation)],
         };
@@ -145,30 +149,38 @@ impl Examiner<'_> {
         &self,
         connection: &Connection,
         connector: &Connector,
-        oauth2: Option<&OAuth2>,
         operation: &Operation,
     ) -> Result<Response, Failure> {
         let input = Value::Object(Map::new());
         let request = operation.request(connector, &connection.settings, &input, &Page::default())?;
         let origin = super::perform::origin(&request.url)
             .ok_or_else(|| Failure::new("invalid", "the base URL of the connection is no URL"))?;
-        let token = match oauth2 {
-            Some(oauth2) => Some(self.token(connection, oauth2).await?),
+        let failed = |why: String| Failure::new("auth", why);
+        let holder = Holder::of(self.plan, connection, self.secrets).map_err(failed)?;
+        let mut renewed = false;
+        let mut token = match &holder {
+            Some(holder) => Some(self.kept()?.token(holder).await.map_err(|error| failed(error.to_string()))?),
             None => None,
         };
-        let credential = secrets::credential(connector, connection, &origin, self.secrets, token.as_ref())?;
-        let answer = self.client.send(&request, credential.as_ref()).await;
-        answer.map_err(|error| match error {
-            http::Error::Refused(_) => Failure::new("refused", error.to_string()),
-            error => Failure::new("unreachable", error.to_string()),
-        })
+        loop {
+            let credential = vault::credential(connector, connection, &origin, self.secrets, token.as_ref())?;
+            let response = self.client.send(&request, credential.as_ref()).await.map_err(|error| match error {
+                http::Error::Refused(_) => Failure::new("refused", error.to_string()),
+                error => Failure::new("unreachable", error.to_string()),
+            })?;
+            let is_refused = connector.refusal(&response).is_some_and(|failure| failure.name == "auth");
+            // A token that is refused is renewed once, as in a run.
+            let (Some(holder), Some(refused), true) = (&holder, &token, is_refused && !renewed) else {
+                return Ok(response);
+            };
+            let next = self.kept()?.refused(holder, refused.version).await;
+            token = Some(next.map_err(|error| failed(error.to_string()))?);
+            renewed = true;
+        }
     }
 
-    async fn token(&self, connection: &Connection, oauth2: &OAuth2) -> Result<Token, Failure> {
-        let failed = |why: String| Failure::new("auth", why);
-        let vault = self.vault.ok_or_else(|| failed("there is no key for credentials".into()))?;
-        let account = Account::of(connection, oauth2, self.secrets).map_err(failed)?;
-        vault.token(&account, oauth2).await.map_err(|error| failed(error.to_string()))
+    fn kept(&self) -> Result<&Vault, Failure> {
+        self.vault.ok_or_else(|| Failure::new("auth", "there is no key for credentials"))
     }
 
     /// Can deliveries of the vendor be proved?
@@ -193,7 +205,7 @@ impl Examiner<'_> {
 
 /// A failure in words, with the next step.
 fn told(asked: &str, failure: &Failure, connection: &Connection, operation: &Operation) -> Sign {
-    let name = &connection.name;
+    let name = connection.via.as_ref().unwrap_or(&connection.name);
     let sign = Sign::new("answers", Health::Bad, format!("{asked}: {failure}"));
     match failure.name.as_str() {
         "auth" => sign.help(format!("the token is wrong or has ended: give another one, or run `dovetail connect {name}`")),
@@ -296,7 +308,7 @@ fn hears(workflow: &Workflow, connection: &Connection) -> bool {
 }
 
 fn stands_for(name: Option<&str>, connection: &Connection) -> bool {
-    name.is_some_and(|name| name == connection.name || name == connection.connector)
+    name.is_some_and(|name| connection.stands_for(name))
 }
 
 /// An operation that changes nothing and needs no input; one that the project uses, if there is one.

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Map, Value, json};
 
-use super::secrets::Plain;
 use super::{Engine, count, now_ms};
 use crate::connector::Connector;
 use crate::expr::{Locale, Path, Scope, as_text, convert};
@@ -13,7 +12,7 @@ use crate::project::{Connection, Plan};
 use crate::run::Start;
 use crate::store::{self, Accepted, Intake};
 use crate::trigger::{Arrival, Event, read_delivery, read_json, verify};
-use crate::vault::Secrets;
+use crate::vault::{Plain, Secrets};
 use crate::workflow::action::PROJECT;
 use crate::workflow::{Starts, Workflow, inputs};
 
@@ -43,7 +42,7 @@ impl Engine {
         };
         let Some(webhooks) = &connector.webhooks else { return Taken::new(404, "not_found") };
         let all: Vec<&Connection> =
-            plan.connections.iter().filter(|connection| connection.connector == connector.name).collect();
+            plan.connections.iter().filter(|connection| connection.stands_for(&connector.name)).collect();
         let key = self.inner.webhook_keys.get(name).map(String::as_str);
         let genuine = |names: &BTreeMap<String, String>| {
             let secrets = Secrets { source: &*self.inner.secrets, names };
@@ -378,9 +377,8 @@ fn hears<'w>(workflow: &'w Workflow, connection: &Connection, event: &Event) -> 
     let Starts::Event(heard) = &workflow.trigger.starts else { return None };
     heard.iter().find_map(|heard| {
         let name = workflow.connector_of(&heard.alias)?;
-        let from = name == connection.name || name == connection.connector;
         let same = heard.object == event.object && heard.kinds.contains(&event.kind);
-        (from && same).then_some(heard.alias.as_str())
+        (connection.stands_for(name) && same).then_some(heard.alias.as_str())
     })
 }
 

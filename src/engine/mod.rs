@@ -20,7 +20,6 @@ mod perform;
 mod poll;
 mod queue;
 mod schedule;
-mod secrets;
 mod silence;
 mod turns;
 

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Engine, count, secrets};
-use crate::connector::{Connector, Failure, OAuth2, Operation, Outcome, Page, Request};
+use super::{Engine, count};
+use crate::connector::{Connector, Failure, Operation, Outcome, Page, Request};
 use crate::http;
 use crate::project::{Connection, Plan};
 use crate::run::{Answer, Purpose, Send};
-use crate::vault::{self, Account, Token};
+use crate::vault::{self, Holder, Token};
 
 /// A request that is ready to go.
 pub(super) struct Ready {
@@ -29,25 +29,27 @@ impl Engine {
         let Some(origin) = origin(&request.url) else {
             return Err(Failure::new("invalid", "the base URL of the connection is no URL"));
         };
-        let token = match connector.oauth2_of(connection.auth.as_deref()) {
-            Some(oauth2) => Some(self.token(connection, oauth2, None).await?),
-            None => None,
-        };
+        let token = self.token(plan, connection, None).await?;
         let source = &*self.inner.secrets;
-        let credential = secrets::credential(connector, connection, &origin, source, token.as_ref())?;
+        let credential = vault::credential(connector, connection, &origin, source, token.as_ref())?;
         Ok(Ready { request, credential, token })
     }
 
-    /// The token of a connection; `refused`: the vendor has refused the one of this version.
-    async fn token(&self, connection: &Connection, oauth2: &OAuth2, refused: Option<u64>) -> Result<Token, Failure> {
+    /// The token of a connection, if it has one that ends; `refused`: the vendor has refused the one of this version.
+    async fn token(
+        &self,
+        plan: &Plan,
+        connection: &Connection,
+        refused: Option<u64>,
+    ) -> Result<Option<Token>, Failure> {
         let failed = |message: String| Failure::new("auth", message);
+        let Some(holder) = Holder::of(plan, connection, &*self.inner.secrets).map_err(failed)? else { return Ok(None) };
         let Some(vault) = &self.inner.vault else { return Err(failed("there is no key for credentials".into())) };
-        let account = Account::of(connection, oauth2, &*self.inner.secrets).map_err(failed)?;
         let token = match refused {
-            None => vault.token(&account, oauth2).await,
-            Some(version) => vault.refused(&account, oauth2, version).await,
+            None => vault.token(&holder).await,
+            Some(version) => vault.refused(&holder, version).await,
         };
-        token.map_err(|error| match error {
+        token.map(Some).map_err(|error| match error {
             vault::Error::Disconnected(why) => {
                 self.inner.accounts.refused(&connection.name, &why);
                 Failure::new("auth", why)
@@ -91,11 +93,11 @@ impl Engine {
                 Answer::Done { value, next }
             }
             Outcome::Failed(failure) => {
-                if let (Some(token), Some(oauth2)) = (&ready.token, connector.oauth2_of(connection.auth.as_deref()))
+                if let Some(token) = &ready.token
                     && failure.name == "auth"
                 {
                     // Only a token is renewed by this; a refusal for want of a scope has another name.
-                    let renewed = self.token(connection, oauth2, Some(token.version)).await;
+                    let renewed = self.token(plan, connection, Some(token.version)).await;
                     return Answer::Failed(renewed.err().unwrap_or(failure));
                 }
                 if failure.name == "auth" {

@@ -75,7 +75,7 @@ fn pollings<'p>(plan: &Plan, workflows: impl Iterator<Item = &'p Workflow>) -> V
         for (alias, object, feed) in wanted {
             let Some(name) = workflow.connector_of(alias) else { continue };
             for connection in &plan.connections {
-                if connection.name != name && connection.connector != name {
+                if !connection.stands_for(name) {
                     continue;
                 }
                 let Some(connector) = plan.connector(&connection.connector) else { continue };

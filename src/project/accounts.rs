@@ -57,7 +57,7 @@ impl Plan {
             return Ok(connection.name.clone());
         }
         let all: Vec<&super::Connection> =
-            self.connections.iter().filter(reachable).filter(|connection| connection.connector == name).collect();
+            self.connections.iter().filter(reachable).filter(|connection| connection.stands_for(name)).collect();
         let own: Vec<&&super::Connection> = all.iter().filter(|connection| connection.tenant.is_some()).collect();
         let names = |connections: &[&super::Connection]| connections.iter().map(|one| one.name.clone()).collect();
         match (own.as_slice(), all.as_slice()) {

@@ -26,15 +26,33 @@ pub struct Connection {
     pub secrets: BTreeMap<String, String>,
     /// The same for the secrets that prove its webhooks.
     pub webhook_secrets: BTreeMap<String, String>,
+    /// The connection whose credential is exchanged for its token.
+    pub via: Option<String>,
+    /// Others are `via` this one: it stands for its own name only, not for its connector.
+    pub lends: bool,
     pub place: Place,
 }
 
 impl Connection {
-    /// Reads the connection under `pointer`; `shared` are the settings of `apps:` for its connector.
+    /// Does a name of `uses` reach it: its own, or that of its connector?
+    pub fn stands_for(&self, name: &str) -> bool {
+        self.name == name || (self.connector == name && !self.lends)
+    }
+
+    /// Where the project's document has it.
+    pub(super) fn pointer(&self) -> String {
+        match &self.tenant {
+            None => format!("/connections/{}", self.name),
+            Some(tenant) => format!("/tenants/{tenant}/connections/{}", self.name),
+        }
+    }
+
+    /// Reads the connection under `pointer`; `shared` are the settings of `apps:` for its connector;
+    /// `lends`: others are `via` it.
     pub(super) fn read(
         (name, tenant): (&str, Option<&str>),
         written: &document::Connection,
-        shared: Option<&Map<String, Value>>,
+        (shared, lends): (Option<&Map<String, Value>>, bool),
         connectors: &[Connector],
         site: (&Site<'_>, &str),
         refused: &mut Refused,
@@ -70,8 +88,10 @@ impl Connection {
             let own = properties.is_some_and(|all| all.contains_key(key));
             own || key == "base_url" || key == "country" || (oauth2.is_some() && of_oauth2(key))
         };
-        let entries =
-            shared.into_iter().flatten().map(|(key, value)| (key, value, format!("/apps/{}/{key}", written.connector)));
+        // What an app says for another way of auth is nothing to this one; what is for none is told once, elsewhere.
+        let is_meant = |key: &str| wanted.iter().chain(&optional).any(|name| name == key) || known(key);
+        let entries = shared.into_iter().flatten().filter(|(key, _)| is_meant(key));
+        let entries = entries.map(|(key, value)| (key, value, format!("/apps/{}/{key}", written.connector)));
         let entries =
             entries.chain(written.settings.iter().map(|(key, value)| (key, value, format!("{pointer}/{key}"))));
         // What is wrong in another way is not missing as well.
@@ -132,26 +152,53 @@ impl Connection {
             }
         }
         let required = connector.settings.get("required").and_then(Value::as_array).into_iter().flatten();
-        // What the vendor says when somebody connects need not be written.
-        let is_saved = |key: &str| oauth2.is_some_and(|oauth2| oauth2.save.iter().any(|(name, _)| name == key));
-        let required = required.filter_map(Value::as_str).filter(|key| !is_saved(key)).chain(oauth2.map(|_| CLIENT_ID));
+        // What the vendor says when somebody connects need not be written; nor what only operations read, where an
+        // account does no more than lend its credential.
+        let (saved, read) = (connector.saved_by(auth.as_deref()), connector.settings_of(auth.as_deref()));
+        let is_needed = |key: &&str| !saved.contains(key) && (!lends || read.iter().any(|name| name == key));
+        let required = required.filter_map(Value::as_str).filter(is_needed).chain(oauth2.map(|_| CLIENT_ID));
         let required = required.filter(|key| !settings.contains_key(*key));
         let missing: Vec<&str> =
             required.chain(wanted.iter().map(String::as_str).filter(|key| !secrets.contains_key(*key))).collect();
+        let may_lend = connector.is_lent(auth.as_deref()) && !lends;
+        let unless = if may_lend { ", unless it lends its credential: let another connection be `via` it" } else { "" };
         for key in missing.into_iter().filter(|key| !told.contains(key)) {
             let secret = wanted.iter().any(|wanted| wanted == key);
             let example = if secret { format!("$.secrets.{}_{key}", name.replace('-', "_")) } else { "…".into() };
             report.push(
                 Diagnostic::error("missing-setting", format!("connection `{name}` lacks `{key}`"))
                     .at_key(file, &site.at(pointer), "")
-                    .help(format!("add `{key}: {example}`; connector `{}` asks for it", connector.name)),
+                    .help(format!("add `{key}: {example}`; connector `{}` asks for it{unless}", connector.name)),
             );
         }
         let place = file.place(&site.at(pointer));
         let settings = Value::Object(settings);
         let connector = connector.name.clone();
-        let (name, tenant) = (name.into(), tenant.map(Into::into));
-        Some(Connection { name, tenant, connector, auth, settings, secrets, webhook_secrets, place })
+        let (name, tenant, via) = (name.into(), tenant.map(Into::into), written.via.clone());
+        Some(Connection { name, tenant, connector, auth, settings, secrets, webhook_secrets, via, lends, place })
+    }
+}
+
+/// Everything that connections of a connector may say, whatever their way of auth; told of what `apps:` says besides.
+pub(super) fn check_app(connector: &Connector, app: &Map<String, Value>, site: &Site<'_>, report: &mut Report) {
+    let ways = || connector.auth.iter().map(|(name, _)| name.as_str());
+    let mut known: Vec<String> = ways().flat_map(|way| connector.secrets_of(way)).collect();
+    known.extend(connector.webhook_secrets());
+    let settings = connector.settings.get("properties").and_then(Value::as_object);
+    known.extend(settings.into_iter().flatten().map(|(name, _)| name.clone()));
+    if ways().any(|way| connector.oauth2_of(Some(way)).is_some()) {
+        known.extend([CLIENT_ID].into_iter().chain(URLS).map(str::to_owned));
+    }
+    known.extend(["base_url", "country"].map(str::to_owned));
+    for key in app.keys().filter(|key| !known.contains(key)) {
+        let message = format!("connector `{}` has no setting `{key}`", connector.name);
+        let at = site.at(&format!("/apps/{}/{key}", connector.name));
+        let found = Diagnostic::error("unknown-key", message).at_key(site.file, &at, "");
+        let names: Vec<&str> = known.iter().map(String::as_str).collect();
+        report.push(match nearest(key, names.iter().copied()) {
+            Some(near) => found.help(format!("did you mean `{near}`?")),
+            None => found.one_of(&names),
+        });
     }
 }
 

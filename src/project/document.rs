@@ -55,6 +55,8 @@ pub struct Connection {
     pub connector: String,
     /// Which of the connector's ways to prove who it is, when there are several.
     pub auth: Option<String>,
+    /// The connection whose credential is exchanged for the token of this one, where its way of auth is an `exchange`.
+    pub via: Option<String>,
     /// Settings as values, secrets as `$.secrets.name`.
     #[serde(flatten)]
     pub settings: BTreeMap<String, Value>,

@@ -19,6 +19,7 @@ mod read;
 mod refused;
 mod resolve;
 mod test_document;
+mod via;
 
 pub use accounts::Bindings;
 pub use check::{Root, roots};

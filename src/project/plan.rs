@@ -42,6 +42,11 @@ impl Plan {
         self.connectors.iter().find(|connector| connector.name == name)
     }
 
+    /// The connections whose token comes from this one's credential.
+    pub fn borrowers<'p>(&'p self, lender: &'p str) -> impl Iterator<Item = &'p Connection> {
+        self.connections.iter().filter(move |connection| connection.via.as_deref() == Some(lender))
+    }
+
     pub fn connection(&self, name: &str) -> Option<&Connection> {
         self.connections.iter().find(|connection| connection.name == name)
     }

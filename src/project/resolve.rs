@@ -1,11 +1,13 @@
 //! The project's document, resolved: environment, time zone, connections, and which workflows run.
 
+use std::collections::BTreeSet;
+
 use chrono_tz::Tz;
 use serde_json::Value;
 
 use super::refused::Refused;
 use super::test_document::Subject;
-use super::{Connection, Document, Plan, Tenant, Text, check, plan};
+use super::{Connection, Document, Plan, Tenant, Text, check, connection, plan, via};
 use crate::connector::Connector;
 use crate::expr::Locale;
 use crate::source::{Diagnostic, File, Report, check_shape, under};
@@ -134,9 +136,12 @@ pub(super) fn build(
             Tz::UTC
         }
     };
+    let all = document.tenants.values().flat_map(|block| block.connections.values());
+    let lending: BTreeSet<&str> =
+        all.chain(document.connections.values()).filter_map(|written| written.via.as_deref()).collect();
     let mut connections: Vec<Connection> = Vec::new();
     let mut add = |name: &str, tenant: Option<&str>, written: &super::document::Connection, pointer: String| {
-        let shared = document.apps.get(&written.connector);
+        let shared = (document.apps.get(&written.connector), lending.contains(name));
         let read = Connection::read((name, tenant), written, shared, &connectors, (site, &pointer), refused, report);
         if let Some(first) = read.as_ref().and_then(|read| connections.iter().find(|other| other.name == read.name)) {
             let message = format!("two connections are called `{name}`");
@@ -156,6 +161,12 @@ pub(super) fn build(
             add(name, Some(tenant), written, format!("/tenants/{tenant}/connections/{name}"));
         }
     }
+    for (name, app) in &document.apps {
+        if let Some(connector) = connectors.iter().find(|connector| connector.name == *name) {
+            connection::check_app(connector, app, site, report);
+        }
+    }
+    via::check(&connections, &connectors, site, refused, report);
     let unknown = |name: &&String| {
         !connectors.iter().any(|connector| connector.name == **name) && !refused.has("connector", name)
     };

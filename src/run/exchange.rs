@@ -244,9 +244,10 @@ impl Deciding<'_> {
     /// Is the token of its connection one that is renewed when it is refused?
     fn renews(&self, exchange: &Exchange) -> bool {
         let connection = self.plan.connection(&exchange.connection);
-        let oauth2 = connection
-            .and_then(|connection| self.plan.connector(&connection.connector)?.oauth2_of(connection.auth.as_deref()));
-        oauth2.is_some()
+        let renews = connection.and_then(|connection| {
+            Some(self.plan.connector(&connection.connector)?.renews(connection.auth.as_deref()))
+        });
+        renews.unwrap_or_default()
     }
 
     fn operation(&self, exchange: &Exchange) -> Result<&Operation, Failure> {

@@ -2,14 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chrono::DateTime;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::SecretSource;
-use crate::connector::{Body, CLIENT_ID, CLIENT_SECRET, ClientProof, OAuth2, Request, Response};
-use crate::expr::as_text;
+use crate::connector::{Body, CLIENT_ID, CLIENT_SECRET, ClientProof, Exchange, OAuth2, Request, Response};
+use crate::expr::{Path, as_text};
 use crate::http::Credential;
 use crate::project::Connection;
 
@@ -127,6 +128,8 @@ pub(super) enum Refusal {
     Final(String),
     /// Not said clearly: the vendor may be busy, or something lies between.
     Unclear(String),
+    /// It is about the account whose credential was to be exchanged.
+    Lender(super::Error),
 }
 
 /// A request to the token endpoint, and what proves the client apart from the form.
@@ -186,22 +189,55 @@ pub(super) fn read(
     let Some(access_token) = text("access_token").filter(|_| (200..300).contains(&response.status)) else {
         return Err(refusal(response));
     };
-    let seconds = text("expires_in").and_then(|text| text.parse::<f64>().ok()).filter(|seconds| *seconds >= 0.0);
-    let mut saved = before.map(|before| before.saved.clone()).unwrap_or_default();
-    for (setting, path) in &oauth2.save {
-        if let Some(value) = path.get_in(&response.body).filter(|value| !value.is_null()) {
-            saved.insert(setting.clone(), value);
-        }
-    }
     Ok(Grant {
         access_token: access_token.into(),
         refresh_token: text("refresh_token").map(Into::into).or_else(|| before?.refresh_token.clone()),
         granted_ms: now_ms,
-        // Longer than a hundred years is as good as for ever.
-        ends_ms: seconds.map(|seconds| now_ms.saturating_add((seconds.min(3.2e9) * 1_000.0) as i64)),
+        ends_ms: text("expires_in").and_then(|text| ends_ms(&text, now_ms)),
         scope: text("scope").or_else(|| before?.scope.clone()),
-        saved,
+        saved: saved(&oauth2.save, response, before),
     })
+}
+
+/// Reads what a credential was exchanged for.
+pub(super) fn read_exchanged(
+    exchange: &Exchange,
+    response: &Response,
+    before: Option<&Grant>,
+    now_ms: i64,
+) -> Result<Grant, Refusal> {
+    let text = |path: &Path| path.get_in(&response.body).as_ref().and_then(as_text);
+    let token = text(&exchange.token).ok_or_else(|| {
+        Refusal::Unclear(format!("it answered {} without a token at `{}`", response.status, exchange.token.text()))
+    })?;
+    let instant = |text: String| Some(DateTime::parse_from_rfc3339(text.trim()).ok()?.timestamp_millis());
+    let ends = exchange.expires_at.as_ref().and_then(text).and_then(instant);
+    Ok(Grant {
+        access_token: token.into(),
+        refresh_token: None,
+        granted_ms: now_ms,
+        ends_ms: ends.or_else(|| ends_ms(&text(&exchange.expires_in)?, now_ms)),
+        scope: response.body.get("scope").and_then(as_text),
+        saved: saved(&exchange.save, response, before),
+    })
+}
+
+/// When a token ends that lives for so many seconds.
+fn ends_ms(seconds: &str, now_ms: i64) -> Option<i64> {
+    let seconds = seconds.parse::<f64>().ok().filter(|seconds| *seconds >= 0.0)?;
+    // Longer than a hundred years is as good as for ever.
+    Some(now_ms.saturating_add((seconds.min(3.2e9) * 1_000.0) as i64))
+}
+
+/// Settings that an answer fills in.
+fn saved(save: &[(String, Path)], response: &Response, before: Option<&Grant>) -> Map<String, Value> {
+    let mut saved = before.map(|before| before.saved.clone()).unwrap_or_default();
+    for (setting, path) in save {
+        if let Some(value) = path.get_in(&response.body).filter(|value| !value.is_null()) {
+            saved.insert(setting.clone(), value);
+        }
+    }
+    saved
 }
 
 fn refusal(response: &Response) -> Refusal {
@@ -218,6 +254,6 @@ fn refusal(response: &Response) -> Refusal {
 }
 
 /// Foreign words on one line.
-fn readable(words: &str) -> String {
+pub(super) fn readable(words: &str) -> String {
     words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS_MAX).collect()
 }

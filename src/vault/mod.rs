@@ -7,10 +7,13 @@
 //!                               └─ no ─▶ the access token, with its version ◀────┘
 //! ```
 //! - `seal.rs` the keys and what they close; `grant.rs` what is said to a token endpoint, and what it answers
-//! - `vault.rs` who may use what, and who renews it; `consent.rs` the way over a person's browser
+//! - `holder.rs` whose token it is, and where the next one comes from; `consent.rs` the way over a person's browser
+//! - `vault.rs` who may use what, and who renews it; `credential.rs` what a request proves itself by
 
 mod consent;
+mod credential;
 mod grant;
+mod holder;
 mod seal;
 #[cfg(test)]
 mod tests;
@@ -22,14 +25,25 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use consent::Consent;
+pub use credential::credential;
 pub use grant::missing;
 pub use grant::{Account, Grant};
+pub use holder::{Borrower, Holder};
 pub use seal::{KeyError, Keys};
 pub use vault::{Disconnected, Error, Granted, Token, Vault};
 
 /// Finds a secret by the project's name of it.
 pub trait SecretSource: Send + Sync {
     fn secret(&self, name: &str) -> Option<SecretString>;
+}
+
+/// Secrets under the project's own names.
+pub struct Plain<'a>(pub &'a dyn SecretSource);
+
+impl crate::trigger::Secrets for Plain<'_> {
+    fn secret(&self, name: &str) -> Option<String> {
+        Some(self.0.secret(name)?.expose_secret().to_string())
+    }
 }
 
 /// A connection's secrets under the connector's own names.

@@ -5,15 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::consent::Consent;
+use super::credential::credential;
 use super::grant::{self, Account, Grant, Refusal};
+use super::holder::{Borrower, Holder};
 use super::seal::{KeyError, Keys};
-use crate::connector::OAuth2;
+use crate::connector::{Failure, OAuth2, Response};
 use crate::http::Client;
 use crate::store::{self, Credentials, Sealed};
 
@@ -80,32 +83,27 @@ impl Vault {
     ///
     /// # Errors
     /// `Disconnected` if only a person can help, `Unavailable` if a later try may.
-    pub async fn token(&self, account: &Account, oauth2: &OAuth2) -> Result<Token, Error> {
-        let now_ms = now_ms();
-        let seen = self.seen.lock().get(&account.name).cloned();
-        if let Some(held) = seen.filter(|held| held.refused.is_none() && !is_near(&held.grant, account, oauth2, now_ms))
-        {
+    pub async fn token(&self, holder: &Holder<'_>) -> Result<Token, Error> {
+        let (name, now_ms) = (holder.name(), now_ms());
+        let seen = self.seen.lock().get(name).cloned();
+        if let Some(held) = seen.filter(|held| held.refused.is_none() && !is_near(&held.grant, holder, now_ms)) {
             return Ok(held.token());
         }
-        match self.look(account)? {
-            None if account.authorize_url.is_none() => self.renew(account, oauth2, 0).await,
-            None => {
-                Err(Error::Disconnected(format!("`{0}` is not connected: run `dovetail connect {0}`", account.name)))
+        match self.look(name)? {
+            None if holder.needs_consent() => {
+                Err(Error::Disconnected(format!("`{name}` is not connected: run `dovetail connect {name}`")))
             }
+            None => self.renew(holder, 0).await,
             Some(held) => match &held.refused {
-                Some(why) => Err(Error::Disconnected(disconnected(account, why))),
-                None if is_near(&held.grant, account, oauth2, now_ms) => {
-                    let renewed = self.renew(account, oauth2, held.version).await;
+                Some(why) => Err(Error::Disconnected(disconnected(name, why))),
+                None if is_near(&held.grant, holder, now_ms) => {
+                    let renewed = self.renew(holder, held.version).await;
                     match renewed {
                         // Its end is near, and not yet there.
                         Err(Error::Unavailable(why))
                             if held.grant.ends_ms.is_some_and(|ends| ends > self::now_ms()) =>
                         {
-                            tracing::warn!(
-                                connection = account.name,
-                                why,
-                                "the token could not be renewed ahead of time"
-                            );
+                            tracing::warn!(connection = name, why, "the token could not be renewed ahead of time");
                             Ok(held.token())
                         }
                         renewed => renewed,
@@ -120,8 +118,8 @@ impl Vault {
     ///
     /// # Errors
     /// As [`Vault::token`].
-    pub async fn refused(&self, account: &Account, oauth2: &OAuth2, version: u64) -> Result<Token, Error> {
-        self.renew(account, oauth2, version).await
+    pub async fn refused(&self, holder: &Holder<'_>, version: u64) -> Result<Token, Error> {
+        self.renew(holder, version).await
     }
 
     /// Turns the code that a person brought back into a grant, and keeps it.
@@ -135,8 +133,10 @@ impl Vault {
         consent: &Consent,
         code: &str,
     ) -> Result<Grant, Error> {
-        let grant = self.ask(account, oauth2, &consent.fields(code), None).await.map_err(|refusal| match refusal {
+        let asked = self.ask(account, oauth2, &consent.fields(code), None).await;
+        let grant = asked.map_err(|refusal| match refusal {
             Refusal::Final(why) | Refusal::Unclear(why) => Error::Disconnected(format!("nothing was granted: {why}")),
+            Refusal::Lender(error) => error,
         })?;
         self.keep(&account.name, &grant)?;
         Ok(grant)
@@ -201,7 +201,7 @@ impl Vault {
     /// # Errors
     /// The store's. What the vendor says does not keep it from being erased; it is told.
     pub async fn disconnect(&self, account: &Account, oauth2: &OAuth2) -> Result<Disconnected, Error> {
-        let held = self.look(account)?;
+        let held = self.look(&account.name)?;
         let mut revoked = None;
         if let Some(held) = &held {
             let token = held.grant.refresh_token.as_ref().unwrap_or(&held.grant.access_token);
@@ -210,9 +210,18 @@ impl Vault {
                 revoked = Some(answer.is_ok_and(|response| (200..300).contains(&response.status)));
             }
         }
-        let was_there = self.credentials.erase(&account.name)?;
-        self.seen.lock().remove(&account.name);
+        let was_there = self.forget(&account.name)?;
         Ok(Disconnected { was_there, revoked })
+    }
+
+    /// Erases what a connection was granted. False if there was nothing.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn forget(&self, name: &str) -> Result<bool, Error> {
+        let was_there = self.credentials.erase(name)?;
+        self.seen.lock().remove(name);
+        Ok(was_there)
     }
 
     /// Seals everything with the present key that was sealed with an older one. Gives how many there were.
@@ -235,99 +244,114 @@ impl Vault {
     }
 
     /// Renews what has this version; if it is another by now, that one is given.
-    async fn renew(&self, account: &Account, oauth2: &OAuth2, version: u64) -> Result<Token, Error> {
-        let lock = self.renewing.lock().entry(account.name.clone()).or_default().clone();
+    async fn renew(&self, holder: &Holder<'_>, version: u64) -> Result<Token, Error> {
+        let name = holder.name();
+        let lock = self.renewing.lock().entry(name.to_owned()).or_default().clone();
         let _alone = lock.lock().await;
         let lease = uuid::Uuid::now_v7().to_string();
         let patience_ms = now_ms() + LEASE_MS;
         loop {
-            let held = self.look(account)?;
+            let held = self.look(name)?;
             if let Some(held) = held.as_ref().filter(|held| held.version != version) {
                 return match &held.refused {
-                    Some(why) => Err(Error::Disconnected(disconnected(account, why))),
+                    Some(why) => Err(Error::Disconnected(disconnected(name, why))),
                     None => Ok(held.token()),
                 };
             }
             if let Some(why) = held.as_ref().and_then(|held| held.refused.as_ref()) {
-                return Err(Error::Disconnected(disconnected(account, why)));
+                return Err(Error::Disconnected(disconnected(name, why)));
             }
             let now_ms = now_ms();
-            let Some(held) = held else { return self.first(account, oauth2).await };
-            if self.credentials.lease(&account.name, version, &lease, now_ms, now_ms + LEASE_MS)? {
-                return self.renew_with(account, oauth2, &held, &lease).await;
+            let Some(held) = held else { return self.first(holder).await };
+            if self.credentials.lease(name, version, &lease, now_ms, now_ms + LEASE_MS)? {
+                return self.renew_with(holder, &held, &lease).await;
             }
             if now_ms > patience_ms {
-                let message =
-                    format!("the token of `{}` is being renewed by another process, for too long", account.name);
+                let message = format!("the token of `{name}` is being renewed by another process, for too long");
                 return Err(Error::Unavailable(message));
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
     }
 
-    async fn renew_with(&self, account: &Account, oauth2: &OAuth2, held: &Held, lease: &str) -> Result<Token, Error> {
-        let refresh_token = held.grant.refresh_token.as_ref().map(|token| token.expose_secret().to_owned());
-        let fields = match &refresh_token {
-            Some(token) => vec![("grant_type", "refresh_token"), ("refresh_token", token.as_str())],
-            None if account.authorize_url.is_none() => client_credentials(),
-            None => {
-                let why = "the vendor gave nothing to renew it with";
-                self.credentials.refuse(&account.name, held.version, why)?;
-                return Err(Error::Disconnected(disconnected(account, why)));
-            }
-        };
+    async fn renew_with(&self, holder: &Holder<'_>, held: &Held, lease: &str) -> Result<Token, Error> {
+        let name = holder.name();
         let mut last = String::new();
         for _ in 0..TRIES {
-            match self.ask(account, oauth2, &fields, Some(&held.grant)).await {
-                Ok(grant) => match self.put(&account.name, held.version, &grant, Some(lease))? {
+            match self.ask_again(holder, &held.grant).await {
+                Ok(grant) => match self.put(name, held.version, &grant, Some(lease))? {
                     Some(token) => {
-                        tracing::info!(connection = account.name, "the token was renewed");
+                        tracing::info!(connection = name, "the token was renewed");
                         return Ok(token);
                     }
                     // Fenced off: somebody else has gone on, since we took too long.
-                    None => return self.present(account),
+                    None => return self.present(name),
                 },
+                Err(Refusal::Final(why)) if matches!(holder, Holder::Exchange(_)) => {
+                    // There is nothing here that a person could connect again; the next who asks may be given one.
+                    self.credentials.release(name, lease)?;
+                    return Err(Error::Disconnected(format!("`{name}` is given no token: {why}")));
+                }
                 Err(Refusal::Final(why)) => {
-                    if !self.credentials.refuse(&account.name, held.version, &why)? {
-                        return self.present(account);
+                    if !self.credentials.refuse(name, held.version, &why)? {
+                        return self.present(name);
                     }
-                    self.seen.lock().remove(&account.name);
-                    tracing::error!(
-                        connection = account.name,
-                        why,
-                        "the vendor renews the token no more: connect again"
-                    );
-                    return Err(Error::Disconnected(disconnected(account, &why)));
+                    self.seen.lock().remove(name);
+                    tracing::error!(connection = name, why, "the vendor renews the token no more: connect again");
+                    return Err(Error::Disconnected(disconnected(name, &why)));
+                }
+                Err(Refusal::Lender(error)) => {
+                    self.credentials.release(name, lease)?;
+                    return Err(error);
                 }
                 Err(Refusal::Unclear(why)) => last = why,
             }
         }
-        self.credentials.release(&account.name, lease)?;
-        Err(Error::Unavailable(format!("the token of `{}` could not be renewed: {last}", account.name)))
+        self.credentials.release(name, lease)?;
+        Err(Error::Unavailable(format!("the token of `{name}` could not be renewed: {last}")))
     }
 
-    /// A client's own credentials need nobody to agree: the first token is got like any other.
-    async fn first(&self, account: &Account, oauth2: &OAuth2) -> Result<Token, Error> {
-        match self.ask(account, oauth2, &client_credentials(), None).await {
-            Ok(grant) => match self.put(&account.name, 0, &grant, None)? {
+    /// What needs nobody to agree: the first token is got like any other.
+    async fn first(&self, holder: &Holder<'_>) -> Result<Token, Error> {
+        let name = holder.name();
+        let granted = match holder {
+            Holder::OAuth2 { account, oauth2 } => self.ask(account, oauth2, &client_credentials(), None).await,
+            Holder::Exchange(borrower) => self.exchange(borrower, None).await,
+        };
+        match granted {
+            Ok(grant) => match self.put(name, 0, &grant, None)? {
                 Some(token) => Ok(token),
-                None => self.present(account),
+                None => self.present(name),
             },
-            Err(Refusal::Final(why)) => {
-                Err(Error::Disconnected(format!("`{}` is given no token: {why}", account.name)))
-            }
-            Err(Refusal::Unclear(why)) => Err(Error::Unavailable(format!("no token for `{}`: {why}", account.name))),
+            Err(Refusal::Final(why)) => Err(Error::Disconnected(format!("`{name}` is given no token: {why}"))),
+            Err(Refusal::Unclear(why)) => Err(Error::Unavailable(format!("no token for `{name}`: {why}"))),
+            Err(Refusal::Lender(error)) => Err(error),
         }
     }
 
     /// What is kept now, whoever put it there.
-    fn present(&self, account: &Account) -> Result<Token, Error> {
-        let held = self.look(account)?;
-        let held = held.ok_or_else(|| Error::Disconnected(format!("`{}` was disconnected", account.name)))?;
+    fn present(&self, name: &str) -> Result<Token, Error> {
+        let held = self.look(name)?;
+        let held = held.ok_or_else(|| Error::Disconnected(format!("`{name}` was disconnected")))?;
         match &held.refused {
-            Some(why) => Err(Error::Disconnected(disconnected(account, why))),
+            Some(why) => Err(Error::Disconnected(disconnected(name, why))),
             None => Ok(held.token()),
         }
+    }
+
+    /// Asks for the next token.
+    async fn ask_again(&self, holder: &Holder<'_>, before: &Grant) -> Result<Grant, Refusal> {
+        let (account, oauth2) = match holder {
+            Holder::OAuth2 { account, oauth2 } => (account, oauth2),
+            Holder::Exchange(borrower) => return self.exchange(borrower, Some(before)).await,
+        };
+        let refresh_token = before.refresh_token.as_ref().map(|token| token.expose_secret().to_owned());
+        let fields = match &refresh_token {
+            Some(token) => vec![("grant_type", "refresh_token"), ("refresh_token", token.as_str())],
+            None if account.authorize_url.is_none() => client_credentials(),
+            None => return Err(Refusal::Final("the vendor gave nothing to renew it with".into())),
+        };
+        self.ask(account, oauth2, &fields, Some(before)).await
     }
 
     async fn ask(
@@ -341,6 +365,69 @@ impl Vault {
         let response = self.client.send(&request, credential.as_ref()).await;
         let response = response.map_err(|error| Refusal::Unclear(error.to_string()))?;
         grant::read(oauth2, &response, before, now_ms())
+    }
+
+    /// Exchanges the lender's credential for a token, at its own origin. A token of the lender that is refused is renewed once.
+    async fn exchange(&self, borrower: &Borrower<'_>, before: Option<&Grant>) -> Result<Grant, Refusal> {
+        let mut token = self.lent(borrower, None).await?;
+        let mut renewed = false;
+        loop {
+            let response = self.exchanged(borrower, token.as_ref()).await?;
+            let Some(failure) = borrower.connector.refusal(&response) else {
+                return grant::read_exchanged(borrower.exchange, &response, before, now_ms());
+            };
+            let told = grant::readable(&failure.to_string());
+            match (failure.name.as_str(), &token) {
+                ("auth", Some(refused)) if !renewed => {
+                    token = self.lent(borrower, Some(refused.version)).await?;
+                    renewed = true;
+                }
+                ("auth", _) => {
+                    let why = borrower.blame(&disconnected(&borrower.lender.name, &told));
+                    return Err(Refusal::Lender(Error::Disconnected(why)));
+                }
+                ("transient" | "timeout" | "unreachable" | "rate_limited" | "unknown", _) => {
+                    return Err(Refusal::Unclear(told));
+                }
+                _ => return Err(Refusal::Final(told)),
+            }
+        }
+    }
+
+    async fn exchanged(&self, borrower: &Borrower<'_>, token: Option<&Token>) -> Result<Response, Refusal> {
+        let lender = borrower.lender;
+        let known = self.state(&lender.name).map_err(Refusal::Lender)?;
+        let saved = known.map(|known| known.saved).unwrap_or_default();
+        let cannot = |failure: Failure| Refusal::Final(failure.message);
+        let request = borrower.request(saved).map_err(cannot)?;
+        let origin = url::Url::parse(&request.url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+        let credential = credential(borrower.connector, lender, &origin, borrower.source, token);
+        let credential =
+            credential.map_err(|failure| Refusal::Lender(Error::Disconnected(borrower.blame(&failure.message))))?;
+        let response = self.client.send(&request, credential.as_ref()).await;
+        response.map_err(|error| Refusal::Unclear(error.to_string()))
+    }
+
+    /// The lender's own token, if it has one that ends; `refused`: the vendor has refused the one of this version.
+    fn lent<'a>(
+        &'a self,
+        borrower: &'a Borrower<'_>,
+        refused: Option<u64>,
+    ) -> BoxFuture<'a, Result<Option<Token>, Refusal>> {
+        Box::pin(async move {
+            let Some(holder) = &borrower.lent else { return Ok(None) };
+            let token = match refused {
+                None => self.token(holder).await,
+                Some(version) => self.refused(holder, version).await,
+            };
+            token.map(Some).map_err(|error| {
+                Refusal::Lender(match error {
+                    Error::Disconnected(why) => Error::Disconnected(borrower.blame(&why)),
+                    Error::Unavailable(why) => Error::Unavailable(borrower.blame(&why)),
+                    error => error,
+                })
+            })
+        })
     }
 
     /// Durable when it returns: only then may the new token be used. None: another version is there.
@@ -360,12 +447,12 @@ impl Vault {
         Ok(Some(token))
     }
 
-    fn look(&self, account: &Account) -> Result<Option<Arc<Held>>, Error> {
-        let Some(sealed) = self.credentials.get(&account.name)? else {
-            self.seen.lock().remove(&account.name);
+    fn look(&self, name: &str) -> Result<Option<Arc<Held>>, Error> {
+        let Some(sealed) = self.credentials.get(name)? else {
+            self.seen.lock().remove(name);
             return Ok(None);
         };
-        Ok(Some(self.held(&account.name, &sealed)?))
+        Ok(Some(self.held(name, &sealed)?))
     }
 
     fn held(&self, name: &str, sealed: &Sealed) -> Result<Arc<Held>, Error> {
@@ -421,15 +508,15 @@ fn client_credentials() -> Vec<(&'static str, &'static str)> {
     vec![("grant_type", "client_credentials")]
 }
 
-fn disconnected(account: &Account, why: &str) -> String {
-    format!("`{0}` must be connected again: run `dovetail connect {0}` ({why})", account.name)
+fn disconnected(name: &str, why: &str) -> String {
+    format!("`{name}` must be connected again: run `dovetail connect {name}` ({why})")
 }
 
 /// Is its end so near that it is to be renewed first? Each connection at another moment, so that not all renew at once.
-fn is_near(grant: &Grant, account: &Account, oauth2: &OAuth2, now_ms: i64) -> bool {
+fn is_near(grant: &Grant, holder: &Holder<'_>, now_ms: i64) -> bool {
     let Some(ends_ms) = grant.ends_ms else { return false };
-    let before_ms = i64::try_from(oauth2.refresh.before.as_millis()).unwrap_or(i64::MAX);
-    let spread = i64::from(Sha256::digest(account.name.as_bytes())[0]) * (before_ms / 4) / 255;
+    let before_ms = i64::try_from(holder.before().as_millis()).unwrap_or(i64::MAX);
+    let spread = i64::from(Sha256::digest(holder.name().as_bytes())[0]) * (before_ms / 4) / 255;
     // A token that lives shorter than that is renewed in the middle of its life.
     let before_ms = before_ms.saturating_add(spread).min(ends_ms.saturating_sub(grant.granted_ms) / 2);
     ends_ms.saturating_sub(now_ms) <= before_ms

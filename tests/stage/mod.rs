@@ -6,6 +6,7 @@
 
 #![allow(dead_code, reason = "each test file uses another part of it")]
 
+pub mod browser;
 mod process;
 pub mod random;
 pub mod sender;

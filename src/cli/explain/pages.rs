@@ -87,6 +87,7 @@ pub const PAGES: &[(&str, &str)] = pages![
     "unheard",
     "unknown-alias",
     "unknown-auth",
+    "unknown-connection",
     "unknown-connector",
     "unknown-conversion",
     "unknown-document",
@@ -118,4 +119,5 @@ pub const PAGES: &[(&str, &str)] = pages![
     "wrong-operation",
     "wrong-type",
     "wrong-value",
+    "wrong-via",
 ];

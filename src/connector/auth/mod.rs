@@ -5,15 +5,18 @@
 mod api_key;
 mod basic;
 mod bearer;
+mod exchange;
 mod hmac;
 mod oauth2;
 mod signer;
 
+pub use exchange::Exchange;
 pub use hmac::Hmac;
 pub use oauth2::{CLIENT_ID, CLIENT_SECRET, ClientProof, OAuth2, Refresh, URLS};
 pub use signer::{Letter, Moment, Signer};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -21,6 +24,7 @@ use serde_json::Value;
 
 use super::address::header_name_fault;
 use super::read::{Reader, Side, under};
+use super::written::Named;
 use crate::expr::Expr;
 
 /// How a connection proves who it is. Expressions read `secrets` and `connection` only.
@@ -43,6 +47,8 @@ pub enum Auth {
     OAuth2(Box<OAuth2>),
     /// Each request is signed when it is sent.
     Hmac(Arc<Hmac>),
+    /// Kept as data, as OAuth is.
+    Exchange(Box<Exchange>),
     None,
 }
 
@@ -61,19 +67,27 @@ pub(super) struct AuthWritten {
     pub oauth2: Option<oauth2::OAuth2Written>,
     /// Requests signed with a shared secret.
     pub hmac: Option<hmac::HmacWritten>,
+    /// A token that another account's credential is exchanged for, such as an agency's for one of its locations.
+    pub exchange: Option<exchange::ExchangeWritten>,
     /// No proof: `none: {}`.
     #[expect(dead_code, reason = "kinds are told apart by the keys of the raw map; this is its shape and reference")]
     pub none: Option<Value>,
 }
 
-const KINDS: [&str; 6] = ["bearer", "basic", "api_key", "oauth2", "hmac", "none"];
+const KINDS: [&str; 7] = ["bearer", "basic", "api_key", "oauth2", "hmac", "exchange", "none"];
 
-/// The settings that an OAuth answer fills in, so that they need not be declared twice.
+/// The settings that a vendor's answer fills in, so that they need not be declared twice.
 pub(super) fn saved_settings(written: &AuthWritten) -> Vec<String> {
-    written.oauth2.iter().flat_map(|oauth2| oauth2.save.iter().map(|(name, _)| name.to_owned())).collect()
+    let saves = [written.oauth2.as_ref().map(|oauth2| &oauth2.save), written.exchange.as_ref().map(|one| &one.save)];
+    saves.into_iter().flatten().flat_map(|save| save.iter().map(|(name, _)| name.to_owned())).collect()
 }
 
-pub(super) fn read(reader: &mut Reader<'_>, pointer: &str, written: &AuthWritten) -> Option<Auth> {
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    pointer: &str,
+    written: &AuthWritten,
+    ways: &Named<AuthWritten>,
+) -> Option<Auth> {
     let given: Vec<&str> = reader
         .raw(pointer)
         .and_then(Value::as_object)
@@ -103,6 +117,7 @@ pub(super) fn read(reader: &mut Reader<'_>, pointer: &str, written: &AuthWritten
         "api_key" => written.api_key.as_ref().and_then(|key| api_key::read(reader, &at, key)),
         "oauth2" => written.oauth2.as_ref().and_then(|oauth2| oauth2::read(reader, &at, oauth2)),
         "hmac" => written.hmac.as_ref().and_then(|hmac| hmac::read(reader, &at, hmac)),
+        "exchange" => written.exchange.as_ref().and_then(|one| exchange::read(reader, &at, one, ways)),
         _ => Some(Auth::None),
     }
 }
@@ -116,6 +131,11 @@ fn secret(reader: &mut Reader<'_>, pointer: &str, value: &Value) -> Option<Expr>
         reader.open_secret(pointer);
     }
     Some(expr)
+}
+
+/// How long before its end a token is renewed.
+fn refresh_before(reader: &mut Reader<'_>, pointer: &str, written: Option<&str>) -> Duration {
+    written.map_or(Duration::from_secs(60), |text| reader.duration(pointer, text))
 }
 
 /// A header may well be `Authorization`: only here, where it is attached for the connection's origin alone.

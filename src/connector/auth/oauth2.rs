@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Auth;
+use super::{Auth, refresh_before};
 use crate::connector::read::{Reader, under};
 use crate::connector::written::Named;
 use crate::expr::Path;
@@ -127,10 +127,8 @@ pub(super) fn read(reader: &mut Reader<'_>, pointer: &str, written: &OAuth2Writt
         }
     }
     let refresh = written.refresh.as_ref();
-    let before = match refresh.and_then(|refresh| refresh.before.as_deref()) {
-        Some(text) => reader.duration(&under(&under(pointer, "refresh"), "before"), text),
-        None => Duration::from_secs(60),
-    };
+    let at = under(&under(pointer, "refresh"), "before");
+    let before = refresh_before(reader, &at, refresh.and_then(|refresh| refresh.before.as_deref()));
     Some(Auth::OAuth2(Box::new(OAuth2 {
         authorize_url: written.authorize_url.clone(),
         token_url: written.token_url.clone(),

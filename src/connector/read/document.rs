@@ -168,7 +168,7 @@ fn base_url(reader: &mut Reader<'_>, written: Option<&str>) -> Option<String> {
 pub(super) const HEADER: &str = "a header is called like `X-Api-Version`; those that make up the request are left out";
 
 /// Headers with legal names, each once.
-pub(super) fn headers(
+pub(in crate::connector) fn headers(
     reader: &mut Reader<'_>,
     pointer: &str,
     written: &Named<Value>,
@@ -210,7 +210,7 @@ fn auths(reader: &mut Reader<'_>, written: &Named<auth::AuthWritten>) -> Vec<(St
     for (name, way) in written.iter() {
         let pointer = under("/auth", name);
         reader.check_name(&pointer, "a way of auth", name);
-        if let Some(auth) = auth::read(reader, &pointer, way) {
+        if let Some(auth) = auth::read(reader, &pointer, way, written) {
             auths.push((name.to_owned(), auth));
         }
     }

@@ -10,7 +10,7 @@ mod schema;
 mod verify;
 mod webhook;
 
-pub(super) use document::read;
+pub(super) use document::{headers, read};
 pub use document::{merged, schema};
 pub(super) use reader::{Reader, Side, under};
 pub use schema::schema_files;

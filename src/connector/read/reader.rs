@@ -19,6 +19,8 @@ pub(in crate::connector) enum Side {
     Signing,
     /// What is sent beside a request that is signed: the signature, too.
     Signed,
+    /// `connection`, `via`: how a credential is exchanged.
+    Exchange,
     /// `secrets`: `verify`, which says whose a delivery may be.
     Proof,
     /// `connection`: headers of every request.
@@ -45,6 +47,7 @@ impl Side {
                 "connection",
             ],
             Side::Signed => &["signature", "timestamp", "nonce", "body_hash", "secrets", "connection"],
+            Side::Exchange => &["connection", "via"],
             Side::Proof => &["secrets"],
             Side::Connection => &["connection"],
         }
@@ -142,7 +145,7 @@ impl<'a> Reader<'a> {
             self.error("unknown-root", &at, message, format!("begin with {}", listed(roots)));
             return;
         };
-        if root == "secrets" && matches!(side, Side::Request | Side::Connection) {
+        if root == "secrets" && matches!(side, Side::Request | Side::Connection | Side::Exchange) {
             let found = Diagnostic::error("secret-out-of-place", "a secret may stand only in `auth` and `verify`")
                 .at(self.file(&at), &at, "would be sent as ordinary data")
                 .help("name it in `auth`; the credential is attached after the request is made");
@@ -152,7 +155,7 @@ impl<'a> Reader<'a> {
                 .at(self.file(&at), &at, format!("known here: {}", listed(roots)))
                 .nearest(root, roots.iter().copied());
             self.report.push(found);
-        } else if root == "connection"
+        } else if matches!(root, "connection" | "via")
             && let Some(setting) = read.names.get(1)
         {
             self.check_setting(&at, setting);

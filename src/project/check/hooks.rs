@@ -14,7 +14,7 @@ pub(super) fn check(plan: &Plan, workflows: &[(&Workflow, &File)], files: &[File
             continue;
         }
         let own: Vec<&Connection> =
-            plan.connections.iter().filter(|connection| connection.connector == connector.name).collect();
+            plan.connections.iter().filter(|connection| connection.stands_for(&connector.name)).collect();
         let ways = webhooks.ways();
         for (index, connection) in own.iter().enumerate() {
             let mut others = own[..index].iter().filter(|other| other.tenant != connection.tenant);
@@ -58,11 +58,7 @@ fn found(connector: &Connector, way: &[&str], pair: (&Connection, &Connection), 
     };
     let mut report = Report::default();
     let Some(file) = files.iter().find(|file| file.path == one.place.path) else { return report };
-    let pointer = |connection: &Connection| match &connection.tenant {
-        None => format!("/connections/{}", connection.name),
-        Some(tenant) => format!("/tenants/{tenant}/connections/{}", connection.name),
-    };
-    let found = Diagnostic::error("ambiguous-account", message).at_key(file, &pointer(one), "");
-    report.push(found.also(file, &pointer(other), "the same account").help(help));
+    let found = Diagnostic::error("ambiguous-account", message).at_key(file, &one.pointer(), "");
+    report.push(found.also(file, &other.pointer(), "the same account").help(help));
     report
 }

@@ -30,7 +30,7 @@ fn found(plan: &Plan, workflow: &Workflow, file: &File) -> Report {
             return report;
         }
         let Some(name) = workflow.connector_of(alias) else { return report };
-        for connection in plan.connections.iter().filter(|one| one.name == name || one.connector == name) {
+        for connection in plan.connections.iter().filter(|one| one.stands_for(name)) {
             let (tenant, from) = (connection.tenant.as_deref(), (alias, connection.name.as_str()));
             if plan.bind(workflow, tenant, Some(from)).is_some() {
                 return report;

@@ -50,6 +50,10 @@ fn settings(connector: &Connector) -> Value {
         properties
             .extend(URLS.map(|url| (url.to_string(), json!({ "description": "In place of the connector's own." }))));
     }
+    if connector.auth.iter().any(|(name, _)| connector.exchange_of(Some(name)).is_some()) {
+        let about = "The connection whose credential is exchanged for the token of this one.";
+        properties.insert("via".into(), json!({ "description": about }));
+    }
     let secrets = connector.auth.iter().flat_map(|(name, _)| connector.secrets_of(name));
     for secret in secrets.chain(connector.webhook_secrets()) {
         properties.insert(secret, json!({ "description": "A secret: `$.secrets.name`." }));

@@ -1,28 +1,22 @@
-//! Where secrets come from, and how they become a credential.
+//! How secrets and tokens become what a request proves itself by.
 
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
+use super::grant::missing;
+use super::{SecretSource, Token};
 use crate::connector::{Auth, Connector, Failure, Hmac, Signer};
 use crate::expr::{Expr, Locale, Scope};
 use crate::http::Credential;
 use crate::project::Connection;
-use crate::trigger;
-use crate::vault::{self, SecretSource, Token};
-
-/// A source under the project's own names.
-pub struct Plain<'a>(pub &'a dyn SecretSource);
-
-impl trigger::Secrets for Plain<'_> {
-    fn secret(&self, name: &str) -> Option<String> {
-        Some(self.0.secret(name)?.expose_secret().to_string())
-    }
-}
 
 /// What proves to the remote side who the connection is; `token` is what the vault has for it. None: it wants no proof.
-pub(super) fn credential(
+///
+/// # Errors
+/// `auth`: a secret is missing, or not written as it should be.
+pub fn credential(
     connector: &Connector,
     connection: &Connection,
     origin: &str,
@@ -55,7 +49,7 @@ pub(super) fn credential(
                 credential.query.push((query.clone(), secret(value)));
             }
         }
-        Auth::OAuth2(_) => {
+        Auth::OAuth2(_) | Auth::Exchange(_) => {
             let token = token.map(|token| token.secret.expose_secret()).unwrap_or_default();
             credential.headers.push(("authorization".into(), secret(format!("Bearer {token}"))));
         }
@@ -81,7 +75,7 @@ fn given(exprs: &[&Expr], connection: &Connection, source: &dyn SecretSource) ->
         }
         let project = connection.secrets.get(name).unwrap_or(name);
         let Some(secret) = source.secret(project) else {
-            return Err(Failure::new("auth", vault::missing(project, &connection.name)));
+            return Err(Failure::new("auth", missing(project, &connection.name)));
         };
         secrets.insert(name.clone(), Value::String(secret.expose_secret().to_string()));
     }
