@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use super::Guard;
 use super::answer;
 use super::prepare::{Prepared, prepare};
-use super::resolve::{Forbidden, GuardedResolver};
+use super::resolve::{Forbidden, GuardedResolver, Names};
 use crate::connector::{Request, Response, Signer};
 
 /// Attached after templating, and only for its origin.
@@ -87,6 +87,7 @@ pub struct Client {
 struct Shared {
     guard: Arc<Guard>,
     bounds: Bounds,
+    names: Names,
     /// One pool per port and scheme: a name look-up is not told the port, and the guard judges by it.
     pools: Mutex<HashMap<(u16, bool), reqwest::Client>>,
 }
@@ -97,7 +98,11 @@ impl Client {
     }
 
     pub(super) fn bounded(guard: Guard, bounds: Bounds) -> Client {
-        Client { shared: Arc::new(Shared { guard: Arc::new(guard), bounds, pools: Mutex::default() }) }
+        Client::with(guard, bounds, Names::default())
+    }
+
+    pub(super) fn with(guard: Guard, bounds: Bounds, names: Names) -> Client {
+        Client { shared: Arc::new(Shared { guard: Arc::new(guard), bounds, names, pools: Mutex::default() }) }
     }
 
     /// Sends once. No redirects, no retries, no proxy. 5 s to connect, 30 s in all, 10 MiB, 64 KiB of headers.
@@ -127,7 +132,8 @@ impl Client {
     fn pool(&self, url: &url::Url) -> Result<reqwest::Client, Error> {
         let port = url.port_or_known_default().unwrap_or_default();
         let plain = url.scheme() != "https";
-        let resolver = GuardedResolver { guard: self.shared.guard.clone(), port, plain };
+        let resolver =
+            GuardedResolver { guard: self.shared.guard.clone(), port, plain, names: self.shared.names.clone() };
         resolver.check_literal(url).map_err(|forbidden| Error::Refused(forbidden.to_string()))?;
 
         let mut pools = self.shared.pools.lock();

@@ -3,4 +3,5 @@
 mod bounds;
 mod budget;
 mod client;
+mod hostile;
 mod server;
