@@ -4,11 +4,13 @@
 
 #![expect(clippy::print_stdout, reason = "it is what a measurement is for")]
 
+mod api;
 mod many;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use dovetail::connector::{Outcome, Page, Response};
 use dovetail::expr::{Condition, Expr, FieldType, Locale, Scope, convert};
 use dovetail::project::read;
 use serde_json::{Value, json};
@@ -93,7 +95,71 @@ fn map(what: &str, mapping: &Value, schema: &Value, scope: &Scope<'_>) {
     tell(what, Duration::from_micros(10), found);
 }
 
+/// The way through a connector alone: no network, no store.
+fn call() {
+    let connector = api::connector();
+    let connection = json!({ "account": "a" });
+    let create = connector.operation("contact.create").expect("an operation");
+    let mut input = api::contact(1);
+    input["account_id"] = "a/1".into();
+    let request = || create.request(&connector, &connection, &input, &Page::default()).expect("a request");
+    assert!(request().body.is_some());
+    let found = median(101, 1_000, || {
+        drop(black_box(request().body.map(|body| body.encoded())));
+    });
+    tell("an operation and its input to a request's bytes", Duration::from_micros(50), found);
+    let outcome = |operation, response: &Response| {
+        connector.outcome(operation, &Value::Null, &connection, &Page::default(), response)
+    };
+    let created = api::answer(json!({ "contact": api::contact(1) }));
+    assert!(matches!(outcome(create, &created), Outcome::Done { .. }));
+    let found = median(101, 1_000, || drop(black_box(outcome(create, black_box(&created)))));
+    tell("an answer with a record to its outcome", Duration::from_micros(50), found);
+    let (list, page) = (connector.operation("contact.list").expect("an operation"), api::answered_page());
+    let found = median(101, 10, || drop(black_box(outcome(list, black_box(&page)))));
+    tell("an answer with 100 records to its outcome", Duration::from_millis(1), found);
+}
+
+/// 10,000 records over 100 pages, beside the plain client; by turns, so that both meet the same computer.
+fn read_list() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let address = runtime.block_on(api::serve());
+    let (connector, client) = (api::connector(), api::client(address));
+    let connection = json!({ "account": "a", "base_url": format!("http://{address}") });
+    // Ours goes first, since it sets up what encrypts for both.
+    runtime.block_on(api::read_all(&client, &connector, &connection));
+    let plain_client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let mut times: [Vec<Duration>; 2] = Default::default();
+    for _ in 0..11 {
+        let start = Instant::now();
+        let count = runtime.block_on(api::read_all(&client, &connector, &connection));
+        times[0].push(start.elapsed());
+        assert_eq!(count, api::PAGES * api::PER_PAGE);
+        let start = Instant::now();
+        let count = runtime.block_on(api::read_plainly(&plain_client, address));
+        times[1].push(start.elapsed());
+        assert_eq!(count, api::PAGES * api::PER_PAGE);
+    }
+    times.iter_mut().for_each(|times| times.sort_unstable());
+    let rate = |times: &[Duration]| (api::PAGES * api::PER_PAGE) as f64 / times[times.len() / 2].as_secs_f64();
+    let (ours, plain) = (rate(&times[0]), rate(&times[1]));
+    let verdict = if ours / plain >= 0.7 { "" } else { ", missed" };
+    println!(
+        "a list of 10,000 records: {ours:.0} records/s, {plain:.0} by the plain client, ratio {:.2} (goal 0.70{verdict})",
+        ours / plain
+    );
+}
+
 fn main() {
+    // `cargo bench --bench goals connector`: those that a word names.
+    let only = std::env::args().skip(1).find(|word| !word.starts_with('-'));
+    if only.as_deref().is_none_or(|word| word == "connector") {
+        call();
+        read_list();
+    }
+    if only.is_some() {
+        return;
+    }
     evaluate();
     load();
 }
