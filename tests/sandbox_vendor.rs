@@ -227,7 +227,10 @@ impl Walk {
             request = request.header(name, value.as_str().unwrap_or_default());
         }
         if let Some(text) = step["raw_body"].as_str() {
-            request = request.header("content-type", "application/json").body(text.to_owned());
+            if !all.contains_key("content-type") {
+                request = request.header("content-type", "application/json");
+            }
+            request = request.body(text.to_owned());
         } else if step.get("body").is_some() {
             request = request.json(&step["body"]);
         } else if step.get("form").is_some() {

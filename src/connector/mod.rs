@@ -8,6 +8,7 @@
 
 mod address;
 mod auth;
+mod body;
 #[expect(clippy::module_inception, reason = "the document has the room's name")]
 mod connector;
 mod field;
@@ -31,6 +32,7 @@ mod tests;
 pub use auth::{
     Auth, CLIENT_ID, CLIENT_SECRET, ClientProof, Exchange, Hmac, Letter, Moment, OAuth2, Refresh, Signer, URLS,
 };
+pub use body::{Body, Part};
 pub use connector::{Connector, Limit};
 pub use field::get as value_of;
 pub use key::{ed25519_key, rsa_key};
@@ -39,6 +41,6 @@ pub use object::{Change, Feed, Names, Object, Reference, join};
 pub use operation::{IfUnsure, Operation, Page, Paging, Unsure};
 pub use outcome::{Failure, Outcome};
 pub use read::{merged, read_verify, schema, schema_files};
-pub use request::{Body, Request, Response};
+pub use request::{Request, Response};
 pub use signature::{Algorithm, Encoding, Hole, Signature, Signed, Stands};
 pub use webhook::{Scheme, Sign, VerifyRule, WebhookEvent, Webhooks};

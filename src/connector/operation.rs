@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::address::{self, Piece};
+use super::body::{self, Shape};
 use super::page::{Pages, linked_url};
 use super::{Body, Connector, Failure, Names, Request, field};
 use crate::expr::{Expr, FieldType, Locale, Path, Scope, convert};
@@ -40,7 +41,9 @@ pub struct Operation {
     pub(super) headers: Vec<(String, Expr)>,
     pub(super) body: Option<Expr>,
     pub(super) add: Option<Expr>,
-    pub(super) form: bool,
+    pub(super) shape: Shape,
+    /// Names of the input that the query and the headers read.
+    pub(super) sent_elsewhere: Vec<String>,
     pub(super) returns: Option<Path>,
     pub(super) items: Option<Path>,
     pub(super) pages: Option<Pages>,
@@ -164,7 +167,7 @@ impl Operation {
     fn request_body(&self, scope: &Scope<'_>) -> Result<Option<Body>, Failure> {
         let mut body = match &self.body {
             Some(expr) => made(expr, scope, "body")?,
-            None => scope.root("input").filter(|_| self.has_body()).cloned(),
+            None => self.own_body(scope),
         };
         if let Some(add) = &self.add
             && let Some(added) = made(add, scope, "add")?
@@ -175,21 +178,16 @@ impl Operation {
                 _ => return Err(invalid("`add` needs a body that is a map")),
             }
         }
-        let Some(body) = body else { return Ok(None) };
-        if !self.form {
-            return Ok(Some(Body::Json(body)));
-        }
-        let Value::Object(fields) = body else { return Err(invalid("a form must be a map of fields")) };
-        let mut pairs = Vec::new();
-        for (name, value) in &fields {
-            address::pairs(name, value, &mut pairs)?;
-        }
-        Ok(Some(Body::Form(pairs)))
+        body.map(|body| body::shaped(body, self.shape, &self.input)).transpose()
     }
 
-    /// A method that sends `$.input` without being told to.
-    fn has_body(&self) -> bool {
-        matches!(self.method.as_str(), "POST" | "PUT" | "PATCH")
+    /// What a method that has a body sends without being told: the input but for what stands elsewhere in the request.
+    /// Nothing is left: there is no body.
+    fn own_body(&self, scope: &Scope<'_>) -> Option<Value> {
+        let has_body = matches!(self.method.as_str(), "POST" | "PUT" | "PATCH");
+        let mut fields = scope.root("input").filter(|_| has_body)?.as_object()?.clone();
+        fields.retain(|name, _| !self.sent_elsewhere.contains(name));
+        Some(fields).filter(|fields| !fields.is_empty()).map(Value::Object)
     }
 
     pub(super) fn fills_from_setting(&self, hole: &str) -> bool {

@@ -164,6 +164,9 @@ fn done(
         return Ok((Value::Array(items), next));
     }
     let Some(path) = &operation.returns else { return Ok((Value::Null, None)) };
+    if response.not_kept.is_some() {
+        return Err(lacking(operation, path, "a value", response));
+    }
     match path.get_in(&response.body) {
         // A text where a document was promised is a page for people, or a proxy's.
         Some(Value::String(_)) if response.body.is_string() => Err(lacking(operation, path, "JSON", response)),
@@ -178,8 +181,18 @@ fn done(
 /// The answer says that it worked, and lacks what the file promises. A read is repeated; a write may have been carried
 /// out, so that its answer must not look like a plain failure.
 fn lacking(operation: &Operation, path: &Path, what: &str, response: &Response) -> Failure {
-    let name = if operation.reads { "transient" } else { "not_accepted" };
     let status = response.status;
+    if let Some(came) = &response.not_kept {
+        // The next answer would be the same.
+        let name = if operation.reads { "invalid" } else { "not_accepted" };
+        let message = format!(
+            "answered {status} with {came}, where {what} at `{}` was expected: files are not kept; where the call alone \
+             is enough, leave `returns` and `items` out",
+            path.text()
+        );
+        return failure(name, message, response);
+    }
+    let name = if operation.reads { "transient" } else { "not_accepted" };
     let message = match &response.body {
         Value::Null => format!("answered {status} without a body, where {what} at `{}` was expected", path.text()),
         Value::String(_) => format!("answered {status} with something that is no JSON"),

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Body;
+
 /// Everything but the credential, which `http/` attaches for the connection's origin only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {
@@ -13,13 +15,6 @@ pub struct Request {
     pub body: Option<Body>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Body {
-    Json(Value),
-    Form(Vec<(String, String)>),
-}
-
 /// An answer within the size limits. A body that is no JSON is a text; an empty one is null.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Response {
@@ -27,6 +22,9 @@ pub struct Response {
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Value,
+    /// A body that is neither JSON nor text is not kept: what it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_kept: Option<String>,
 }
 
 impl Response {

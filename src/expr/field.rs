@@ -87,6 +87,8 @@ fn read(schema: &Value, depth: usize) -> FieldType {
         Some("string") => match schema.get("format").and_then(Value::as_str) {
             Some("date-time") => FieldType::DateTime,
             Some("date") => FieldType::Date,
+            // A file: text, or a map that says more of it.
+            Some("binary") => FieldType::Any,
             _ => FieldType::Text,
         },
         Some("integer") => FieldType::Integer,

@@ -44,7 +44,11 @@ pub(super) async fn read(mut response: reqwest::Response, bounds: &Bounds, shown
     if looks_like_json(&headers, &bytes) && structure(&bytes) > VALUES_MAX {
         return Err(too_big("it holds too many values"));
     }
-    Ok(Response { status, headers: listed(&headers), body: body(&headers, &bytes) })
+    let (body, not_kept) = match binary(&headers, &bytes) {
+        Some(what) => (Value::Null, Some(what)),
+        None => (body(&headers, &bytes), None),
+    };
+    Ok(Response { status, headers: listed(&headers), body, not_kept })
 }
 
 fn broken(shown: &str) -> Error {
@@ -141,6 +145,24 @@ fn body(headers: &HeaderMap, bytes: &[u8]) -> Value {
         return value;
     }
     Value::String(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// A body that is neither JSON nor text, in words: an image, a PDF, what is no UTF-8.
+fn binary(headers: &HeaderMap, bytes: &[u8]) -> Option<String> {
+    if bytes.is_empty() || looks_like_json(headers, bytes) {
+        return None;
+    }
+    let said = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let says_so = ["image/", "audio/", "video/", "font/"].iter().any(|family| kind.starts_with(family))
+        || matches!(kind.as_str(), "application/octet-stream" | "application/pdf" | "application/zip");
+    let is_text = kind.starts_with("text/") || std::str::from_utf8(bytes).is_ok_and(|text| !text.contains('\0'));
+    if !says_so && is_text {
+        return None;
+    }
+    let kind: String = kind.chars().filter(|letter| letter.is_ascii_graphic()).take(100).collect();
+    let kind = if kind.is_empty() { "something that is no text".to_owned() } else { kind };
+    Some(format!("{kind} ({} bytes)", bytes.len()))
 }
 
 fn looks_like_json(headers: &HeaderMap, bytes: &[u8]) -> bool {

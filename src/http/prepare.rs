@@ -1,7 +1,7 @@
 //! From a request as data to one that can be sent: every check that needs no network, and the credential.
 
 use reqwest::Method;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 use url::Url;
 
@@ -53,21 +53,27 @@ pub(super) fn prepare(request: &Request, credential: Option<&Credential>) -> Res
     for (name, value) in &request.headers {
         headers.append(header_name(name)?, header_value(name, value)?);
     }
-    let body = match &request.body {
-        None => None,
-        Some(Body::Json(value)) => Some(("application/json", value.to_string())),
-        Some(Body::Form(fields)) => {
-            let text = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-            Some(("application/x-www-form-urlencoded", text))
+    let body = request.body.as_ref().map(Body::encoded);
+    match &body {
+        // Of a form in parts the boundary belongs to the kind.
+        Some((kind, _)) if matches!(request.body, Some(Body::Multipart(_))) => {
+            headers.insert(CONTENT_TYPE, header_value("content-type", kind)?);
         }
-    };
-    if let Some((kind, _)) = &body {
-        headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
+        Some((kind, _)) => {
+            headers.entry(CONTENT_TYPE).or_insert(header_value("content-type", kind)?);
+        }
+        // RFC 9110 8.6; some servers refuse a POST that does not say it.
+        None if matches!(method, Method::POST | Method::PUT | Method::PATCH) => {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        None => {}
     }
     if let Some(credential) = credential {
         attach(credential, &mut url, &mut headers)?;
         if let Some(signer) = &credential.signer {
-            let body = body.as_ref().map_or("", |(_, text)| text);
+            let bytes = body.as_ref().map_or(&[][..], |(_, bytes)| bytes);
+            let body = std::str::from_utf8(bytes)
+                .map_err(|_| refused("a file that is no text cannot be part of a request that is signed"))?;
             sign(signer, &method, &mut url, &mut headers, body)?;
         }
     }
@@ -75,7 +81,7 @@ pub(super) fn prepare(request: &Request, credential: Option<&Credential>) -> Res
 
     let mut ready = reqwest::Request::new(method, url);
     *ready.headers_mut() = headers;
-    *ready.body_mut() = body.map(|(_, text)| text.into());
+    *ready.body_mut() = body.map(|(_, bytes)| bytes.into());
     Ok(Prepared { request: ready, shown })
 }
 

@@ -29,6 +29,7 @@ mod hook;
 mod limit;
 mod log;
 mod made;
+mod multipart;
 mod path;
 mod random;
 mod read;

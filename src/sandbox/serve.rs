@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use super::clock::written;
 use super::control;
 use super::log::Entry;
+use super::multipart;
 use super::turn::{Call, Content, Reply, answer};
 use super::vendor::Inner;
 
@@ -94,6 +95,13 @@ fn read_body(call: &mut Call, body: &[u8]) {
     let kind = call.headers.get("content-type").and_then(Value::as_str).unwrap_or_default();
     if kind.starts_with("application/x-www-form-urlencoded") {
         call.body = pairs(body);
+        return;
+    }
+    if kind.starts_with("multipart/form-data") {
+        match multipart::read(kind, body) {
+            Some(value) => call.body = value,
+            None => call.bad_body = true,
+        }
         return;
     }
     match serde_json::from_slice(body) {

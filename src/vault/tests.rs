@@ -37,7 +37,7 @@ fn account() -> Account {
 }
 
 fn said(status: u16, body: Value) -> Response {
-    Response { status, headers: Vec::new(), body }
+    Response { status, headers: Vec::new(), body, not_kept: None }
 }
 
 #[test]

@@ -72,7 +72,7 @@ impl World {
                 (done.0, done.1, Vec::new())
             }
         };
-        let response = Response { status, headers, body };
+        let response = Response { status, headers, body, not_kept: None };
         match connector.outcome(operation, &send.input, &Value::Null, &send.page, &response) {
             Outcome::Done { value, next } => Answer::Done { value, next },
             Outcome::Failed(failure) => Answer::Failed(failure),

@@ -82,6 +82,8 @@ pub(super) enum Kind {
     /// JSON under another name, such as `application/vnd.api+json`.
     JsonAs(String),
     Form,
+    /// Parts of a form, of which some are files.
+    Multipart,
 }
 
 #[derive(Debug)]
@@ -167,7 +169,7 @@ fn call<'d>(
         add_parameter(document, &mut call, &mut form, parameter, notes);
     }
     if !form.is_empty() {
-        call.body = form_body(document, &mut call, operation, &form);
+        call.body = Some(form_body(document, operation, &form));
     } else if !document.is_two {
         let body = operation.get("requestBody").and_then(|body| document.follow(body).ok());
         if let Some(body) = body.and_then(|(body, _)| body.as_object()) {
@@ -273,20 +275,20 @@ fn consumed<'d>(document: &'d Document<'d>, call: &mut Call<'d>) -> Kind {
 
 fn form_body<'d>(
     document: &'d Document<'d>,
-    call: &mut Call<'d>,
     operation: &'d Map<String, Value>,
     form: &[&'d Map<String, Value>],
-) -> Option<Body<'d>> {
+) -> Body<'d> {
     let kinds = consumes(document, operation);
-    let is_file = |field: &&&Map<String, Value>| field.get("type").is_some_and(|kind| kind == "file");
-    let only_multipart = !kinds.is_empty() && kinds.iter().all(|kind| essence(kind) == "multipart/form-data");
-    if form.iter().any(|field| is_file(&field)) || only_multipart {
-        call.refused = Some("its body is multipart/form-data".into());
-    }
+    let is_file = |field: &Map<String, Value>| field.get("type").is_some_and(|kind| kind == "file");
+    let only_multipart = !kinds.is_empty() && kinds.iter().all(|kind| essence(kind) == MULTIPART);
+    let multipart = form.iter().any(|field| is_file(field)) || only_multipart;
     let (mut fields, mut required) = (Map::new(), Vec::new());
     for field in form {
         let Some(name) = field.get("name").and_then(Value::as_str) else { continue };
         let mut schema = inline(field);
+        if is_file(field) {
+            schema.insert("format".into(), "binary".into());
+        }
         if let Some(told) = field.get("description") {
             schema.insert("description".into(), told.clone());
         }
@@ -297,7 +299,8 @@ fn form_body<'d>(
     }
     let schema = json!({ "type": "object", "required": required, "properties": fields });
     let needed = !required.is_empty();
-    Some(Body { kind: Kind::Form, schema: Cow::Owned(schema), required: needed, others: Vec::new() })
+    let kind = if multipart { Kind::Multipart } else { Kind::Form };
+    Body { kind, schema: Cow::Owned(schema), required: needed, others: Vec::new() }
 }
 
 fn body_of_three<'d>(call: &mut Call<'d>, body: &'d Map<String, Value>) {
@@ -305,12 +308,13 @@ fn body_of_three<'d>(call: &mut Call<'d>, body: &'d Map<String, Value>) {
         return;
     };
     let json = content.iter().find_map(|(name, part)| Some((json_kind(name)?, name, part)));
-    let form = || {
-        let is_form = |name: &&String| essence(name) == "application/x-www-form-urlencoded";
-        content.iter().find(|(name, _)| is_form(name)).map(|(name, part)| (Kind::Form, name, part))
+    let form = |is: &str, kind| {
+        let found = content.iter().find(|(name, _)| essence(name) == is);
+        found.map(|(name, part)| (kind, name, part))
     };
     let required = body.get("required") == Some(&Value::Bool(true));
-    match json.or_else(form) {
+    let chosen = json.or_else(|| form(URL_ENCODED, Kind::Form)).or_else(|| form(MULTIPART, Kind::Multipart));
+    match chosen {
         Some((kind, chosen, part)) => {
             let schema = part.get("schema").map_or(Cow::Owned(json!({})), Cow::Borrowed);
             let others = content.keys().filter(|name| *name != chosen).map(String::as_str).collect();
@@ -319,6 +323,9 @@ fn body_of_three<'d>(call: &mut Call<'d>, body: &'d Map<String, Value>) {
         None => call.refused = content.keys().next().map(|kind| format!("its body is {}", short(kind))),
     }
 }
+
+const URL_ENCODED: &str = "application/x-www-form-urlencoded";
+const MULTIPART: &str = "multipart/form-data";
 
 /// `application/json` of `application/json; charset=utf-8`.
 fn essence(kind: &str) -> String {

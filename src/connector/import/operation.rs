@@ -277,19 +277,16 @@ impl Out<'_, '_> {
     }
 
     fn body(&mut self) {
-        let Some(body) = &self.call.body else {
-            if matches!(self.call.method.as_str(), "POST" | "PUT" | "PATCH") {
-                self.map.insert("body".into(), json!({}));
-            }
-            return;
-        };
+        let Some(body) = &self.call.body else { return };
         if matches!(self.call.method.as_str(), "GET" | "HEAD") {
             self.schemas.notes.add("left out: bodies of a GET", self.call.line());
             self.said.push("Left out: its body, since a GET has none.".into());
             return;
         }
-        if body.kind == Kind::Form {
-            self.map.insert("form".into(), true.into());
+        match body.kind {
+            Kind::Form => drop(self.map.insert("form".into(), true.into())),
+            Kind::Multipart => drop(self.map.insert("multipart".into(), true.into())),
+            Kind::Json | Kind::JsonAs(_) => {}
         }
         if !body.others.is_empty() {
             let others = body.others.iter().map(|kind| super::document::short(kind)).collect::<Vec<_>>().join(", ");
@@ -348,8 +345,10 @@ impl Out<'_, '_> {
     fn answer(&mut self, named: &Named, reads: bool, lists: Option<answer::Found>, paging: Paging) -> Option<Value> {
         let input = std::mem::take(&mut self.input).schema();
         if let Some(input) = input {
-            let at =
-                self.map.keys().position(|key| key == "query" || key == "headers" || key == "form" || key == "body");
+            let at = self
+                .map
+                .keys()
+                .position(|key| matches!(key.as_str(), "query" | "headers" | "form" | "multipart" | "body"));
             let at = at.unwrap_or(self.map.len());
             self.map.shift_insert(at, "input".into(), input.into());
         }

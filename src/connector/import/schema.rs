@@ -285,12 +285,16 @@ impl<'d> Schemas<'d> {
     fn value(&mut self, kind: Option<&str>, schema: &Map<String, Value>) -> Made {
         let mut made = Made::default();
         let given = schema.get("format").and_then(Value::as_str);
+        // 3.1 says a file's kind of content, and no format.
+        let is_file = schema.contains_key("contentMediaType") && !schema.contains_key("contentEncoding");
+        let given = given.or(is_file.then_some("binary"));
         let (kind, format) = match kind {
             Some("string" | "integer" | "number" | "boolean") => (kind, given),
             Some("int" | "int32" | "int64" | "long") => (Some("integer"), None),
             Some("float" | "double" | "decimal") => (Some("number"), None),
             Some("bool") => (Some("boolean"), None),
-            Some("text" | "str" | "uuid" | "file") => (Some("string"), given),
+            Some("text" | "str" | "uuid") => (Some("string"), given),
+            Some("file") => (Some("string"), Some("binary")),
             Some("date") => (Some("string"), Some("date")),
             Some("datetime" | "date-time" | "timestamp") => (Some("string"), Some("date-time")),
             _ => (None, None),

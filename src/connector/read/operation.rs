@@ -8,6 +8,7 @@ use super::document::{HEADER, headers};
 use super::reader::{Reader, Side, under};
 use super::schema;
 use crate::connector::address::{header_name_fault, holes, request_line};
+use crate::connector::body::Shape;
 use crate::connector::outcome::FAILURE_NAMES;
 use crate::connector::page::{self, Pages};
 use crate::connector::written::{Document, IfUnsureWord, IfUnsureWritten, OperationWritten};
@@ -60,6 +61,8 @@ pub(super) fn read(
         }
     }
     let (method, pieces) = line?;
+    let elsewhere = query.iter().chain(&headers).flat_map(|(_, expr)| expr.reads());
+    let sent_elsewhere = elsewhere.filter_map(|read| input_name(&read.names)).collect();
     let from_settings: Vec<String> = holes(&pieces)
         .filter(|hole| reader.settings.iter().any(|setting| setting == hole))
         .map(str::to_owned)
@@ -103,13 +106,27 @@ pub(super) fn read(
         headers,
         body,
         add,
-        form: written.form,
+        shape: shape(written),
+        sent_elsewhere,
         returns,
         items,
         pages,
         rename: written.rename.0.clone(),
         idempotency_header,
     })
+}
+
+/// `name` of `$.input.name`.
+fn input_name(names: &[String]) -> Option<String> {
+    names.first().filter(|root| *root == "input").and(names.get(1)).cloned()
+}
+
+fn shape(written: &OperationWritten) -> Shape {
+    match (written.form, written.multipart) {
+        (_, true) => Shape::Multipart,
+        (true, false) => Shape::Form,
+        (false, false) => Shape::Json,
+    }
 }
 
 fn query(reader: &mut Reader<'_>, pointer: &str, written: &OperationWritten) -> Vec<(String, Expr)> {
@@ -146,7 +163,7 @@ fn check_paging_is_used(
 
 fn check_body(reader: &mut Reader<'_>, pointer: &str, method: &str, written: &OperationWritten) {
     let sends = matches!(method, "POST" | "PUT" | "PATCH") || written.body.is_some();
-    for (key, given) in [("add", written.add.is_some()), ("form", written.form)] {
+    for (key, given) in [("add", written.add.is_some()), ("form", written.form), ("multipart", written.multipart)] {
         if given && !sends {
             let help = "write `body:`, or put the values under `query:`";
             reader.key_error(
@@ -156,6 +173,10 @@ fn check_body(reader: &mut Reader<'_>, pointer: &str, method: &str, written: &Op
                 help,
             );
         }
+    }
+    if written.form && written.multipart {
+        let help = "`multipart` is a form too, for files: remove `form`";
+        reader.key_error("one-kind", &under(pointer, "form"), "a body is a form of one kind", help);
     }
     if method == "HEAD" && written.body.is_some() {
         reader.key_error("no-body", &under(pointer, "body"), "HEAD has no body", "put the values under `query:`");

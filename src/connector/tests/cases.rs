@@ -47,6 +47,8 @@ struct RequestCase {
     request: Option<String>,
     json: Option<Value>,
     form: Option<Value>,
+    /// Each part as it stands between the boundaries, without its last line break.
+    parts: Option<Value>,
     headers: Option<Map<String, Value>>,
     fails: Option<String>,
 }
@@ -75,6 +77,7 @@ struct Answer {
     headers: Map<String, Value>,
     #[serde(default)]
     body: Value,
+    not_kept: Option<String>,
 }
 
 /// A vendor's record → the record that recipes see.
@@ -257,11 +260,13 @@ fn request(connector: &Connector, case: &RequestCase) -> Result<(), String> {
 fn compare(request: &Request, case: &RequestCase) -> Result<(), String> {
     let line = format!("{} {}", request.method, request.url);
     same("the request", &json!(line), &json!(case.request))?;
-    let (json, form) = match &request.body {
-        None => (None, None),
-        Some(Body::Json(value)) => (Some(value.clone()), None),
-        Some(Body::Form(pairs)) => (None, Some(json!(pairs))),
+    let (json, form, parts) = match &request.body {
+        None => (None, None, None),
+        Some(Body::Json(value)) => (Some(value.clone()), None, None),
+        Some(Body::Form(pairs)) => (None, Some(json!(pairs)), None),
+        Some(body @ Body::Multipart(_)) => (None, None, Some(parts(body))),
     };
+    same("the parts", &json!(parts), &json!(case.parts))?;
     same("the JSON body", &json!(json), &json!(case.json))?;
     same("the form", &json!(form), &json!(case.form))?;
     let headers: Map<String, Value> =
@@ -272,6 +277,16 @@ fn compare(request: &Request, case: &RequestCase) -> Result<(), String> {
     }
 }
 
+fn parts(body: &Body) -> Value {
+    let (kind, bytes) = body.encoded();
+    let (_, boundary) = kind.split_once("boundary=").expect("a boundary");
+    let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
+    let text = text.strip_suffix(&format!("--{boundary}--\n")).expect("an end");
+    let between = format!("--{boundary}\n");
+    let parts = text.split(&between).skip(1);
+    parts.map(|part| part.strip_suffix('\n').expect("a line break")).collect()
+}
+
 fn answer(connector: &Connector, case: &AnswerCase) -> Result<(), String> {
     let operation = connector.operation(&case.operation).ok_or("no such operation")?;
     let header = |(name, value): (&String, &Value)| (name.clone(), value.as_str().unwrap_or_default().to_owned());
@@ -279,6 +294,7 @@ fn answer(connector: &Connector, case: &AnswerCase) -> Result<(), String> {
         status: case.answer.status,
         headers: case.answer.headers.iter().map(header).collect(),
         body: case.answer.body.clone(),
+        not_kept: case.answer.not_kept.clone(),
     };
     let page = Page { next: case.page.clone() };
     match (connector.outcome(operation, &case.input, &case.connection, &page, &response), &case.fails) {

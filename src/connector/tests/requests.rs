@@ -102,7 +102,7 @@ proptest! {
     #[test]
     fn no_answer_panics(body in value(), status in 0u16..1000, page in prop::option::of(value()), link in ".{0,40}") {
         let headers = vec![("link".to_owned(), link.clone()), ("retry-after".to_owned(), link)];
-        let response = crate::connector::Response { status, headers, body };
+        let response = crate::connector::Response { status, headers, body, not_kept: None };
         let page = Page { next: page };
         for operation in CRM.operations() {
             let connection = json!({ "account": "a" });

@@ -38,6 +38,10 @@ pub(in crate::connector) struct OperationWritten {
     /// True: the body is sent as a form, not as JSON.
     #[serde(default)]
     pub form: bool,
+    /// True: the body is sent in parts, as a form with files is. A file is a map with `content` and, where it matters,
+    /// `name`, `type` and `encoding: base64`; it may be plain text where the schema says `format: binary`.
+    #[serde(default)]
+    pub multipart: bool,
     /// Path to the record in the answer.
     pub returns: Option<String>,
     /// Path to the list of records in the answer.

@@ -63,7 +63,7 @@ impl Case {
 
     fn learn(&self, status: u16, headers: &[(&str, &str)]) {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let response = Response { status, headers, body: Value::Null };
+        let response = Response { status, headers, body: Value::Null, not_kept: None };
         self.budgets.learn("acme", &self.limits, "contact.get", &response, self.now());
     }
 }
@@ -205,7 +205,8 @@ fn an_answer_speaks_for_the_window_of_its_each_value() {
     };
     let case = Case::new(vec![per_channel]);
     let (here, there) = (json!({ "channel": "a" }), json!({ "channel": "b" }));
-    let response = |status| Response { status, headers: vec![("x-left".into(), "0".into())], body: Value::Null };
+    let response =
+        |status| Response { status, headers: vec![("x-left".into(), "0".into())], body: Value::Null, not_kept: None };
     assert_eq!((case.take_as("post", &here, true), case.take_as("post", &there, true)), (0, 0));
     case.budgets.learn_for("acme", &case.limits, "post", &here, &response(200), case.now());
     assert_eq!((case.take_as("post", &here, true), case.take_as("post", &there, true)), (10, 0));

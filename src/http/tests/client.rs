@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use super::super::client::Bounds;
 use super::super::{Client, Credential, Error, Guard};
 use super::server::{Server, Then, get};
-use crate::connector::{Body, Hmac, Letter, Request, Signer};
+use crate::connector::{Body, Hmac, Letter, Part, Request, Signer};
 
 fn credential(origin: &str) -> Credential {
     Credential {
@@ -56,6 +56,53 @@ async fn a_form_is_encoded() {
     let heard = server.heard().remove(0);
     assert!(heard.contains("application/x-www-form-urlencoded"), "{heard}");
     assert!(heard.ends_with("\r\n\r\ncode=a+b%26c&user_type=Location"), "{heard}");
+}
+
+#[tokio::test]
+async fn a_form_in_parts_says_its_boundary() {
+    let server = Server::ok("", b"").await;
+    let part = Part { name: "note".into(), file: None, kind: None, content: b"hello".to_vec() };
+    let body = Some(Body::Multipart(vec![part]));
+    // A kind that was given knows no boundary.
+    let headers = vec![("Content-Type".into(), "multipart/form-data".into())];
+    let request = Request { method: "POST".into(), url: server.url("/files"), headers, body };
+    server.client().send(&request, None).await.unwrap();
+    let heard = server.heard().remove(0);
+    let boundary = heard.split("content-type: multipart/form-data; boundary=").nth(1).unwrap().lines().next().unwrap();
+    let body =
+        format!("--{boundary}\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nhello\r\n--{boundary}--\r\n");
+    assert!(heard.ends_with(&format!("\r\n\r\n{body}")), "{heard}");
+    assert_eq!(heard.matches("content-type").count(), 1, "{heard}");
+}
+
+#[tokio::test]
+async fn a_post_without_a_body_says_so() {
+    let server = Server::ok("", b"").await;
+    let request = Request { method: "POST".into(), ..get(server.url("/start")) };
+    server.client().send(&request, None).await.unwrap();
+    server.client().send(&get(server.url("/")), None).await.unwrap();
+    let heard = server.heard();
+    assert!(heard[0].contains("content-length: 0\r\n"), "{}", heard[0]);
+    assert!(!heard[1].contains("content-length"), "{}", heard[1]);
+}
+
+#[tokio::test]
+async fn what_is_neither_json_nor_text_is_not_kept() {
+    let table: [(&str, &[u8], Option<&str>); 7] = [
+        ("application/pdf", b"%PDF-1.7 \xff\x00", Some("application/pdf (11 bytes)")),
+        ("image/png", b"text", Some("image/png (4 bytes)")),
+        ("application/x-thing", b"\xff\xfe", Some("application/x-thing (2 bytes)")),
+        ("", b"a\0b", Some("something that is no text (3 bytes)")),
+        ("application/x-thing", b"words", None),
+        ("text/csv; charset=latin1", b"caf\xff", None),
+        ("application/octet-stream", b"{\"a\":1}", None),
+    ];
+    for (kind, sent, what) in table {
+        let server = Server::ok(&format!("Content-Type: {kind}\r\n"), sent).await;
+        let response = server.client().send(&get(server.url("/")), None).await.unwrap();
+        assert_eq!(response.not_kept.as_deref(), what, "{kind}");
+        assert_eq!(response.body.is_null(), what.is_some(), "{kind}");
+    }
 }
 
 #[tokio::test]
