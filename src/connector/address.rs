@@ -10,7 +10,7 @@ use url::Url;
 use super::Failure;
 
 /// All but RFC 3986's unreserved characters.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A piece of a path: text as it stands, or a hole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,35 +153,6 @@ pub(super) fn check_base(text: &str) -> Result<(), String> {
     }
 }
 
-/// Query pairs joined, values encoded.
-pub(super) fn query(pairs: &[(String, String)]) -> String {
-    let encoded = pairs.iter().map(|(name, value)| {
-        format!("{}={}", utf8_percent_encode(name, RESERVED), utf8_percent_encode(value, RESERVED))
-    });
-    encoded.collect::<Vec<_>>().join("&")
-}
-
-/// A value as one or several pairs: a list repeats its name.
-///
-/// # Errors
-/// `invalid`: a map, or a list in a list.
-pub(super) fn pairs(name: &str, value: &Value, pairs: &mut Vec<(String, String)>) -> Result<(), Failure> {
-    match value {
-        Value::Null => {}
-        Value::Array(items) => {
-            for item in items.iter().filter(|item| !item.is_null()) {
-                let text = scalar(item).ok_or_else(|| invalid(format!("`{name}` may not hold {}", kind(item))))?;
-                pairs.push((name.to_owned(), text));
-            }
-        }
-        value => {
-            let text = scalar(value).ok_or_else(|| invalid(format!("`{name}` may not be {}", kind(value))))?;
-            pairs.push((name.to_owned(), text));
-        }
-    }
-    Ok(())
-}
-
 /// A text, number or boolean as text.
 pub(super) fn scalar(value: &Value) -> Option<String> {
     match value {
@@ -229,7 +200,7 @@ pub(super) fn header_name_fault(name: &str) -> Option<String> {
     OURS.contains(&name.to_ascii_lowercase().as_str()).then(|| format!("the header `{name}` is not a file's to set"))
 }
 
-fn kind(value: &Value) -> &'static str {
+pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
         Value::Array(_) => "a list",

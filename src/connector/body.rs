@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
+use super::spelling::{Pair, Spelling, spell};
 use super::{Failure, address};
 
 /// Bytes of all parts together: as many as an answer may have.
@@ -93,7 +94,12 @@ fn quoted(name: &str) -> String {
 ///
 /// # Errors
 /// `invalid`: the fields do not fit into the shape.
-pub(super) fn shaped(body: Value, shape: Shape, takes: &Value) -> Result<Body, Failure> {
+pub(super) fn shaped(
+    body: Value,
+    shape: Shape,
+    takes: &Value,
+    spelling: impl Fn(&str) -> Spelling,
+) -> Result<Body, Failure> {
     let fields = match (shape, body) {
         (Shape::Json, body) => return Ok(Body::Json(body)),
         (_, Value::Object(fields)) => fields,
@@ -102,9 +108,9 @@ pub(super) fn shaped(body: Value, shape: Shape, takes: &Value) -> Result<Body, F
     if shape == Shape::Form {
         let mut pairs = Vec::new();
         for (name, value) in &fields {
-            address::pairs(name, value, &mut pairs)?;
+            spell(name, value, spelling(name), &mut pairs)?;
         }
-        return Ok(Body::Form(pairs));
+        return Ok(Body::Form(pairs.into_iter().map(Pair::plain).collect()));
     }
     let mut parts = Vec::new();
     for (name, value) in &fields {

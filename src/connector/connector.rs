@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::outcome::ErrorRule;
+use super::spelling::Spelling;
 use super::{Auth, Failure, Object, Operation, Outcome, Page, Response, Webhooks, outcome, read};
 use crate::expr::{Expr, Template};
 use crate::source::{File, Report};
@@ -28,6 +29,8 @@ pub struct Connector {
     pub webhooks: Option<Webhooks>,
     pub(super) header_values: Vec<(String, Expr)>,
     pub(super) operations: Vec<Operation>,
+    /// How lists and maps of queries and forms are written, where an operation says nothing.
+    pub(super) spelling: Spelling,
     pub(super) errors: Vec<ErrorRule>,
 }
 

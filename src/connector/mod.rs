@@ -23,6 +23,7 @@ mod read;
 mod request;
 mod secrets;
 mod signature;
+mod spelling;
 mod webhook;
 mod written;
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::address::{self, Piece};
 use super::body::{self, Shape};
 use super::page::{Pages, linked_url};
+use super::spelling::{Spelling, query, spell};
 use super::{Body, Connector, Failure, Names, Request, field};
 use crate::expr::{Expr, FieldType, Locale, Path, Scope, convert};
 use crate::source::{Place, nearest};
@@ -38,6 +39,9 @@ pub struct Operation {
     /// Names of the holes that the connection's settings fill.
     pub(super) from_settings: Vec<String>,
     pub(super) query: Vec<(String, Expr)>,
+    /// How lists and maps of the query and of a form are written: by name, and those that are not named.
+    pub(super) spellings: Vec<(String, Spelling)>,
+    pub(super) spelling: Option<Spelling>,
     pub(super) headers: Vec<(String, Expr)>,
     pub(super) body: Option<Expr>,
     pub(super) add: Option<Expr>,
@@ -129,11 +133,11 @@ impl Operation {
         let mut pairs = Vec::new();
         for (name, expr) in &self.query {
             if let Some(value) = made(expr, &scope, name)? {
-                address::pairs(name, &value, &mut pairs)?;
+                spell(name, &value, self.spelling_of(connector, name), &mut pairs)?;
             }
         }
         if !pairs.is_empty() {
-            url = format!("{url}?{}", address::query(&pairs));
+            url = format!("{url}?{}", query(&pairs));
         }
         if self.pages.as_ref().is_some_and(Pages::is_link)
             && let Some(next) = page.next.as_ref().and_then(Value::as_str)
@@ -144,7 +148,7 @@ impl Operation {
             method: self.method.clone(),
             url,
             headers: self.request_headers(connector, &scope)?,
-            body: self.request_body(&scope)?,
+            body: self.request_body(connector, &scope)?,
         })
     }
 
@@ -164,7 +168,7 @@ impl Operation {
         Ok(headers)
     }
 
-    fn request_body(&self, scope: &Scope<'_>) -> Result<Option<Body>, Failure> {
+    fn request_body(&self, connector: &Connector, scope: &Scope<'_>) -> Result<Option<Body>, Failure> {
         let mut body = match &self.body {
             Some(expr) => made(expr, scope, "body")?,
             None => self.own_body(scope),
@@ -178,7 +182,13 @@ impl Operation {
                 _ => return Err(invalid("`add` needs a body that is a map")),
             }
         }
-        body.map(|body| body::shaped(body, self.shape, &self.input)).transpose()
+        let spelling = |name: &str| self.spelling_of(connector, name);
+        body.map(|body| body::shaped(body, self.shape, &self.input, spelling)).transpose()
+    }
+
+    fn spelling_of(&self, connector: &Connector, name: &str) -> Spelling {
+        let own = self.spellings.iter().find(|(known, _)| known == name).map(|(_, spelling)| *spelling);
+        own.or(self.spelling).unwrap_or(connector.spelling)
     }
 
     /// What a method that has a body sends without being told: the input but for what stands elsewhere in the request.

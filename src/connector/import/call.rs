@@ -60,10 +60,10 @@ pub(super) struct Parameter<'d> {
     pub required: bool,
     pub schema: Cow<'d, Value>,
     pub told: Option<&'d str>,
-    /// What stands between the values of a list; none: the name is repeated.
+    /// How a list or a map is written, as `spelling` says it; none: a list repeats its name.
+    pub spelling: Option<&'static str>,
+    /// The values are joined in a way that the language has no word for.
     pub joined: Option<&'static str>,
-    /// A map, whose fields are parameters of their own: `filter[status]`.
-    pub deep: bool,
 }
 
 #[derive(Debug)]
@@ -233,18 +233,17 @@ fn add_parameter<'d>(
     };
     let text = |key: &str| parameter.get(key).and_then(Value::as_str);
     let exploded = parameter.get("explode").and_then(Value::as_bool);
-    let joined = match (text("style"), text("collectionFormat")) {
-        (Some("spaceDelimited"), _) => Some("spaces"),
-        (Some("pipeDelimited"), _) => Some("`|`"),
-        (_, Some("ssv")) => Some("spaces"),
-        (_, Some("tsv")) => Some("tabs"),
-        (_, Some("pipes")) => Some("`|`"),
-        (_, Some("multi")) => None,
+    let spelling = match (text("style"), text("collectionFormat")) {
+        (Some("spaceDelimited"), _) | (_, Some("ssv")) => Some("spaces"),
+        (Some("pipeDelimited"), _) | (_, Some("pipes")) => Some("pipes"),
+        (Some("deepObject"), _) => Some("brackets"),
+        (_, Some("multi" | "tsv")) => None,
+        _ if parameter.get("schema").is_none() && content().is_some() => Some("json"),
         _ if document.is_two || at != At::Query || exploded == Some(false) => Some("commas"),
         _ => None,
     };
-    let deep = text("style") == Some("deepObject");
-    call.parameters.push(Parameter { name, at, required, schema, told: text("description"), joined, deep });
+    let joined = (text("collectionFormat") == Some("tsv")).then_some("tabs");
+    call.parameters.push(Parameter { name, at, required, schema, told: text("description"), spelling, joined });
 }
 
 /// The parts of a parameter that are a schema.

@@ -153,7 +153,7 @@ impl Out<'_, '_> {
     }
 
     fn query(&mut self, constants: &[(String, String)], paging: &Paging) {
-        let mut query = Map::new();
+        let (mut query, mut spelling) = (Map::new(), Map::new());
         for (name, value) in constants {
             query.insert(name.clone(), literal(value));
         }
@@ -179,11 +179,15 @@ impl Out<'_, '_> {
                 query.insert(name.to_owned(), literal(&only));
                 continue;
             }
-            if made.is_map() {
-                self.nested(parameter, made.schema, &mut query);
+            if made.is_map() && !matches!(parameter.spelling, Some("json")) {
+                self.nested(parameter, made.schema, &mut query, &mut spelling);
                 continue;
             }
-            if let Some(between) = parameter.joined.filter(|_| kind_of(&made.schema) == Some("array")) {
+            let is_list = kind_of(&made.schema) == Some("array");
+            if let Some(word) = parameter.spelling.filter(|_| is_list || made.is_map()) {
+                spelling.insert(name.to_owned(), word.into());
+            }
+            if let Some(between) = parameter.joined.filter(|_| is_list) {
                 self.schemas.notes.add("given as text: lists that are joined in a query", self.call.line());
                 made = super::schema::Made::default();
                 made.schema.insert("type".into(), "string".into());
@@ -197,13 +201,30 @@ impl Out<'_, '_> {
         if !query.is_empty() {
             self.map.insert("query".into(), query.into());
         }
+        if !spelling.is_empty() {
+            self.map.insert("spelling".into(), spelling.into());
+        }
     }
 
-    /// A map in a query: each field is a parameter of its own, one level deep.
-    fn nested(&mut self, parameter: &Parameter<'_>, schema: Map<String, Value>, query: &mut Map<String, Value>) {
+    /// A map in a query: each field is a parameter of its own where all are plain, else the map is one.
+    fn nested(
+        &mut self,
+        parameter: &Parameter<'_>,
+        schema: Map<String, Value>,
+        query: &mut Map<String, Value>,
+        spelling: &mut Map<String, Value>,
+    ) {
         let fields = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
         let plain = |field: &Value| field.as_object().is_some_and(|field| !matches!(kind_of(field), Some("object")));
-        if !parameter.deep || fields.is_empty() {
+        let deep = parameter.spelling == Some("brackets");
+        if deep && (fields.is_empty() || !fields.iter().all(|(name, field)| !is_data(name) || plain(field))) {
+            let own = self.own_name(parameter.name, "query");
+            query.insert(parameter.name.to_owned(), under("$.input", &own).into());
+            spelling.insert(parameter.name.to_owned(), "brackets".into());
+            self.input.add(&own, super::schema::Made { schema, comment: None }, parameter.required);
+            return;
+        }
+        if !deep {
             self.schemas.notes.add("left out: maps in a query", format!("{} of {}", parameter.name, self.call.line()));
             self.said.push(format!(
                 "Left out: the query parameter {}, which is a map.",
@@ -211,7 +232,7 @@ impl Out<'_, '_> {
             ));
             return;
         }
-        for (name, field) in fields.iter().filter(|(name, field)| is_data(name) && plain(field)) {
+        for (name, field) in fields.iter().filter(|(name, _)| is_data(name)) {
             let full = format!("{}[{name}]", parameter.name);
             let own = self.own_name(&full, "query");
             query.insert(full, under("$.input", &own).into());

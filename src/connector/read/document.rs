@@ -119,6 +119,7 @@ fn meaning(reader: &mut Reader<'_>, document: &Document, roles: &[(&File, Role)]
         webhooks: None,
         header_values,
         operations,
+        spelling: document.spelling.unwrap_or_default(),
         errors: limits::errors(reader, &document.errors),
     };
     connector.limits = limits::limits(reader, &document.limits, &connector);

@@ -11,7 +11,8 @@ use crate::connector::address::{header_name_fault, holes, request_line};
 use crate::connector::body::Shape;
 use crate::connector::outcome::FAILURE_NAMES;
 use crate::connector::page::{self, Pages};
-use crate::connector::written::{Document, IfUnsureWord, IfUnsureWritten, OperationWritten};
+use crate::connector::spelling::Spelling;
+use crate::connector::written::{Document, IfUnsureWord, IfUnsureWritten, OperationWritten, SpellingWritten};
 use crate::connector::{Connector, IfUnsure, Object, Operation, Paging, Unsure};
 use crate::expr::Expr;
 use crate::source::{Diagnostic, nearest};
@@ -35,6 +36,7 @@ pub(super) fn read(
     };
     let query = query(reader, &under(pointer, "query"), written);
     let headers = headers(reader, &under(pointer, "headers"), &written.headers, Side::Request);
+    let (spelling, spellings) = spellings(reader, &under(pointer, "spelling"), written);
     let body = written.body.as_ref().and_then(|body| reader.expr(&under(pointer, "body"), body, Side::Request));
     let add = written.add.as_ref().and_then(|add| reader.expr(&under(pointer, "add"), add, Side::Request));
     let returns = written.returns.as_ref().and_then(|path| reader.path(&under(pointer, "returns"), path));
@@ -108,6 +110,8 @@ pub(super) fn read(
         add,
         shape: shape(written),
         sent_elsewhere,
+        spellings,
+        spelling,
         returns,
         items,
         pages,
@@ -137,6 +141,27 @@ fn query(reader: &mut Reader<'_>, pointer: &str, written: &OperationWritten) -> 
         }
     }
     query
+}
+
+/// One spelling for all, and those by name. A name that is no parameter would be one that is misspelt.
+fn spellings(
+    reader: &mut Reader<'_>,
+    pointer: &str,
+    written: &OperationWritten,
+) -> (Option<Spelling>, Vec<(String, Spelling)>) {
+    let named = match &written.spelling {
+        None => return (None, Vec::new()),
+        Some(SpellingWritten::All(all)) => return (Some(*all), Vec::new()),
+        Some(SpellingWritten::Each(named)) => named,
+    };
+    for (name, _) in named.iter() {
+        let known: Vec<&str> = written.query.iter().map(|(name, _)| name).collect();
+        if !written.form && !known.contains(&name) {
+            let message = format!("`query` has no `{name}` to spell");
+            reader.unknown("unknown-field", &under(pointer, name), message, name, known);
+        }
+    }
+    (None, named.0.clone())
 }
 
 /// A list whose request does not say which page it asks for would get the first one for ever.

@@ -10,7 +10,7 @@ mod webhook;
 
 pub(super) use named::Named;
 pub(super) use object::{KeyedListWritten, NamesWritten, ObjectWritten, ParentWritten, PollWritten, ReferenceWritten};
-pub(super) use operation::{IfUnsureWord, IfUnsureWritten, OperationWritten};
+pub(super) use operation::{IfUnsureWord, IfUnsureWritten, OperationWritten, SpellingWritten};
 pub(super) use webhook::{
     EncodingWritten, TextsWritten, UserWritten, VerifyRuleWritten, VerifyWritten, WebhookEventWritten, WebhooksWritten,
 };
@@ -20,6 +20,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::auth::AuthWritten;
+use super::spelling::Spelling;
 
 /// A remote API as data: auth, limits, errors, objects, operations, webhooks.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -35,6 +36,8 @@ pub(super) struct Document {
     pub description: Option<String>,
     /// Where the API lives, e.g. `https://api.example.com`. May hold `{setting}` of the connection, never data.
     pub base_url: Option<String>,
+    /// How lists and maps are written in queries and forms, where an operation says nothing; `repeat` unless said otherwise.
+    pub spelling: Option<Spelling>,
     /// Headers of every request. Values may read `$.connection`.
     #[serde(default)]
     pub headers: Named<Value>,

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Named;
 use crate::connector::page::PagesWritten;
+use crate::connector::spelling::Spelling;
 
 /// One call that the API offers.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -28,6 +29,8 @@ pub(in crate::connector) struct OperationWritten {
     /// Query parameters. Values may read `$.input`, `$.connection` and `$.page`; absent ones are left out, lists repeat.
     #[serde(default)]
     pub query: Named<Value>,
+    /// How lists and maps of the query, or of a form, are written: one word for all, or one per name.
+    pub spelling: Option<SpellingWritten>,
     /// Headers of this request, over those of the connector.
     #[serde(default)]
     pub headers: Named<Value>,
@@ -55,6 +58,16 @@ pub(in crate::connector) struct OperationWritten {
     pub if_unsure: Option<IfUnsureWritten>,
     /// A header that lets the API recognise a repeated request.
     pub idempotency: Option<IdempotencyWritten>,
+}
+
+/// How lists and maps are written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(in crate::connector) enum SpellingWritten {
+    /// All alike.
+    All(Spelling),
+    /// By the parameter's or the field's name.
+    Each(Named<Spelling>),
 }
 
 /// What to do when it is not known whether a write was carried out.
