@@ -69,6 +69,9 @@ pub enum Paging {
 pub struct Page {
     /// The value of `$.page.next` (cursor, link), `$.page.offset`, or `$.page.number`.
     pub next: Option<Value>,
+    /// Tells what the page before held, where pages are counted: the same again would never end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<String>,
 }
 
 /// What to do when it is not known whether a write was carried out.

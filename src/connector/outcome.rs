@@ -157,7 +157,7 @@ fn done(
         let next = match &operation.pages {
             Some(pages) => {
                 let url = if pages.is_link() { asked()? } else { String::new() };
-                pages.next(page, &url, response, items.len()).map_err(|why| failure("invalid", why, response))?
+                pages.next(page, &url, response, &items).map_err(|why| failure("invalid", why, response))?
             }
             None => None,
         };

@@ -99,7 +99,8 @@ pub(super) fn spell(name: &str, value: &Value, spelling: Spelling, pairs: &mut V
                 for (key, value) in fields {
                     values.extend([key.clone(), single(name, value)?]);
                 }
-                return Ok(together(name, values, between, pairs));
+                together(name, values, between, pairs);
+                return Ok(());
             }
             for (key, value) in fields {
                 let inner = match spelling {
@@ -119,7 +120,8 @@ fn list(name: &str, items: &[Value], spelling: Spelling, pairs: &mut Vec<Pair>) 
     let items = items.iter().filter(|item| !item.is_null());
     if let Some(between) = spelling.between() {
         let values = items.map(|item| single(name, item)).collect::<Result<Vec<_>, _>>()?;
-        return Ok(together(name, values, between, pairs));
+        together(name, values, between, pairs);
+        return Ok(());
     }
     for (index, item) in items.enumerate() {
         match spelling {

@@ -104,6 +104,26 @@ pub(super) fn guess(schemas: &mut Schemas<'_>, call: &Call<'_>, answer: Option<&
     };
     // Of several values that say where to go on, one alone would say it wrongly.
     let cursors = query.iter().filter(|parameter| CURSORS.contains(&plain(parameter.name).as_str())).count();
+    if cursors > 1 {
+        let parts: Vec<&str> = query
+            .iter()
+            .map(|parameter| parameter.name)
+            .filter(|name| CURSORS.contains(&plain(name).as_str()))
+            .collect();
+        let mut found: Vec<(&str, &String)> = Vec::new();
+        for name in &parts {
+            found.extend(fields.iter().find(|(known, _)| *known == plain(name)).map(|(_, path)| (*name, path)));
+        }
+        let is_name = |name: &&str| name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+        if found.len() == parts.len() && parts.iter().all(is_name) {
+            let told = |(name, _): &(&str, &String)| ((*name).to_owned(), format!("$.page.next.{name}"));
+            return Paging::Guessed(Guess {
+                pages: json!({ "cursor": found.iter().copied().collect::<std::collections::BTreeMap<_, _>>() }),
+                filled: found.iter().map(told).collect(),
+                because: format!("from the parameters {}, which the answer has too", parts.join(", ")),
+            });
+        }
+    }
     if let Some(cursor) = called(&CURSORS).filter(|_| cursors == 1) {
         let own = plain(cursor.name);
         let found = fields.iter().find(|(name, _)| NEXTS.contains(&name.as_str()) || *name == own);
@@ -115,18 +135,23 @@ pub(super) fn guess(schemas: &mut Schemas<'_>, call: &Call<'_>, answer: Option<&
             });
         }
     }
-    if let Some(number) = called(&NUMBERS).filter(|number| counts_from_one(schemas, number)) {
+    if let Some(number) = called(&NUMBERS) {
+        let from_one = counts_from_one(schemas, number);
         let mut filled = vec![(number.name.to_owned(), "$.page.number".into())];
         let mut page = Map::new();
         let last = fields.iter().find(|(name, _)| LASTS.contains(&name.as_str()));
-        if let Some((_, path)) = last {
-            page.insert("last".into(), path.as_str().into());
+        if !from_one {
+            page.insert("first".into(), 0.into());
+        }
+        if let Some((name, path)) = last {
+            let key = if from_one || name == "lastpage" { "last" } else { "count" };
+            page.insert(key.into(), path.as_str().into());
         }
         if let Some(amount) = amount {
             page.insert("size".into(), amount.into());
         }
         sized(&mut filled);
-        let because = format!("from the parameter {}; counted from 1", number.name);
+        let because = format!("from the parameter {}; counted from {}", number.name, u8::from(from_one));
         return Paging::Guessed(Guess { pages: json!({ "page": page }), filled, because });
     }
     let mut starts = query.iter().copied().filter(|parameter| STARTS.contains(&plain(parameter.name).as_str()));
@@ -176,7 +201,7 @@ fn is_number(schemas: &mut Schemas<'_>, parameter: &Parameter<'_>) -> bool {
     schema.is_some_and(|schema| schema.get("type").is_some_and(|kind| kind == "integer" || kind == "number"))
 }
 
-/// The language counts pages from 1.
+/// Unless the document says that the first page is 0, it is 1.
 fn counts_from_one(schemas: &mut Schemas<'_>, number: &Parameter<'_>) -> bool {
     let Some(schema) = schemas.seen(&number.schema) else { return true };
     let is_zero = |key: &str| schema.get(key).is_some_and(|value| value == 0 || value == "0");

@@ -14,7 +14,7 @@ pub(super) fn next(link: Option<String>, url: &str) -> Result<Option<Page>, Stri
     if resolved.as_str() == url {
         return Err("the list names the page that was asked for as its next one: it would never end".into());
     }
-    Ok(Some(Page { next: Some(Value::String(resolved.into())) }))
+    Ok(Some(Page { next: Some(Value::String(resolved.into())), seen: None }))
 }
 
 pub(super) fn resolve(base: &str, link: &str) -> Result<Url, String> {

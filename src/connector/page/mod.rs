@@ -11,9 +11,11 @@ mod offset;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::read::{Reader, under};
-use super::{Page, Response};
+use super::written::Named;
+use super::{Page, Paging, Response};
 use crate::expr::Path;
 
 /// How to get the next page. Exactly one of the kinds is given.
@@ -21,14 +23,51 @@ use crate::expr::Path;
 #[serde(deny_unknown_fields)]
 #[schemars(title = "`pages`")]
 pub(super) struct PagesWritten {
-    /// Path in the answer to what the next request says as `$.page.next`.
-    pub cursor: Option<String>,
+    /// Path in the answer to what the next request says as `$.page.next`; or several by name, which it says as
+    /// `$.page.next.NAME`.
+    pub cursor: Option<CursorWritten>,
+    /// The answer's header that holds what the next request says as `$.page.next`.
+    pub header: Option<String>,
     /// How many records a page holds; the request says `$.page.offset` (and `$.page.size`).
-    pub offset: Option<u64>,
-    /// The request says `$.page.number`, from 1.
+    pub offset: Option<OffsetWritten>,
+    /// The request says `$.page.number`, from 1 unless `first` says otherwise.
     pub page: Option<NumberWritten>,
     /// The next page's address: `next` for the answer's `Link` header, or a path in the body.
     pub link: Option<String>,
+    /// Path in the answer to what says whether there is more; `false` or nothing ends the list.
+    pub more: Option<String>,
+}
+
+/// Where the answer says how to go on.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum CursorWritten {
+    /// One path.
+    One(String),
+    /// Several paths by name, e.g. `{ after: $.meta.startAfter, id: $.meta.startAfterId }`.
+    Several(Named<String>),
+}
+
+/// How many records a page holds, and from where they are counted.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum OffsetWritten {
+    /// How many records a page holds; the first one is 0.
+    Size(u64),
+    /// With the number of the first record.
+    From(OffsetFrom),
+}
+
+/// Pages by the number of their first record.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "`offset`")]
+pub(super) struct OffsetFrom {
+    /// How many records a page holds.
+    pub size: u64,
+    /// The number of the first record; 0 unless said otherwise.
+    #[serde(default)]
+    pub first: u64,
 }
 
 /// Pages by number.
@@ -36,23 +75,34 @@ pub(super) struct PagesWritten {
 #[serde(deny_unknown_fields)]
 #[schemars(title = "`page`")]
 pub(super) struct NumberWritten {
+    /// The first page's number; 1 unless said otherwise.
+    pub first: Option<u64>,
     /// Path in the answer to the last page's number; without it an empty page ends the list.
     pub last: Option<String>,
+    /// Path in the answer to how many pages there are.
+    pub count: Option<String>,
     /// How many records a page holds; the request says `$.page.size`.
     pub size: Option<u64>,
 }
 
 /// How a list goes on, compiled.
 #[derive(Debug)]
-pub(super) enum Pages {
-    Cursor(Path),
-    Offset { size: u64 },
-    Number { last: Option<Path>, size: Option<u64> },
+pub(super) struct Pages {
+    kind: Kind,
+    /// What must say that there is more.
+    more: Option<Path>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Cursor(cursor::From),
+    Offset { size: u64, first: u64 },
+    Number(number::Numbers),
     LinkHeader { rel: String },
     LinkBody(Path),
 }
 
-const KINDS: [&str; 4] = ["cursor", "offset", "page", "link"];
+const KINDS: [&str; 5] = ["cursor", "header", "offset", "page", "link"];
 
 pub(super) fn read(reader: &mut Reader<'_>, pointer: &str, written: &PagesWritten) -> Option<Pages> {
     let given: Vec<&str> = reader
@@ -73,80 +123,104 @@ pub(super) fn read(reader: &mut Reader<'_>, pointer: &str, written: &PagesWritte
         reader.error("missing-value", &at, format!("`{kind}` is empty"), "write a value after it, or remove `pages`");
         return None;
     }
-    match *kind {
-        "cursor" => reader.path(&at, written.cursor.as_deref()?).map(Pages::Cursor),
+    let more = written.more.as_ref().and_then(|path| reader.path(&under(pointer, "more"), path));
+    let kind = match *kind {
+        "cursor" => Kind::Cursor(cursor::read(reader, &at, written.cursor.as_ref()?)?),
+        "header" => Kind::Cursor(cursor::From::Header(written.header.clone()?)),
         "offset" => {
-            let size = written.offset?;
+            let (size, first) = match written.offset.as_ref()? {
+                OffsetWritten::Size(size) => (*size, 0),
+                OffsetWritten::From(from) => (from.size, from.first),
+            };
             if size == 0 {
-                reader.error(
-                    "wrong-value",
-                    &at,
-                    "a page of no records has no next one",
-                    "how many records does a page hold?",
-                );
+                let help = "how many records does a page hold?";
+                reader.error("wrong-value", &at, "a page of no records has no next one", help);
             }
-            Some(Pages::Offset { size })
+            Kind::Offset { size, first }
         }
         "link" => match written.link.as_deref()? {
-            text if text.starts_with('$') => reader.path(&at, text).map(Pages::LinkBody),
-            rel => Some(Pages::LinkHeader { rel: rel.to_ascii_lowercase() }),
+            text if text.starts_with('$') => Kind::LinkBody(reader.path(&at, text)?),
+            rel => Kind::LinkHeader { rel: rel.to_ascii_lowercase() },
         },
-        _ => {
-            let number = written.page.as_ref();
-            let last = number.and_then(|number| number.last.as_deref());
-            let last = last.and_then(|text| reader.path(&under(&at, "last"), text));
-            Some(Pages::Number { last, size: number.and_then(|number| number.size) })
-        }
-    }
+        _ => Kind::Number(number::read(reader, &at, written.page.as_ref())),
+    };
+    Some(Pages { kind, more })
 }
 
 impl Pages {
     /// What the request must read, lest every page be the first; None for links, which are followed as they are.
     pub fn must_read(&self) -> Option<&'static str> {
-        match self {
-            Pages::Cursor(_) => Some("next"),
-            Pages::Offset { .. } => Some("offset"),
-            Pages::Number { .. } => Some("number"),
-            Pages::LinkHeader { .. } | Pages::LinkBody(_) => None,
+        match self.kind {
+            Kind::Cursor(_) => Some("next"),
+            Kind::Offset { .. } => Some("offset"),
+            Kind::Number(_) => Some("number"),
+            Kind::LinkHeader { .. } | Kind::LinkBody(_) => None,
+        }
+    }
+
+    pub fn told(&self) -> Paging {
+        match self.kind {
+            Kind::Cursor(_) => Paging::Cursor,
+            Kind::Offset { size, .. } => Paging::Offset { size },
+            Kind::Number(_) => Paging::Number,
+            Kind::LinkHeader { .. } | Kind::LinkBody(_) => Paging::Link,
         }
     }
 
     /// The root `page` of a request.
     pub fn root(&self, page: &Page) -> Value {
         let mut root = Map::new();
-        match self {
-            Pages::Cursor(_) => cursor::root(&mut root, page),
-            Pages::Offset { size } => offset::root(&mut root, page, *size),
-            Pages::Number { size, .. } => number::root(&mut root, page, *size),
-            Pages::LinkHeader { .. } | Pages::LinkBody(_) => {}
+        match &self.kind {
+            Kind::Cursor(_) => cursor::root(&mut root, page),
+            Kind::Offset { size, first } => offset::root(&mut root, page, *size, *first),
+            Kind::Number(numbers) => numbers.root(&mut root, page),
+            Kind::LinkHeader { .. } | Kind::LinkBody(_) => {}
         }
         Value::Object(root)
     }
 
     /// True if a page is asked for by its address.
     pub fn is_link(&self) -> bool {
-        matches!(self, Pages::LinkHeader { .. } | Pages::LinkBody(_))
+        matches!(self.kind, Kind::LinkHeader { .. } | Kind::LinkBody(_))
     }
 
-    /// The next page after an answer with `count` records, asked for as `page` at `url`.
+    /// The next page after an answer with these records, asked for as `page` at `url`.
     ///
     /// # Errors
     /// One sentence: the list gives the same page again, or leads elsewhere.
-    pub fn next(&self, page: &Page, url: &str, response: &Response, count: usize) -> Result<Option<Page>, String> {
-        if count == 0 {
+    pub fn next(&self, page: &Page, url: &str, response: &Response, items: &[Value]) -> Result<Option<Page>, String> {
+        let more = |path: &Path| !cursor::ends(path.get_in(&response.body).as_ref());
+        if items.is_empty() || !self.more.as_ref().is_none_or(more) {
             return Ok(None);
         }
-        match self {
-            Pages::Cursor(path) => cursor::next(path, page, response),
-            Pages::Offset { .. } => Ok(offset::next(page, count)),
-            Pages::Number { last, .. } => Ok(number::next(last.as_ref(), page, response)),
-            Pages::LinkHeader { rel } => link::next(link::in_headers(response, rel), url),
-            Pages::LinkBody(path) => {
+        let next = match &self.kind {
+            Kind::Cursor(from) => return cursor::next(from, page, response),
+            Kind::LinkHeader { rel } => return link::next(link::in_headers(response, rel), url),
+            Kind::LinkBody(path) => {
                 let found = path.get_in(&response.body);
-                link::next(found.as_ref().and_then(Value::as_str).map(str::to_owned), url)
+                return link::next(found.as_ref().and_then(Value::as_str).map(str::to_owned), url);
             }
+            Kind::Offset { first, .. } => Some(offset::next(page, items.len(), *first)),
+            Kind::Number(numbers) => numbers.next(page, response),
+        };
+        // What is counted by us alone goes on for ever where the API does not listen.
+        let seen = mark(items);
+        if page.seen.as_ref() == Some(&seen) {
+            return Err(
+                "the list gives the same page again: it does not listen to what the request says of pages".into()
+            );
         }
+        Ok(next.map(|next| Page { next: Some(next), seen: Some(seen) }))
     }
+}
+
+/// Tells one page from another, by its ends.
+fn mark(items: &[Value]) -> String {
+    let mut hash = Sha256::new();
+    for item in [items.first(), items.last()].into_iter().flatten() {
+        hash.update(item.to_string());
+    }
+    format!("{}:{}", items.len(), hex::encode(&hash.finalize()[..8]))
 }
 
 /// The address of a linked page with what the first request had and the link forgot.

@@ -6,16 +6,15 @@ use serde_json::{Map, Value};
 
 use crate::connector::Page;
 
-pub(super) fn root(root: &mut Map<String, Value>, page: &Page, size: u64) {
-    root.insert("offset".into(), Value::from(offset(page)));
+pub(super) fn root(root: &mut Map<String, Value>, page: &Page, size: u64, first: u64) {
+    root.insert("offset".into(), Value::from(offset(page, first)));
     root.insert("size".into(), Value::from(size));
 }
 
-pub(super) fn next(page: &Page, count: usize) -> Option<Page> {
-    let next = offset(page).saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
-    Some(Page { next: Some(Value::from(next)) })
+pub(super) fn next(page: &Page, count: usize, first: u64) -> Value {
+    Value::from(offset(page, first).saturating_add(u64::try_from(count).unwrap_or(u64::MAX)))
 }
 
-fn offset(page: &Page) -> u64 {
-    page.next.as_ref().and_then(Value::as_u64).unwrap_or(0)
+fn offset(page: &Page, first: u64) -> u64 {
+    page.next.as_ref().and_then(Value::as_u64).unwrap_or(first)
 }

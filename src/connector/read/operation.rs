@@ -13,7 +13,7 @@ use crate::connector::outcome::FAILURE_NAMES;
 use crate::connector::page::{self, Pages};
 use crate::connector::spelling::Spelling;
 use crate::connector::written::{Document, IfUnsureWord, IfUnsureWritten, OperationWritten, SpellingWritten};
-use crate::connector::{Connector, IfUnsure, Object, Operation, Paging, Unsure};
+use crate::connector::{Connector, IfUnsure, Object, Operation, Unsure};
 use crate::expr::Expr;
 use crate::source::{Diagnostic, nearest};
 
@@ -94,12 +94,7 @@ pub(super) fn read(
         output,
         reads,
         lists: items.is_some(),
-        paging: pages.as_ref().map(|pages| match pages {
-            Pages::Cursor(_) => Paging::Cursor,
-            Pages::Offset { size } => Paging::Offset { size: *size },
-            Pages::Number { .. } => Paging::Number,
-            Pages::LinkHeader { .. } | Pages::LinkBody(_) => Paging::Link,
-        }),
+        paging: pages.as_ref().map(Pages::told),
         if_unsure,
         place: reader.file(pointer).place(pointer),
         pieces,

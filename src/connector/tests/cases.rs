@@ -43,6 +43,7 @@ struct RequestCase {
     #[serde(default)]
     input: Value,
     page: Option<Value>,
+    seen: Option<String>,
     /// `GET https://…`
     request: Option<String>,
     json: Option<Value>,
@@ -63,6 +64,7 @@ struct AnswerCase {
     #[serde(default)]
     input: Value,
     page: Option<Value>,
+    seen: Option<String>,
     answer: Answer,
     value: Option<Value>,
     next: Option<Value>,
@@ -248,7 +250,7 @@ fn same(what: &str, given: &Value, wanted: &Value) -> Result<(), String> {
 
 fn request(connector: &Connector, case: &RequestCase) -> Result<(), String> {
     let operation = connector.operation(&case.operation).ok_or("no such operation")?;
-    let page = Page { next: case.page.clone() };
+    let page = Page { next: case.page.clone(), seen: case.seen.clone() };
     let made = operation.request(connector, &case.connection, &case.input, &page);
     match (made, &case.fails) {
         (Ok(request), None) => compare(&request, case),
@@ -296,7 +298,7 @@ fn answer(connector: &Connector, case: &AnswerCase) -> Result<(), String> {
         body: case.answer.body.clone(),
         not_kept: case.answer.not_kept.clone(),
     };
-    let page = Page { next: case.page.clone() };
+    let page = Page { next: case.page.clone(), seen: case.seen.clone() };
     match (connector.outcome(operation, &case.input, &case.connection, &page, &response), &case.fails) {
         (Outcome::Done { value, next }, None) => {
             same("the value", &value, case.value.as_ref().unwrap_or(&Value::Null))?;

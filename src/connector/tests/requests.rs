@@ -96,14 +96,14 @@ proptest! {
     fn no_input_leaves_its_place(input in input(), account in value(), page in prop::option::of(value())) {
         let connection = json!({ "account": account });
         holds(&CRM, &connection, &input, &Page::default());
-        holds(&CRM, &connection, &input, &Page { next: page });
+        holds(&CRM, &connection, &input, &Page { next: page, ..Page::default() });
     }
 
     #[test]
     fn no_answer_panics(body in value(), status in 0u16..1000, page in prop::option::of(value()), link in ".{0,40}") {
         let headers = vec![("link".to_owned(), link.clone()), ("retry-after".to_owned(), link)];
         let response = crate::connector::Response { status, headers, body, not_kept: None };
-        let page = Page { next: page };
+        let page = Page { next: page, ..Page::default() };
         for operation in CRM.operations() {
             let connection = json!({ "account": "a" });
             let _ = CRM.outcome(operation, &json!({ "id": 1, "part": 2 }), &connection, &page, &response);

@@ -33,7 +33,8 @@ fn a_contact_of_gohighlevel_is_searched_created_and_understood() {
     let ghl = shipped("gohighlevel.yaml");
     let connection = json!({ "location_id": "L1" });
     let search = ghl.operation("contact.list").unwrap();
-    let request = search.request(&ghl, &connection, &json!({}), &Page { next: Some(json!([1, "c1"])) }).unwrap();
+    let request =
+        search.request(&ghl, &connection, &json!({}), &Page { next: Some(json!([1, "c1"])), seen: None }).unwrap();
     assert_eq!(
         (request.method.as_str(), request.url.as_str()),
         ("POST", "https://services.leadconnectorhq.com/contacts/search")

@@ -15,9 +15,11 @@ pub fn list(object: &str, described: &Value, operation: &Value) -> Value {
         pages.insert("size_default".into(), size.clone());
     }
     let kind = &operation["pages"];
-    if let Some(last) = kind["page"]["last"].as_str() {
+    if let Some(page) = kind.get("page").filter(|page| page.get("first").is_none_or(|first| first == 1)) {
         pages.insert("number".into(), json!(parameter("$.page.number")));
-        put(&mut body, last, json!("$.page.last"));
+        for told in ["last", "count"].iter().filter_map(|key| page[*key].as_str()) {
+            put(&mut body, told, json!("$.page.last"));
+        }
     } else if kind.get("offset").is_some() {
         pages.insert("offset".into(), json!(parameter("$.page.offset")));
         pages.entry("size_default").or_insert_with(|| kind["offset"].clone());
