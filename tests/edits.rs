@@ -235,3 +235,44 @@ async fn a_poll_of_ones_own_is_given_its_input_and_starts_nothing_else() {
     assert_eq!(runs[0].ending, Some(Ending::Completed { value: json!("open") }));
     assert!(asked.iter().all(|request| request["body"]["completed"] == json!(false)), "{asked:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_told_of_a_record_within_coalesce_is_one_event() {
+    let mut stage = Stage::set().await;
+    let over = "connectors/gohighlevel.override.yaml";
+    stage.edit(over, "limits: []\n", "limits: []\nwebhooks: { coalesce: 5s }\n");
+    let ada = ada(&stage).await;
+    let _serve = stage.serve().await;
+    stage.tell("ContactCreate", &ada).await;
+    let id = ada["id"].as_str().expect("an id");
+    let changed = stage.change(GHL, "contact", id, json!({ "lastName": "Byron" })).await;
+    stage.tell("ContactUpdate", &changed).await;
+    stage.tell("ContactTagUpdate", &changed).await;
+    let runs = stage.over().await;
+    assert_eq!(runs.len(), 1, "{runs:#?}");
+    runs.iter().for_each(completed);
+    assert_eq!(runs[0].start.event.kind, "created");
+    assert_eq!(stage.vendors[PEOPLE].records("contact")[0]["last_name"], "Byron");
+    assert_eq!(stage.requests(GHL, "contact.get").await.len(), 1);
+    // What is told later is another event.
+    let changed = stage.change(GHL, "contact", id, json!({ "lastName": "King" })).await;
+    stage.tell("ContactUpdate", &changed).await;
+    assert_eq!(stage.over().await.len(), 2);
+    assert_eq!(stage.vendors[PEOPLE].records("contact")[0]["last_name"], "King");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_of_the_whole_list_notices_what_no_other_way_tells() {
+    let mut stage = Stage::set().await;
+    let changes = "changes: { full_scan: { every: 1s } }";
+    stage.edit("connectors/gohighlevel.override.yaml", "  contact: {", &format!("  contact: {{ {changes},"));
+    let ada = ada(&stage).await;
+    let _serve = stage.serve().await;
+    let looked = async || (stage.requests(GHL, "contact.list").await.len() > 3).then_some(());
+    until("the past is known", looked).await;
+    assert!(stage.runs().await.is_empty(), "the past makes no events");
+    stage.change(GHL, "contact", ada["id"].as_str().expect("an id"), json!({ "lastName": "Byron" })).await;
+    until("it was noticed", async || (!stage.runs().await.is_empty()).then_some(())).await;
+    stage.over().await.iter().for_each(completed);
+    assert_eq!(stage.vendors[PEOPLE].records("contact")[0]["last_name"], "Byron");
+}

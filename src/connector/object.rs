@@ -55,6 +55,15 @@ pub struct Change {
     /// Names of webhook events.
     pub webhook: Vec<String>,
     pub poll: Option<Feed>,
+    /// Compares the whole list by content.
+    pub scan: Option<Feed>,
+}
+
+impl Change {
+    /// The lists that are looked at.
+    pub fn feeds(&self) -> impl Iterator<Item = &Feed> {
+        self.poll.iter().chain(&self.scan)
+    }
 }
 
 /// `poll:` of an object.
@@ -65,6 +74,8 @@ pub struct Feed {
     /// Field that orders the records, dotted; None: whole lists are compared by content.
     pub by: Option<String>,
     pub newest_first: bool,
+    /// It is the `full_scan` beside another feed.
+    pub full: bool,
     pub every: Duration,
     pub overlap: Duration,
 }

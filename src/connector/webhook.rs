@@ -29,6 +29,8 @@ pub struct Webhooks {
     /// Where in an event the record stands; None: the event is the record.
     pub record: Option<Path>,
     pub events: Vec<WebhookEvent>,
+    /// Hints of one record inside this time are one event.
+    pub coalesce: Option<Duration>,
     pub body_max: usize,
 }
 

@@ -94,8 +94,15 @@ impl Engine {
             tracing::error!(connector = name, "a delivery could be for several tenants and is not taken");
             return Taken::new(busy, "busy");
         }
-        let intakes = delivery.events.into_iter().map(|event| self.intake(&plan, connection, event)).collect();
-        self.accept(intakes, busy).await
+        let intakes = delivery.events.into_iter().map(|event| self.intake(&plan, connection, event));
+        let mut intakes: Vec<Intake> = intakes.collect();
+        let Some(time) = webhooks.coalesce else { return self.accept(intakes, busy).await };
+        self.inner.gathering.join(&mut intakes, now_ms());
+        let taken = self.accept(intakes.clone(), busy).await;
+        if taken.runs == intakes.iter().map(|intake| intake.runs.len()).sum::<usize>() {
+            self.inner.gathering.wait(&intakes, time, now_ms());
+        }
+        taken
     }
 
     /// The biggest body that the source of a path may send, in bytes.

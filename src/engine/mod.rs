@@ -12,6 +12,7 @@ mod alarm;
 mod cancel;
 mod drive;
 mod examine;
+mod gathering;
 mod hooks;
 mod intake;
 mod life;
@@ -91,6 +92,7 @@ pub(in crate::engine) struct Inner {
     /// A listener has told something.
     heard: watch::Sender<()>,
     accounts: accounts::Accounts,
+    gathering: gathering::Gathering,
     cancelled: cancel::Cancelled,
     stopping: watch::Sender<bool>,
     ended: Notify,
@@ -140,6 +142,7 @@ impl Engine {
             alarm: alarm::Alarm::default(),
             heard: watch::channel(()).0,
             accounts: accounts::Accounts::default(),
+            gathering: gathering::Gathering::default(),
             cancelled: cancel::Cancelled::default(),
             stopping: watch::channel(false).0,
             ended: Notify::new(),

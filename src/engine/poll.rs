@@ -65,6 +65,7 @@ fn pollings<'p>(plan: &Plan, workflows: impl Iterator<Item = &'p Workflow>) -> V
                     operation: operation.clone(),
                     by: None,
                     newest_first: false,
+                    full: false,
                     every: *every,
                     overlap: Duration::ZERO,
                 };
@@ -81,13 +82,16 @@ fn pollings<'p>(plan: &Plan, workflows: impl Iterator<Item = &'p Workflow>) -> V
                 let Some(connector) = plan.connector(&connection.connector) else { continue };
                 let listed = || connector.operation(&feed.as_ref()?.operation)?.object.clone();
                 let Some(object) = object.clone().or_else(listed) else { continue };
-                let own = || connector.object(&object)?.changes.poll.clone();
-                let Some(feed) = feed.clone().or_else(own) else { continue };
+                let own = || connector.object(&object).map(|object| object.changes.feeds().cloned().collect());
+                let feeds = feed.clone().map(|feed| vec![feed]).or_else(own).unwrap_or_default();
                 let of = matches!(workflow.trigger.starts, Starts::Poll { .. }).then(|| workflow.name.clone());
-                let polling = Polling { connection: connection.name.clone(), object, feed, of };
-                // Several workflows that hear one object's events share its feed.
-                if !all.contains(&polling) {
-                    all.push(polling);
+                for feed in feeds {
+                    let (connection, object) = (connection.name.clone(), object.clone());
+                    let polling = Polling { connection, object, feed, of: of.clone() };
+                    // Several workflows that hear one object's events share its feeds.
+                    if !all.contains(&polling) {
+                        all.push(polling);
+                    }
                 }
             }
         }
@@ -97,7 +101,8 @@ fn pollings<'p>(plan: &Plan, workflows: impl Iterator<Item = &'p Workflow>) -> V
 
 fn key(polling: &Polling) -> String {
     let of = polling.of.as_ref().map(|workflow| format!(":{workflow}")).unwrap_or_default();
-    format!("poll:{}:{}{of}", polling.connection, polling.feed.operation)
+    let kind = if polling.feed.full { "scan" } else { "poll" };
+    format!("{kind}:{}:{}{of}", polling.connection, polling.feed.operation)
 }
 
 impl Engine {

@@ -49,6 +49,7 @@ impl Deciding<'_> {
         let mut record = match &event.read_with {
             None => shaped(connector, object, event.from_operation.as_deref(), &event.record, &names),
             Some(operation) => {
+                self.gather(connector)?;
                 let operation = known(connector, operation)?;
                 let id = event.record_id.clone().unwrap_or_default();
                 let input = self.read_input(object, operation, &event.record, &id)?;
@@ -72,6 +73,18 @@ impl Deciding<'_> {
             self.include(&alias, connector, reference, &mut record, &names, object)?;
         }
         Ok(Some((name, record)))
+    }
+
+    /// A hint waits before its record is read: what the vendor tells of the record meanwhile is read with it. The run keeps
+    /// its order key, so that the next one of the record finds what this one was told.
+    fn gather(&mut self, connector: &Connector) -> Result<(), Flow> {
+        let time = connector.webhooks.as_ref().and_then(|webhooks| webhooks.coalesce);
+        let Some(time) = time.filter(|_| self.start.event.source != "manual") else { return Ok(()) };
+        let until_ms = self.start.created_ms.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+        if self.now_ms >= until_ms || self.state.progress.contains_key("event") {
+            return Ok(());
+        }
+        Err(self.wants(Next::Wait { until_ms, lets_go: false }))
     }
 
     /// What the event tells, compared once with what this workflow was told of the record before.

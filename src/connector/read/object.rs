@@ -10,6 +10,7 @@ use super::schema;
 use crate::connector::address::{holes, request_line};
 use crate::connector::written::{
     Document, KeyedListWritten, Named, NamesWritten, ObjectWritten, ParentWritten, PollWritten, ReferenceWritten,
+    ScanWritten,
 };
 use crate::connector::{Change, Connector, Feed, KeyedList, Object, Reference, field};
 use crate::expr::{FieldType, Path};
@@ -311,12 +312,11 @@ pub(super) fn check_links(reader: &mut Reader<'_>, document: &Document, connecto
         let at = under(&pointer, "changes");
         check_events(reader, &under(&at, "webhook"), name, &changes.webhook, connector);
         let poll = changes.poll.as_ref().and_then(|poll| feed(reader, &under(&at, "poll"), name, poll, connector));
-        if let Some(scan) = &changes.full_scan {
-            reader.duration(&format!("{at}/full_scan/every"), &scan.every);
-            reader.not_yet(&under(&at, "full_scan"), "`full_scan`");
-        }
+        let scan = changes.full_scan.as_ref();
+        let scan =
+            scan.and_then(|scan| full_scan(reader, &under(&at, "full_scan"), name, scan, poll.as_ref(), connector));
         if let Some(object) = connector.objects.iter_mut().find(|object| object.name == name) {
-            object.changes = Change { webhook: changes.webhook.clone(), poll };
+            object.changes = Change { webhook: changes.webhook.clone(), poll, scan };
         }
     }
 }
@@ -364,7 +364,34 @@ fn feed(
     let at = under(pointer, "with");
     let full = named(reader, &at, &poll.with, Some(object), connector)?;
     must_list(reader, &at, &full, connector)?;
-    Some(Feed { operation: full, by: poll.by.clone(), newest_first: poll.newest_first, every, overlap })
+    Some(Feed { operation: full, by: poll.by.clone(), newest_first: poll.newest_first, full: false, every, overlap })
+}
+
+/// The list that `poll` looks at, or the object's `list`, compared as a whole.
+fn full_scan(
+    reader: &mut Reader<'_>,
+    pointer: &str,
+    object: &str,
+    scan: &ScanWritten,
+    poll: Option<&Feed>,
+    connector: &Connector,
+) -> Option<Feed> {
+    let every = reader.duration(&under(pointer, "every"), &scan.every);
+    let operation = match (&scan.with, poll) {
+        (Some(with), _) => named(reader, &under(pointer, "with"), with, Some(object), connector)?,
+        (None, Some(poll)) => poll.operation.clone(),
+        (None, None) => {
+            let own = format!("{object}.list");
+            if connector.operation(&own).is_none() {
+                let help = "name it: `with: all`";
+                reader.key_error("missing-key", pointer, format!("`{object}` has no `list` to scan"), help);
+                return None;
+            }
+            own
+        }
+    };
+    must_list(reader, pointer, &operation, connector)?;
+    Some(Feed { operation, by: None, newest_first: false, full: true, every, overlap: Duration::ZERO })
 }
 
 fn must_list(reader: &mut Reader<'_>, pointer: &str, full: &str, connector: &Connector) -> Option<()> {

@@ -99,16 +99,6 @@ impl<'a> Reader<'a> {
         self.report.push(helped(found, help));
     }
 
-    /// What parses but does not act yet is said, never silently left out.
-    pub fn not_yet(&mut self, pointer: &str, what: &str) {
-        let found = Diagnostic::warning("not-yet", format!("{what} is read but does not act yet")).at_key(
-            self.file(pointer),
-            pointer,
-            "has no effect in this version",
-        );
-        self.report.push(found);
-    }
-
     /// An error about a name that is none of the candidates.
     pub fn unknown<'n>(
         &mut self,

@@ -1,5 +1,7 @@
 //! `webhooks:`: proof, replay, routing, events.
 
+use std::time::Duration;
+
 use super::operation::named;
 use super::reader::{Reader, under};
 use super::schema;
@@ -7,6 +9,8 @@ use super::verify::{rules, within};
 use crate::connector::written::{Named, TextsWritten, WebhookEventWritten, WebhooksWritten};
 use crate::connector::{Connector, Sign, WebhookEvent, Webhooks};
 use crate::expr::Path;
+
+const COALESCE_MAX: Duration = Duration::from_secs(600);
 
 pub(super) fn read(reader: &mut Reader<'_>, written: &WebhooksWritten, connector: &Connector) -> Webhooks {
     let verify = rules(reader, "/webhooks/verify", &written.verify);
@@ -25,9 +29,10 @@ pub(super) fn read(reader: &mut Reader<'_>, written: &WebhooksWritten, connector
             "a status that this source retries, e.g. 429 or 503",
         );
     }
-    if let Some(text) = &written.coalesce {
-        reader.duration("/webhooks/coalesce", text);
-        reader.not_yet("/webhooks/coalesce", "`coalesce`");
+    let coalesce = written.coalesce.as_ref().map(|text| reader.duration("/webhooks/coalesce", text));
+    if coalesce.is_some_and(|time| time > COALESCE_MAX) {
+        let help = "a vendor that tells one change in several events does so within seconds, e.g. `2s`";
+        reader.error("wrong-value", "/webhooks/coalesce", "every event would wait so long; the most is `10m`", help);
     }
     let body_max = written.body_max.unwrap_or(1_048_576);
     if body_max == 0 || body_max > 64 * 1_048_576 {
@@ -50,6 +55,7 @@ pub(super) fn read(reader: &mut Reader<'_>, written: &WebhooksWritten, connector
         each: optional_path(reader, "/webhooks/each", written.each.as_deref()),
         record: optional_path(reader, "/webhooks/record", written.record.as_deref()),
         events,
+        coalesce: coalesce.filter(|time| !time.is_zero()),
         body_max,
     }
 }

@@ -9,7 +9,9 @@ mod operation;
 mod webhook;
 
 pub(super) use named::Named;
-pub(super) use object::{KeyedListWritten, NamesWritten, ObjectWritten, ParentWritten, PollWritten, ReferenceWritten};
+pub(super) use object::{
+    KeyedListWritten, NamesWritten, ObjectWritten, ParentWritten, PollWritten, ReferenceWritten, ScanWritten,
+};
 pub(super) use operation::{IfUnsureWord, IfUnsureWritten, OperationWritten, SpellingWritten};
 pub(super) use webhook::{
     EncodingWritten, TextsWritten, UserWritten, VerifyRuleWritten, VerifyWritten, WebhookEventWritten, WebhooksWritten,

@@ -165,6 +165,8 @@ pub(in crate::connector) struct PollWritten {
 #[serde(deny_unknown_fields)]
 #[schemars(title = "`full_scan`")]
 pub(in crate::connector) struct ScanWritten {
+    /// The list operation; that of `poll`, else `list`, unless said otherwise.
+    pub with: Option<String>,
     /// How often, e.g. `24h`.
     #[schemars(extend("x-takes" = "a duration"))]
     pub every: String,

@@ -31,7 +31,8 @@ pub(in crate::connector) struct WebhooksWritten {
     /// The events by the API's own names.
     #[serde(default)]
     pub events: Named<WebhookEventWritten>,
-    /// One change of one record inside this time is one event.
+    /// How long an event waits before its record is read, so that what else is told of the record meanwhile is the same
+    /// event, e.g. `2s`. Deletes, and events that hold the record itself (`whole`), do not wait.
     #[schemars(extend("x-takes" = "a duration"))]
     pub coalesce: Option<String>,
     /// The biggest body in bytes; 1048576 unless said otherwise.

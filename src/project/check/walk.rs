@@ -171,7 +171,7 @@ impl<'a> Walker<'a> {
                         .nearest(object, objects),
                 );
             }
-            Some(object) if object.changes.webhook.is_empty() && object.changes.poll.is_none() => {
+            Some(object) if object.changes.webhook.is_empty() && object.changes.feeds().next().is_none() => {
                 let message =
                     format!("connector `{}` has no way to notice changes of `{}`", connector.name, object.name);
                 let found = Diagnostic::error("no-changes", message).at(self.file, &event.pointer, "");

@@ -258,7 +258,7 @@ const KINDS: [(&str, &str); 4] = [
 ];
 
 fn is_noticed(object: &Object) -> bool {
-    !object.changes.webhook.is_empty() || object.changes.poll.is_some()
+    !object.changes.webhook.is_empty() || object.changes.feeds().next().is_some()
 }
 
 fn events_of(connector: &Connector) -> Vec<Name> {

@@ -160,7 +160,7 @@ fn hears<'a>(plan: &'a Plan, workflow: &'a Workflow, runs: &Runs<'_>) -> Vec<Hea
 
 /// Is there a way to notice such a change? A look at a list sees what is new and what is different.
 fn is_noticed(connector: &Connector, object: &Object, kind: &str) -> bool {
-    let looked_at = object.changes.poll.as_ref().is_some_and(|feed| match kind {
+    let looked_at = object.changes.feeds().any(|feed| match kind {
         "created" => true,
         "updated" => feed.by.is_none() || feed.by != object.created_at,
         _ => false,
