@@ -276,3 +276,23 @@ async fn a_scan_of_the_whole_list_notices_what_no_other_way_tells() {
     stage.over().await.iter().for_each(completed);
     assert_eq!(stage.vendors[PEOPLE].records("contact")[0]["last_name"], "Byron");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_custom_fields_are_asked_once_per_account() {
+    let mut stage = Stage::set().await;
+    let city = "      country: $.contact.country\n";
+    let field = "      status: $.contact.custom.quiz_band\n";
+    stage.edit("workflows/contact-to-opinion-stage.yaml", city, &format!("{city}{field}"));
+    let _serve = stage.serve().await;
+    for (name, band) in [("ada", "lead"), ("eve", "client")] {
+        let custom = json!([{ "id": "cF1eLdQu1zBandAbCdEf", "value": band }]);
+        let contact = json!({ "email": format!("{name}@example.com"), "customFields": custom });
+        let contact = stage.make(GHL, "contact", contact).await;
+        stage.tell("ContactCreate", &contact).await;
+        // What the poll notices as well was told already.
+        stage.over().await;
+    }
+    let people = stage.vendors[PEOPLE].records("contact");
+    assert_eq!((&people[0]["status"], &people[1]["status"]), (&json!("lead"), &json!("client")));
+    assert_eq!(stage.requests(GHL, "custom_field.list").await.len(), 1);
+}

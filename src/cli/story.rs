@@ -329,7 +329,7 @@ fn purpose(purpose: &Purpose) -> String {
         Purpose::Create => "creates: ".into(),
         Purpose::Update => "changes: ".into(),
         Purpose::LookUp { .. } => "looks whether it was carried out after all: ".into(),
-        Purpose::Names { list } => format!("reads the names of `{list}`: "),
+        Purpose::Names { list, .. } => format!("reads the names of `{list}`: "),
         Purpose::Confirm => "reads back what was written: ".into(),
     }
 }

@@ -209,6 +209,7 @@ impl Engine {
     /// # Errors
     /// The store's; those before it are tried again.
     pub async fn retry(&self, runs: &[String], by: &str) -> Result<(), store::Error> {
+        self.inner.names.forget();
         for id in runs {
             if self.inner.store.retry(id, by, now_ms()).await?
                 && let Some(run) = self.inner.store.run(id).await?

@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, broadcast, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -77,6 +78,11 @@ enum Granted {
         /// Or why it cannot even be made.
         ready: Result<Ready, Failure>,
         further: Option<OwnedSemaphorePermit>,
+    },
+    /// A request whose answer is known without sending it.
+    Known {
+        send: Box<Send>,
+        answer: Answer,
     },
     Look {
         address: Address,
@@ -339,6 +345,10 @@ impl<'e> Life<'e> {
             Next::Look { address, of, connection, object, .. } => Ok(Granted::Look { address, of, connection, object }),
             Next::Send(send) => {
                 let inner = &self.engine.inner;
+                if let Some(answer) = inner.names.known(&self.plan.hash, &send, Instant::now()) {
+                    self.fresh.push(self.state.send(&send, now_ms()));
+                    return Ok(Granted::Known { send, answer });
+                }
                 let further = match others {
                     0 => None,
                     _ => match Arc::clone(&inner.further).try_acquire_owned() {
@@ -395,10 +405,12 @@ impl<'e> Life<'e> {
                             Ok(ready) => engine.perform(&plan, &send, ready).await,
                             Err(failure) => Answer::Failed(failure),
                         };
+                        engine.inner.names.keep(&plan.hash, &send, &answer, Instant::now());
                         drop(further);
                         (send, answer)
                     });
                 }
+                Granted::Known { send, answer } => self.learn(send.answered(answer)),
                 Granted::Look { address, of, connection, object } => looks.push((address, of, connection, object)),
             }
         }

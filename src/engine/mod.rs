@@ -16,6 +16,7 @@ mod gathering;
 mod hooks;
 mod intake;
 mod life;
+mod names;
 mod older;
 mod perform;
 mod poll;
@@ -93,6 +94,7 @@ pub(in crate::engine) struct Inner {
     heard: watch::Sender<()>,
     accounts: accounts::Accounts,
     gathering: gathering::Gathering,
+    names: names::NamesKept,
     cancelled: cancel::Cancelled,
     stopping: watch::Sender<bool>,
     ended: Notify,
@@ -143,6 +145,7 @@ impl Engine {
             heard: watch::channel(()).0,
             accounts: accounts::Accounts::default(),
             gathering: gathering::Gathering::default(),
+            names: names::NamesKept::default(),
             cancelled: cancel::Cancelled::default(),
             stopping: watch::channel(false).0,
             ended: Notify::new(),

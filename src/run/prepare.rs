@@ -1,6 +1,6 @@
 //! Before the first action: the record that the event hints at, what `include` names, and the names of keyed lists.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -245,8 +245,16 @@ impl Deciding<'_> {
                 };
                 let address = frame.at(&format!("names/{alias}/{object_name}/{}", list.name));
                 let operation = known(connector, operation)?;
-                let records = self.names_records(&address, (&alias, &connection), operation, &list.name)?;
-                names.lists.insert(list.name.clone(), list.names_of(&records));
+                let of = (alias.as_str(), connection.as_str());
+                let known = list.names_of(&self.names_records(&address, of, operation, (&list.name, false))?);
+                let known = match lacks(workflow, &list.name, &known) {
+                    false => known,
+                    true => {
+                        let address = format!("{address}/fresh");
+                        list.names_of(&self.names_records(&address, of, operation, (&list.name, true))?)
+                    }
+                };
+                names.lists.insert(list.name.clone(), known);
             }
             frame.names.insert((alias, object_name), names);
         }
@@ -258,7 +266,7 @@ impl Deciding<'_> {
         address: &str,
         (alias, connection): (&str, &str),
         operation: &Operation,
-        list: &str,
+        (list, fresh): (&str, bool),
     ) -> Result<Vec<Value>, Flow> {
         self.settled(address, &Retry::default(), None)?;
         let progress = self.state.progress.get(address).cloned().unwrap_or_default();
@@ -275,7 +283,7 @@ impl Deciding<'_> {
                 }
             }
         }
-        let purpose = Purpose::Names { list: list.into() };
+        let purpose = Purpose::Names { list: list.into(), fresh };
         let name = operation.name.clone();
         let input = Value::Object(Map::new());
         let sending = Sending { purpose, alias: alias.into(), operation: name, input, page, turns: Vec::new() };
@@ -344,20 +352,51 @@ fn objects_of(workflow: &Workflow, event_object: &Option<String>) -> BTreeSet<(S
 
 /// Does any value of the workflow read or write below this name?
 fn mentions(workflow: &Workflow, list: &str) -> bool {
-    let reads = |reads: Vec<crate::expr::Read>| reads.iter().any(|read| read.names.iter().any(|name| name == list));
-    let trigger = &workflow.trigger;
-    let in_trigger = trigger.only_if.as_ref().is_some_and(|condition| reads(condition.reads()))
-        || trigger.in_order_by.as_ref().is_some_and(|expr| reads(expr.reads()));
-    let prefix = format!("{list}.");
-    in_trigger
-        || workflow.all_actions().into_iter().any(|action| {
-            if let Kind::Hear(hear) = &action.kind {
-                return hear.fields.iter().any(|field| field.starts_with(&prefix));
+    !mentioned(workflow, list).is_empty()
+}
+
+/// Does the workflow mention a name that is not known?
+fn lacks(workflow: &Workflow, list: &str, known: &BTreeMap<String, String>) -> bool {
+    let is_known = |name: &str| known.contains_key(name) || known.values().any(|known| known == name);
+    mentioned(workflow, list).iter().flatten().any(|name| !is_known(name))
+}
+
+/// The names below this one that any value of the workflow reads or writes; None stands for all of them at once.
+fn mentioned(workflow: &Workflow, list: &str) -> BTreeSet<Option<String>> {
+    let mut names = BTreeSet::new();
+    let mut read = |reads: Vec<crate::expr::Read>| {
+        for read in reads {
+            if let Some(at) = read.names.iter().position(|name| name == list) {
+                names.insert(read.names.get(at + 1).cloned());
             }
-            let writes = action.with().and_then(crate::expr::Expr::fields).unwrap_or_default();
-            writes.iter().any(|(field, _)| *field == list || field.starts_with(&prefix))
-                || action.reads().iter().any(|read| read.names.iter().any(|name| name == list))
-        })
+        }
+    };
+    let trigger = &workflow.trigger;
+    read(trigger.only_if.as_ref().map(|condition| condition.reads()).unwrap_or_default());
+    read(trigger.in_order_by.as_ref().map(|expr| expr.reads()).unwrap_or_default());
+    let actions = workflow.all_actions();
+    actions.iter().filter(|action| !matches!(action.kind, Kind::Hear(_))).for_each(|action| read(action.reads()));
+    for action in actions {
+        let fields: Vec<&str> = match &action.kind {
+            Kind::Hear(hear) => hear.fields.iter().map(String::as_str).collect(),
+            _ => {
+                let writes = action.with().and_then(crate::expr::Expr::fields).unwrap_or_default();
+                for (_, value) in writes.iter().filter(|(field, _)| *field == list) {
+                    let inside = value.fields().unwrap_or_default();
+                    names.insert(None);
+                    names.extend(inside.into_iter().map(|(name, _)| Some(name.to_owned())));
+                }
+                writes.into_iter().map(|(field, _)| field).collect()
+            }
+        };
+        for field in fields {
+            match field.strip_prefix(list) {
+                Some(rest) if rest.starts_with('[') => names.extend([None]),
+                rest => names.extend(rest.and_then(|rest| rest.strip_prefix('.')).map(|name| Some(name.to_owned()))),
+            }
+        }
+    }
+    names
 }
 
 fn shaped(connector: &Connector, object: &Object, operation: Option<&str>, record: &Value, names: &Names) -> Value {

@@ -36,6 +36,9 @@ pub enum Purpose {
     /// Names of a keyed list.
     Names {
         list: String,
+        /// One of them was missing before.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        fresh: bool,
     },
     /// Reading back what was written.
     Confirm,
