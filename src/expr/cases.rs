@@ -64,7 +64,7 @@ const LONDON: Locale = Locale { timezone: chrono_tz::Tz::Europe__London, country
 fn run(name: &str, text: &str) {
     let file: Value = serde_yaml::from_str(text).unwrap();
     let locale = Locale { country: Some("GB".to_owned()), ..LONDON };
-    let scope = Scope::new(&file["scope"], &locale);
+    let scope = Scope::new(&file["scope"], &locale).without_null();
     let wrong: Vec<String> = file["cases"]
         .as_array()
         .unwrap()

@@ -11,11 +11,23 @@ pub struct Scope<'a> {
     root: &'a Value,
     over: Vec<(&'a str, &'a Value)>,
     locale: &'a Locale,
+    without_null: bool,
 }
 
 impl<'a> Scope<'a> {
     pub fn new(root: &'a Value, locale: &'a Locale) -> Self {
-        Self { root, over: Vec::new(), locale }
+        Self { root, over: Vec::new(), locale, without_null: false }
+    }
+
+    /// The same scope, whose values are read without the nulls in them: in what comes in, null and absent are the same.
+    /// Not for what a connector sends: there a null in the input is one that the author wrote.
+    pub fn without_null(mut self) -> Self {
+        self.without_null = true;
+        self
+    }
+
+    pub(crate) fn is_without_null(&self) -> bool {
+        self.without_null
     }
 
     /// The same scope with one more name, which hides an equal one below.

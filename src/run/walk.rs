@@ -50,7 +50,7 @@ impl Spot<'_> {
     }
 
     pub fn scope<'b>(&'b self, deciding: &'b Deciding<'_>) -> Scope<'b> {
-        let scope = Scope::new(self.root, &deciding.plan.locale);
+        let scope = Scope::new(self.root, &deciding.plan.locale).without_null();
         self.over.iter().fold(scope, |scope, (name, value)| scope.with(name, value))
     }
 

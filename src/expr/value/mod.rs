@@ -115,7 +115,13 @@ impl Expr {
     fn make(&self, scope: &Scope<'_>, work: &Work) -> Result<Option<Value>, Fault> {
         match &self.node {
             Node::Literal(value) => work.made(Some(value.clone())),
-            Node::Path(path) => work.made(path.find(scope)?),
+            Node::Path(path) => {
+                let mut found = path.find(scope)?;
+                if scope.is_without_null() {
+                    found.iter_mut().for_each(leave_out_null);
+                }
+                work.made(found)
+            }
             Node::Template(template) => {
                 work.spend(TEMPLATE)?;
                 work.made(Some(Value::String(template.render(scope)?)))
@@ -250,6 +256,21 @@ fn unescaped(key: &str) -> &str {
 
 fn escaped(key: &str) -> String {
     if key.len() > 1 && key.starts_with('$') { format!("${key}") } else { key.to_owned() }
+}
+
+/// Leaves out the nulls in a list or map, however deep.
+fn leave_out_null(value: &mut Value) {
+    match value {
+        Value::Array(items) => {
+            items.retain(|item| !item.is_null());
+            items.iter_mut().for_each(leave_out_null);
+        }
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(leave_out_null);
+        }
+        _ => {}
+    }
 }
 
 /// A text or a number as a text, such as an id; None for anything else and for what is blank.

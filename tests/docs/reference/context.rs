@@ -16,7 +16,7 @@ pub fn page() -> Page {
         ],
         [
             "the `id` of an action",
-            "Its result, for all that follows: what `call` brings, the record after `upsert`, the values of `set`, what `run` gives, the record whose event a `wait` was for. Of `if` and `switch`, the result of the last action that was done. Of `for_each` and `parallel`, a list: for each item or branch, the result of its last action, `null` where that was skipped. Absent if the action did not run or failed, or if what it waited for did not come in time.",
+            "Its result, for all that follows: what `call` brings, the record after `upsert`, the values of `set`, what `run` gives, the record whose event a `wait` was for. Of `if` and `switch`, the result of the last action that was done. Of `for_each` and `parallel`, a list: for each item or branch, the result of its last action; one that was skipped has none, and is left out where the whole list is read. Absent if the action did not run or failed, or if what it waited for did not come in time.",
         ],
         [
             "`$.item`",
