@@ -117,7 +117,7 @@ impl Workflow {
         let trigger = trigger.unwrap_or_else(|| Trigger::by_hand(reading.child("trigger").place()));
         let actions = action::read_list(&document.actions, &mut reading.child("actions"));
         let retry = document.retry.as_ref().map(|retry| Retry::read(retry, &mut reading.child("retry")));
-        let timeout = document.timeout.as_ref().and_then(|text| reading.child("timeout").duration(text));
+        let timeout = document.timeout.as_ref().and_then(|text| reading.child("timeout").timeout(text));
         let on_error = action::read_list(&document.on_error, &mut reading.child("on_error"));
         let alert_if_silent = document.alert_if_silent.as_ref().and_then(|text| silence(text, &on_error, &mut reading));
         let workflow = Workflow {

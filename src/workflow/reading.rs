@@ -1,8 +1,10 @@
 //! Reading one document: where we are, and what was found so far.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
-use crate::expr::{Condition, Expr, Problem};
+use crate::expr::{Condition, Expr, Problem, duration_text, parse_duration};
 use crate::source::{Diagnostic, File, Place, Report, under};
 
 /// A place in a document under which a part is read, and the report that findings go to.
@@ -65,13 +67,33 @@ impl<'a> Reading<'a> {
     }
 
     /// A duration such as `2s`; `field` is the key that holds it.
-    pub fn duration(&mut self, text: &str) -> Option<std::time::Duration> {
-        let duration = crate::expr::parse_duration(text);
+    pub fn duration(&mut self, text: &str) -> Option<Duration> {
+        let duration = parse_duration(text);
         if duration.is_none() {
             let found = Diagnostic::no_duration(text).at(self.file, &self.pointer, "");
             self.push(found);
         }
         duration
+    }
+
+    /// A duration that lies between two others.
+    pub fn duration_within(&mut self, text: &str, (least, most): (Duration, Duration)) -> Option<Duration> {
+        let duration = self.duration(text)?;
+        if duration < least || duration > most {
+            let side = if duration < least { "short" } else { "long" };
+            let help = match most {
+                Duration::MAX => format!("write at least `{}`", duration_text(least)),
+                most => format!("write at least `{}` and at most `{}`", duration_text(least), duration_text(most)),
+            };
+            self.error("bad-duration", format!("`{text}` is too {side} here"), "").help = Some(help);
+            return None;
+        }
+        Some(duration)
+    }
+
+    /// How long one request may take.
+    pub fn timeout(&mut self, text: &str) -> Option<Duration> {
+        self.duration_within(text, (Duration::from_millis(1), Duration::from_secs(30)))
     }
 
     /// Reads a part whose shape was checked before.

@@ -82,7 +82,9 @@ impl Retry {
         if let Some(text) = &document.wait {
             let (first, last) = text.split_once("..").unwrap_or((text, text));
             match (parse_duration(first.trim()), parse_duration(last.trim())) {
-                (Some(first), Some(last)) if first <= last => (retry.wait_min, retry.wait_max) = (first, last),
+                (Some(first), Some(last)) if !first.is_zero() && first <= last => {
+                    (retry.wait_min, retry.wait_max) = (first, last)
+                }
                 _ => {
                     let mut reading = reading.child("wait");
                     let found = reading.error("bad-duration", format!("`{text}` is no range of pauses"), "");

@@ -1,7 +1,9 @@
 //! What starts a run, as written and as meant.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use chrono::DateTime;
 use chrono_tz::Tz;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
@@ -12,6 +14,9 @@ use crate::connector::{VerifyRule, read_verify};
 use crate::expr::{Condition, Expr};
 use crate::source::{Place, nearest};
 use crate::trigger::{Missed, Schedule};
+
+/// A list is not looked at more often.
+const EVERY_MIN: Duration = Duration::from_secs(1);
 
 /// A trigger as written: one verb, and what goes with it.
 #[derive(Debug, Clone, Deserialize)]
@@ -45,7 +50,7 @@ struct EventDocument {
 #[serde(untagged)]
 enum OneOrMany {
     One(String),
-    Many(Vec<String>),
+    Many(#[schemars(length(min = 1))] Vec<String>),
 }
 
 /// Somebody sends a POST request to a path of the workflow's own: `webhook: /new-order`.
@@ -89,7 +94,7 @@ struct ScheduleDocument {
 struct PollDocument {
     /// A list operation; each record that is new or different starts a run.
     poll: String,
-    /// How often, e.g. `5m`.
+    /// How often, e.g. `5m`; at least `1s`.
     #[schemars(extend("x-takes" = "a duration"))]
     every: String,
     /// What the operation is given.
@@ -198,7 +203,7 @@ pub enum Starts {
     Poll {
         alias: String,
         operation: String,
-        every: std::time::Duration,
+        every: Duration,
         with: Option<Expr>,
     },
     Manual {
@@ -347,7 +352,12 @@ fn read_schedule(document: ScheduleDocument, reading: &mut Reading<'_>) -> Optio
             }
         },
     };
-    if let Err(message) = Schedule::compile(&document.schedule, timezone.unwrap_or(Tz::UTC)) {
+    let message = match Schedule::compile(&document.schedule, timezone.unwrap_or(Tz::UTC)) {
+        Ok(schedule) if schedule.after(DateTime::UNIX_EPOCH).is_some() => None,
+        Ok(_) => Some(format!("`{}` never comes: no such month has that day", document.schedule)),
+        Err(message) => Some(message),
+    };
+    if let Some(message) = message {
         let mut reading = reading.child("schedule");
         reading.error("bad-schedule", message, "").help =
             Some("five fields: minute, hour, day of month, month, day of week, as in `0 7 * * 1-5`".into());
@@ -357,7 +367,7 @@ fn read_schedule(document: ScheduleDocument, reading: &mut Reading<'_>) -> Optio
 }
 
 fn read_poll(document: PollDocument, reading: &mut Reading<'_>) -> Option<Starts> {
-    let every = reading.child("every").duration(&document.every)?;
+    let every = reading.child("every").duration_within(&document.every, (EVERY_MIN, Duration::MAX))?;
     let with = document.with.as_ref().and_then(|value| reading.child("with").expr(value));
     let Some((alias, operation)) = document.poll.split_once('.') else {
         let mut reading = reading.child("poll");

@@ -220,7 +220,7 @@ impl Action {
         };
         let only_if = common.only_if.as_ref().and_then(|value| reading.child("only_if").condition(value));
         let retry = common.retry.as_ref().map(|retry| Retry::read(retry, &mut reading.child("retry")));
-        let timeout = common.timeout.as_ref().and_then(|text| reading.child("timeout").duration(text));
+        let timeout = common.timeout.as_ref().and_then(|text| reading.child("timeout").timeout(text));
         if let Some(help) = kind.as_ref().and_then(Kind::without_requests) {
             for key in ["retry", "timeout"].into_iter().filter(|key| document.0.contains_key(*key)) {
                 let message = format!("`{key}` is for requests, and this `{verb}` makes none itself");
