@@ -130,6 +130,12 @@ impl<'s> Check<'s> {
         let message = format!("expected {}, found {}", kinds.words(), words::kind(value));
         let found = Diagnostic::error("wrong-type", message).at(self.file, pointer, "");
         let key = if kinds.has(kinds::Kinds::MAP) { self.key_for(value, schema) } else { None };
+        if let (Some(text), Some(whose)) = (value.as_str(), pointer.rsplit('/').next())
+            && kinds.has(kinds::Kinds::MAP)
+            && self.is_key(text, schema)
+        {
+            return found.help(format!("`{text}` is a key there: write `{whose}: {{ {text}: … }}`"));
+        }
         match words::type_help(self.file, pointer, value, kinds, key) {
             Some(help) => found.help(help),
             None => found,
@@ -150,6 +156,13 @@ impl<'s> Check<'s> {
             }
             None => keys.find(|(_, takes)| self.kinds(takes).allow(value)).map(|(key, _)| key.as_str()),
         }
+    }
+
+    /// Is the text a key of the map that is wanted?
+    fn is_key(&self, text: &str, schema: &'s Value) -> bool {
+        let outline = self.outline(&Value::Object(Map::new()), schema);
+        let verbs = outline.verbs.iter().flat_map(|verbs| &verbs.all).any(|(verb, _)| *verb == text);
+        verbs || outline.layers.iter().any(|layer| layer.get("properties").is_some_and(|keys| keys.get(text).is_some()))
     }
 
     fn choice(&self, pointer: &str, value: &Value, choices: &[&'s Value], findings: &mut Findings<'_>) {
