@@ -279,7 +279,7 @@ impl Deciding<'_> {
                 (address, failure)
             }
         };
-        let over = [("error".into(), error_value(&failed, &failure))];
+        let over = [("error".into(), error_value(&frame.called(&failed), &failure))];
         let mut spot = Spot { address: &frame.at("on_error"), frame, root, over: &over };
         let told = self.list(frame.workflow.on_error.actions(), &mut spot);
         match told {
@@ -338,8 +338,8 @@ impl Deciding<'_> {
 }
 
 /// `$.error` inside `on_error`.
-pub(super) fn error_value(address: &str, failure: &Failure) -> Value {
-    json!({ "name": failure.name, "action": address, "message": failure.message, "existing_id": failure.existing_id })
+pub(super) fn error_value(action: &str, failure: &Failure) -> Value {
+    json!({ "name": failure.name, "action": action, "message": failure.message, "existing_id": failure.existing_id })
 }
 
 pub(super) fn instant(ms: i64) -> String {

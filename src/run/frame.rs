@@ -33,6 +33,13 @@ impl Frame<'_> {
         self.prefix.strip_suffix('/').unwrap_or(WORKFLOW)
     }
 
+    /// What people call the action at an address: its id, else the address itself.
+    pub fn called(&self, address: &str) -> String {
+        let inside = address.strip_prefix(&self.prefix).unwrap_or(address);
+        let action = self.plan.action_at(self.workflow, inside);
+        action.and_then(|action| action.id.clone()).unwrap_or_else(|| address.to_owned())
+    }
+
     pub fn at(&self, rest: &str) -> String {
         format!("{}{rest}", self.prefix)
     }

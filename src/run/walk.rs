@@ -259,7 +259,7 @@ impl Deciding<'_> {
     fn rescue(&mut self, action: &Action, spot: &mut Spot<'_>, (at, failure): (&str, &Failure)) -> Flow {
         let address = format!("{}/on_error", spot.address);
         let mut over = spot.over.to_vec();
-        over.push(("error".into(), error_value(at, failure)));
+        over.push(("error".into(), error_value(&spot.frame.called(at), failure)));
         match self.list(action.on_error.actions(), &mut Spot { over: &over, ..spot.at(&address) }) {
             Flow::Done(value) => self.finish(action, spot, Outcome::Done, value, None),
             other => other,
