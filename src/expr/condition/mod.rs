@@ -2,6 +2,7 @@
 
 mod changed;
 mod compare;
+mod misfit;
 mod operator;
 
 use regex::Regex;
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use super::script::Script;
 use super::value::{is_instruction_key, is_path};
-use super::{Expr, Fault, Path, Problem, Read, Scope, Word, is_blank, shown};
+use super::{Expr, Fault, FieldType, Path, Problem, Read, Scope, Word, is_blank, shown};
 use crate::source::{File, under};
 use operator::Operator;
 
@@ -124,6 +125,27 @@ impl Condition {
             }
         }
         Ok(true)
+    }
+
+    /// Tests that can only fail, by the types of the values on the left; `Any` where nothing is known.
+    pub fn misfits(&self, types: &dyn Fn(&Read) -> FieldType) -> Vec<Problem> {
+        let mut found = Vec::new();
+        for (place, part) in &self.parts {
+            let of_part: Vec<Problem> = match part {
+                Part::Any(any) => any
+                    .iter()
+                    .enumerate()
+                    .flat_map(|(at, one)| {
+                        one.misfits(types).into_iter().map(move |problem| problem.under(&at.to_string()))
+                    })
+                    .collect(),
+                Part::All(one) | Part::Not(one) => one.misfits(types),
+                Part::Script(_) => Vec::new(),
+                Part::Test(test) => test.misfits(types),
+            };
+            found.extend(of_part.into_iter().map(|problem| under_all(place, problem, Problem::under)));
+        }
+        found
     }
 
     /// Every path that is read, on the left and on the right; a left one has the pointer of its line.
@@ -261,6 +283,15 @@ impl Part {
 }
 
 impl Test {
+    fn misfits(&self, types: &dyn Fn(&Read) -> FieldType) -> Vec<Problem> {
+        match self.right.constant() {
+            Some(right) if self.path.is_singular() => {
+                self.operator.misfits(self.path.text(), &types(&self.path.read()), &right)
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn compile(key: &str, path: &Path, operator: Operator, written: &Value) -> Result<Test, Vec<Problem>> {
         let right = Expr::compile(written)?;
         let mut problems = Vec::new();

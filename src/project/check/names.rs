@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::expr::Read;
+use crate::expr::{FieldType, Read};
 use crate::source::{Diagnostic, File};
 
 /// Roots in scope; each with the JSON Schema of what it holds (Null: unknown, anything may be read).
@@ -85,7 +85,7 @@ const ERROR: Root = Root {
     what: "What went wrong; only inside `on_error`.",
     fields: &[
         ("name", "The kind of error, such as `timeout` or `invalid`."),
-        ("action", "Which action failed."),
+        ("action", "Which action failed: its `id`, else its place, such as `actions/2`."),
         ("message", "What happened, in a sentence."),
         ("existing_id", "Of a `duplicate`: the id of the record that is there already."),
     ],
@@ -122,6 +122,18 @@ impl Names {
         let (root, rest) = path.split_first()?;
         let (_, schema) = self.roots.iter().rev().find(|(known, _)| known == root)?;
         rest.iter().try_fold(schema, |schema, name| schema.get("properties")?.get(name))
+    }
+
+    /// The type of the value at a path of plain names; `Any` for every other.
+    pub fn type_at(&self, read: &Read) -> FieldType {
+        let is_plain = read.text == format!("$.{}", read.names.join("."));
+        let schema = if is_plain { self.schema_of(&read.names) } else { None };
+        schema.map_or(FieldType::Any, FieldType::of_schema)
+    }
+
+    fn is_list(&self, path: &str) -> bool {
+        let names: Vec<String> = path.split('.').map(str::to_owned).collect();
+        self.schema_of(&names).is_some_and(|schema| schema.get("type").is_some_and(|kind| kind == "array"))
     }
 
     /// Where a name that is unknown here is known.
@@ -175,6 +187,10 @@ impl Names {
             "vars" => found.help(format!("add `{name}:` under `vars`")),
             "inputs" => found.help(format!("add `{name}:` under `inputs` of the trigger")),
             "connection" => found.help(format!("add `{name}:` under `uses`")),
+            _ if known.is_empty() && self.is_list(&owner) => {
+                let rest = format!("{name}`; `$.{owner}[*].{name}` is a list of all of them");
+                found.help(format!("it is a list: of its first item write `$.{owner}[0].{rest}"))
+            }
             _ if known.is_empty() => found.help("it has no fields"),
             _ => found,
         };
@@ -195,7 +211,9 @@ fn at_read(found: Diagnostic, read: &Read, file: &File, pointer: &str) -> Diagno
 fn follow(schema: &Value, names: &[String]) -> Option<(usize, Vec<String>)> {
     let mut schema = schema;
     for (at, name) in names.iter().enumerate() {
-        let properties = schema.get("properties").and_then(Value::as_object)?;
+        let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+            return has_no_fields(schema, name).then(|| (at, Vec::new()));
+        };
         match properties.get(name) {
             Some(next) => schema = next,
             None if schema.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false)) => return None,
@@ -203,6 +221,15 @@ fn follow(schema: &Value, names: &[String]) -> Option<(usize, Vec<String>)> {
         }
     }
     None
+}
+
+/// One value has no fields, and a list only items.
+fn has_no_fields(schema: &Value, name: &str) -> bool {
+    match schema.get("type").and_then(Value::as_str) {
+        Some("string" | "integer" | "number" | "boolean") => true,
+        Some("array") => name.parse::<usize>().is_err(),
+        _ => false,
+    }
 }
 
 pub(super) fn event_schema() -> Value {

@@ -6,7 +6,7 @@ use super::fields::{field_names, has_field};
 use super::names::{self, Names, is_reserved};
 use super::others::Others;
 use crate::connector::{Connector, Operation};
-use crate::expr::{Expr, FieldType, Read, text_of};
+use crate::expr::{Condition, Expr, FieldType, Read, text_of};
 use crate::project::Plan;
 use crate::source::{Diagnostic, FINDINGS_MAX, File, Report, nearest, under};
 use crate::workflow::action::{Action, ForEach, Kind, OnError, Over, PROJECT, Switch};
@@ -129,7 +129,7 @@ impl<'a> Walker<'a> {
             self.free(name, "/trigger/as");
         }
         if let Some(condition) = &trigger.only_if {
-            self.reads(&condition.reads(), "/trigger/only_if", names);
+            self.condition(condition, "/trigger/only_if", names);
         }
         if let Some(expr) = &trigger.in_order_by {
             self.reads(&expr.reads(), "/trigger/in_order_by", names);
@@ -288,7 +288,7 @@ impl<'a> Walker<'a> {
     fn action(&mut self, action: &Action, names: &mut Names) {
         let at = |key: &str| format!("{}/{key}", action.pointer);
         if let Some(condition) = &action.only_if {
-            self.reads(&condition.reads(), &at("only_if"), names);
+            self.condition(condition, &at("only_if"), names);
         }
         let mut result = Value::Null;
         match &action.kind {
@@ -307,7 +307,7 @@ impl<'a> Walker<'a> {
                 result = names::closed(&fields.iter().map(|(field, _)| *field).collect::<Vec<_>>());
             }
             Kind::If(choice) => {
-                self.reads(&choice.condition.reads(), &at("if"), names);
+                self.condition(&choice.condition, &at("if"), names);
                 self.actions(&choice.then, names);
                 self.actions(&choice.otherwise, names);
             }
@@ -454,6 +454,13 @@ impl<'a> Walker<'a> {
             self.with(upsert.with.as_ref(), connector, create, Some(object), (&action.pointer, "upsert"), names);
         }
         object.schema.clone()
+    }
+
+    fn condition(&mut self, condition: &Condition, pointer: &str, names: &Names) {
+        self.reads(&condition.reads(), pointer, names);
+        for problem in condition.misfits(&|read| names.type_at(read)) {
+            self.push(problem.told(self.file, pointer));
+        }
     }
 
     pub fn reads(&mut self, reads: &[Read], pointer: &str, names: &Names) {
