@@ -104,6 +104,17 @@ fn template(file: &File, at: usize) -> Option<Diagnostic> {
     )
 }
 
+/// The path around a wildcard in brackets, such as `$.order.lines[*].name`.
+fn path_around(file: &File, at: usize) -> Option<Span> {
+    let line = file.line_span(at);
+    let before = file.text.get(line.start..at)?.strip_suffix('[')?;
+    let start = before.rfind([' ', ',', '{', '[']).map_or(0, |found| found + 1);
+    before[start..].starts_with("$.").then_some(())?;
+    let rest = file.text.get(at..line.end)?;
+    let length = rest.find([':', ' ', ',', '}']).unwrap_or(rest.len());
+    Some(Span { start: line.start + start, end: at + length })
+}
+
 /// A character that means something to YAML at the beginning of a value.
 fn first_character(file: &File, kind: &ErrorKind, at: usize, reached: &Reached) -> Option<Diagnostic> {
     let written = match kind {
@@ -145,6 +156,10 @@ fn first_character(file: &File, kind: &ErrorKind, at: usize, reached: &Reached) 
         ),
         ErrorKind::MissingAnchorOrAliasName => {
             let first = written.chars().next().unwrap_or('*');
+            if let Some(path) = path_around(file, at) {
+                let help = format!("put the whole path in quotes: {}", in_quotes(file.written(path)));
+                return Some(bad(file, "a path with brackets needs quotes inside `{ }`", path, "").help(help));
+            }
             let message = format!("a value cannot begin with `{first}`");
             Some(bad(file, &message, place, "YAML reads this as a reference").help(quoted))
         }
