@@ -25,7 +25,10 @@ const FORMAT: &str = "%Y-%m-%d";
 
 fn check(constants: &[Option<&Value>]) -> Result<(), String> {
     if let Some(Some(Value::String(format))) = constants.get(1) {
-        items(format)?;
+        let literal = |item: &Item<'_>| matches!(item, Item::Literal(_) | Item::Space(_));
+        if items(format)?.iter().all(literal) {
+            return Err(format!("`{format}` says nothing of the time; a format looks like `%d.%m.%Y %H:%M`"));
+        }
     }
     if let Some(Some(Value::String(name))) = constants.get(2) {
         zone(name)?;
