@@ -78,6 +78,25 @@ fn no_field(name: &str, fields: &[(String, FieldType)]) -> String {
     }
 }
 
+/// Could a value of the one type become one of the other? False only where none of them does; an empty list aside.
+pub(super) fn may_become(from: &FieldType, to: &FieldType) -> bool {
+    let locale = Locale::default();
+    match (from, to) {
+        (FieldType::Any, _) | (_, FieldType::Any) => true,
+        (FieldType::OneOf(values), _) => values.iter().any(|value| convert(value, to, &locale).is_ok()),
+        (FieldType::List(from), FieldType::List(to)) => may_become(from, to),
+        (FieldType::Map { .. }, FieldType::Map { .. }) => true,
+        (FieldType::List(_) | FieldType::Map { .. }, _) | (_, FieldType::List(_) | FieldType::Map { .. }) => false,
+        (FieldType::Text, _) | (_, FieldType::Text) => true,
+        (_, FieldType::OneOf(values)) => {
+            values.iter().any(|value| convert(&Value::String(text_of(value)), from, &locale).is_ok())
+        }
+        (FieldType::Integer | FieldType::Number, FieldType::Integer | FieldType::Number) => true,
+        (FieldType::DateTime | FieldType::Date, FieldType::DateTime | FieldType::Date) => true,
+        _ => from == to,
+    }
+}
+
 /// One value as text; for lists and maps their JSON.
 pub fn text_of(value: &Value) -> String {
     match value {

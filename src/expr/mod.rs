@@ -32,7 +32,7 @@ pub use locale::{Locale, e164, read_time, write_time};
 pub use path::Path;
 pub use scope::Scope;
 pub use template::Template;
-pub use value::{Expr, as_text, is_blank};
+pub use value::{Expr, Types, as_text, is_blank};
 
 /// One word of the language, as the reference tells it.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::script::Script;
 use super::value::{is_instruction_key, is_path};
-use super::{Expr, Fault, FieldType, Path, Problem, Read, Scope, Word, is_blank, shown};
+use super::{Expr, Fault, Path, Problem, Read, Scope, Types, Word, is_blank, shown};
 use crate::source::{File, under};
 use operator::Operator;
 
@@ -128,7 +128,7 @@ impl Condition {
     }
 
     /// Tests that can only fail, by the types of the values on the left; `Any` where nothing is known.
-    pub fn misfits(&self, types: &dyn Fn(&Read) -> FieldType) -> Vec<Problem> {
+    pub fn misfits(&self, types: &Types<'_>) -> Vec<Problem> {
         let mut found = Vec::new();
         for (place, part) in &self.parts {
             let of_part: Vec<Problem> = match part {
@@ -283,10 +283,10 @@ impl Part {
 }
 
 impl Test {
-    fn misfits(&self, types: &dyn Fn(&Read) -> FieldType) -> Vec<Problem> {
+    fn misfits(&self, types: &Types<'_>) -> Vec<Problem> {
         match self.right.constant() {
             Some(right) if self.path.is_singular() => {
-                self.operator.misfits(self.path.text(), &types(&self.path.read()), &right)
+                self.operator.misfits(self.path.text(), &types(&self.path), &right)
             }
             _ => Vec::new(),
         }

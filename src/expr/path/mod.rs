@@ -7,7 +7,7 @@ use jsonpath_rust::parser::model::{Segment, Selector};
 use jsonpath_rust::parser::parse_json_path;
 use serde_json::Value;
 
-use super::{Fault, Problem, Read, Scope};
+use super::{Fault, FieldType, Problem, Read, Scope};
 use plural::Plural;
 
 /// The longest path in bytes.
@@ -117,9 +117,42 @@ impl Path {
     pub fn text(&self) -> &str {
         &self.text
     }
+
+    /// What type it finds, as far as the schemas of the roots say; of a plural path only that it is a list.
+    pub fn type_in<'s>(&self, root: impl FnOnce(&str) -> Option<&'s Value>) -> FieldType {
+        let Kind::Singular(steps) = &self.kind else { return FieldType::List(Box::new(FieldType::Any)) };
+        let Some((Step::Name(name), rest)) = steps.split_first() else { return FieldType::Any };
+        let found = root(name).and_then(|schema| rest.iter().try_fold(schema, |schema, step| step.schema(schema)));
+        found.map_or(FieldType::Any, FieldType::of_schema)
+    }
+
+    /// What type it finds in a root of that name, of which the type is known; None if it begins elsewhere.
+    pub(crate) fn type_below(&self, root: &str, kind: &FieldType) -> Option<FieldType> {
+        let Kind::Singular(steps) = &self.kind else { return None };
+        let (_, rest) = steps.split_first().filter(|(first, _)| first.name() == Some(root))?;
+        let found = rest.iter().try_fold(kind, |kind, step| step.inner(kind));
+        Some(found.cloned().unwrap_or(FieldType::Any))
+    }
 }
 
 impl Step {
+    fn schema<'s>(&self, schema: &'s Value) -> Option<&'s Value> {
+        match self {
+            Step::Name(name) => schema.get("properties")?.get(name),
+            Step::Index(_) => schema.get("items"),
+        }
+    }
+
+    fn inner<'t>(&self, kind: &'t FieldType) -> Option<&'t FieldType> {
+        match (self, kind) {
+            (Step::Name(name), FieldType::Map { fields, .. }) => {
+                fields.iter().find(|(known, _)| known == name).map(|(_, kind)| kind)
+            }
+            (Step::Index(_), FieldType::List(items)) => Some(items),
+            _ => None,
+        }
+    }
+
     /// None if the segment can lead to more than one value.
     fn read(segment: &Segment) -> Option<Step> {
         match segment {

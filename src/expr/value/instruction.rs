@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{Expr, STEP, Work, add, is_instruction_key, place_all};
 use crate::expr::convert::text_of;
 use crate::expr::script::Script;
-use crate::expr::{Conversion, Fault, Problem, Read, Scope, Word, shown};
+use crate::expr::{Conversion, Fault, Locale, Problem, Read, Scope, Word, shown};
 use crate::source::{File, under};
 
 /// With what the reference tells of each, as [`STEPS`].
@@ -56,20 +56,20 @@ const STEPS: &[Word] = &[
     },
 ];
 /// The name under which `$to` sees the item.
-const ITEM: &str = "item";
+pub(super) const ITEM: &str = "item";
 
 #[derive(Clone, Debug)]
 pub(super) struct Instruction {
-    source: Source,
-    conversion: Option<Conversion>,
+    pub source: Source,
+    pub conversion: Option<Conversion>,
     /// By text: `true` and `1` are found too.
-    map: Option<Vec<(String, Expr)>>,
-    add: Option<Expr>,
-    otherwise: Option<Expr>,
+    pub map: Option<Vec<(String, Expr)>>,
+    pub add: Option<Expr>,
+    pub otherwise: Option<Expr>,
 }
 
 #[derive(Clone, Debug)]
-enum Source {
+pub(super) enum Source {
     From(Expr),
     /// The first present of values written one by one.
     FirstOf(Vec<Expr>),
@@ -110,7 +110,22 @@ impl Instruction {
             Conversion::compile(written).map_err(|problem| problems.push(problem.under("$as"))).ok()
         });
         let map = fields.get("$map").and_then(|written| map(written, depth, problems));
-        Instruction { source, conversion, map, add: more, otherwise }
+        let instruction = Instruction { source, conversion, map, add: more, otherwise };
+        if problems.is_empty() {
+            problems.extend(instruction.fails_always());
+        }
+        instruction
+    }
+
+    /// What reads nothing and cannot be made, whatever comes. Scripts are left out: they take time.
+    fn fails_always(&self) -> Option<Problem> {
+        if self.depends() || matches!(self.source, Source::Script(_)) {
+            return None;
+        }
+        let work = Work { left: std::cell::Cell::new(super::WORK_MAX) };
+        let fault = self.make(&Scope::new(&Value::Null, &Locale::default()), &work).err()?;
+        let help = "nothing is read here: write the value that is meant";
+        Some(Problem { pointer: fault.pointer, ..Problem::new("bad-value", fault.message).help(help) })
     }
 
     pub(super) fn make(&self, scope: &Scope<'_>, work: &Work) -> Result<Option<Value>, Fault> {

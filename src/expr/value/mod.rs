@@ -2,6 +2,7 @@
 
 mod add;
 mod instruction;
+mod types;
 
 use std::cell::Cell;
 
@@ -11,6 +12,7 @@ use super::{Fault, Locale, Path, Problem, Read, Scope, Template};
 use crate::source::{File, under};
 use instruction::Instruction;
 pub(in crate::expr) use instruction::instructions;
+pub use types::Types;
 
 /// How deep a value is nested.
 const DEPTH_MAX: usize = 64;

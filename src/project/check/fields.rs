@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::names::Names;
 use super::walk::Walker;
 use crate::connector::{Connector, Object, Operation};
-use crate::expr::{Expr, FieldType, convert};
+use crate::expr::{Expr, FieldType, Path};
 use crate::source::{Diagnostic, nearest, under};
 
 /// What takes the fields of a `with`.
@@ -18,6 +18,8 @@ pub(super) struct Taker<'a> {
     pub required: Vec<&'a str>,
     /// Fields whose values are not judged here.
     pub free: Vec<&'a str>,
+    /// Fields that stand in the address: one value each.
+    pub holes: Vec<&'a str>,
     /// Whose records the fields belong to.
     pub object: Option<&'a Object>,
     /// What has no such field is then the object, not the operation.
@@ -35,7 +37,8 @@ impl<'a> Taker<'a> {
             what: "field",
             takes: operation.takes(),
             required: required.filter_map(Value::as_str).chain(holes.iter().copied()).collect(),
-            free: keyed.chain(holes.iter().copied()).collect(),
+            free: keyed.collect(),
+            holes,
             object: upserted.or(object),
             upserts: upserted.is_some(),
         }
@@ -86,15 +89,12 @@ impl Walker<'_> {
             if taker.free.contains(&head) {
                 continue;
             }
+            if taker.holes.contains(field) {
+                self.fits(field, (value, &FieldType::Text), &place, names);
+                continue;
+            }
             if let Some((_, kind)) = known.iter().find(|(name, _)| name == head || name == field) {
-                if let Some(constant) = value.constant()
-                    && head == *field
-                    && let Err(message) = convert(&constant, kind, &self.plan.locale)
-                {
-                    let found = Diagnostic::error("wrong-type", format!("`{field}`: {message}"));
-                    let found = found.at(self.file, &place, "");
-                    self.push(found.help(format!("`{field}` takes {}", kind.describe())));
-                }
+                self.fits(field, (value, kind), &place, names);
                 continue;
             }
             let read_only = taker.object.filter(|object| object.read_only.iter().any(|name| name == head));
@@ -123,6 +123,33 @@ impl Walker<'_> {
                 });
             }
             seen.push(name);
+        }
+    }
+
+    /// Can the value become what the field takes? The rest of a dotted name leads into the field.
+    fn fits(&mut self, field: &str, (value, kind): (&Expr, &FieldType), pointer: &str, names: &Names) {
+        if field.contains('[') {
+            return;
+        }
+        let mut kind = kind;
+        let mut owner = field.split('.').next().unwrap_or(field).to_owned();
+        for name in field.split('.').skip(1) {
+            // Else a name with a dot of its own.
+            let FieldType::Map { fields, open } = kind else { return };
+            let Some((_, next)) = fields.iter().find(|(known, _)| known == name) else {
+                if !open {
+                    let message = format!("`{owner}` has no field `{name}`");
+                    let found = Diagnostic::error("unknown-field", message).at_key(self.file, pointer, "");
+                    self.push(found.nearest(name, fields.iter().map(|(known, _)| known.as_str())));
+                }
+                return;
+            };
+            kind = next;
+            owner = format!("{owner}.{name}");
+        }
+        let types = |path: &Path| names.type_of(path);
+        for problem in value.misfits(field, kind, (&types, &self.plan.locale)) {
+            self.push(problem.told(self.file, pointer));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::expr::{FieldType, Read};
+use crate::expr::{FieldType, Path, Read};
 use crate::source::{Diagnostic, File};
 
 /// Roots in scope; each with the JSON Schema of what it holds (Null: unknown, anything may be read).
@@ -124,16 +124,14 @@ impl Names {
         rest.iter().try_fold(schema, |schema, name| schema.get("properties")?.get(name))
     }
 
-    /// The type of the value at a path of plain names; `Any` for every other.
-    pub fn type_at(&self, read: &Read) -> FieldType {
-        let is_plain = read.text == format!("$.{}", read.names.join("."));
-        let schema = if is_plain { self.schema_of(&read.names) } else { None };
-        schema.map_or(FieldType::Any, FieldType::of_schema)
-    }
-
     fn is_list(&self, path: &str) -> bool {
         let names: Vec<String> = path.split('.').map(str::to_owned).collect();
         self.schema_of(&names).is_some_and(|schema| schema.get("type").is_some_and(|kind| kind == "array"))
+    }
+
+    /// The type of what a path finds here, as far as it is known.
+    pub fn type_of(&self, path: &Path) -> FieldType {
+        path.type_in(|root| self.roots.iter().rev().find(|(known, _)| known == root).map(|(_, schema)| schema))
     }
 
     /// Where a name that is unknown here is known.

@@ -79,6 +79,7 @@ impl Walker<'_> {
                     takes: FieldType::of_schema(&schema),
                     required: required.map(|(name, _)| name.as_str()).collect(),
                     free: Vec::new(),
+                    holes: Vec::new(),
                     object: None,
                     upserts: false,
                 };

@@ -44,6 +44,7 @@ impl Walker<'_> {
             takes: FieldType::of_schema(&object.schema),
             required: Vec::new(),
             free: keyed.collect(),
+            holes: Vec::new(),
             object: Some(object),
             upserts: true,
         };

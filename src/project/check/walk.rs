@@ -458,7 +458,7 @@ impl<'a> Walker<'a> {
 
     fn condition(&mut self, condition: &Condition, pointer: &str, names: &Names) {
         self.reads(&condition.reads(), pointer, names);
-        for problem in condition.misfits(&|read| names.type_at(read)) {
+        for problem in condition.misfits(&|path| names.type_of(path)) {
             self.push(problem.told(self.file, pointer));
         }
     }

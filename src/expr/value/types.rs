@@ -1,0 +1,206 @@
+//! What type a value has before it is made, and where it can never become what its destination takes.
+
+use serde_json::Value;
+
+use super::instruction::{Instruction, Source};
+use super::{Expr, Node, escaped};
+use crate::expr::convert::may_become;
+use crate::expr::{Conversion, FieldType, Locale, Path, Problem, convert};
+
+/// The type of what a path finds; `Any` where nothing is known.
+pub type Types<'t> = dyn Fn(&Path) -> FieldType + 't;
+
+impl Expr {
+    /// The type of what it makes, as far as the types of what it reads say.
+    pub fn gives(&self, types: &Types<'_>) -> FieldType {
+        match &self.node {
+            Node::Literal(value) => of_value(value),
+            Node::Path(path) => types(path),
+            Node::Template(_) => FieldType::Text,
+            Node::List(items) => list_of(items.iter().map(|item| item.gives(types))),
+            Node::Map(fields) => FieldType::Map {
+                fields: fields.iter().map(|(key, field)| (key.clone(), field.gives(types))).collect(),
+                open: false,
+            },
+            Node::Instruction(instruction) => instruction.gives(types),
+        }
+    }
+
+    /// What of it can never become what a field takes. `name` is the field's, for the messages.
+    pub fn misfits(&self, name: &str, to: &FieldType, (types, locale): (&Types<'_>, &Locale)) -> Vec<Problem> {
+        match (&self.node, to) {
+            (_, FieldType::Any) => Vec::new(),
+            (Node::Map(fields), FieldType::Map { fields: known, open }) => fields
+                .iter()
+                .flat_map(|(key, field)| {
+                    let found = match known.iter().find(|(known, _)| known == key) {
+                        Some((_, to)) => field.misfits(&format!("{name}.{key}"), to, (types, locale)),
+                        None if *open || key.contains(['.', '[']) => Vec::new(),
+                        None => return vec![no_field(name, key, known)],
+                    };
+                    found.into_iter().map(|problem| problem.under(&escaped(key))).collect()
+                })
+                .collect(),
+            (Node::List(items), FieldType::List(to)) => items
+                .iter()
+                .enumerate()
+                .flat_map(|(at, item)| {
+                    let found = item.misfits(&format!("{name}[{at}]"), to, (types, locale));
+                    found.into_iter().map(move |problem| problem.under(&at.to_string()))
+                })
+                .collect(),
+            (Node::Instruction(instruction), _) if instruction.depends() => {
+                let begins = instruction.map.is_none().then(|| instruction.begins(types));
+                let never = begins.and_then(|begins| never(name, self, &begins, to));
+                never.into_iter().chain(instruction.misfits(name, to, (types, locale))).collect()
+            }
+            _ => self.misfit(name, to, (types, locale)).into_iter().collect(),
+        }
+    }
+
+    /// The whole of it.
+    fn misfit(&self, name: &str, to: &FieldType, (types, locale): (&Types<'_>, &Locale)) -> Option<Problem> {
+        match self.constant() {
+            Some(constant) => convert(&constant, to, locale).err().map(|message| wrong(name, message, to)),
+            None => never(name, self, &self.gives(types), to),
+        }
+    }
+}
+
+impl Instruction {
+    fn gives(&self, types: &Types<'_>) -> FieldType {
+        let otherwise = self.otherwise.iter().map(|otherwise| otherwise.gives(types));
+        match &self.map {
+            Some(map) => union(map.iter().map(|(_, to)| to.gives(types)).chain(otherwise)),
+            None => union(std::iter::once(self.begins(types)).chain(otherwise)),
+        }
+    }
+
+    /// What there is before `$map` and `$otherwise`.
+    fn begins(&self, types: &Types<'_>) -> FieldType {
+        let source = match &self.source {
+            Source::From(from) => from.gives(types),
+            Source::FirstOf(items) => union(items.iter().map(|item| item.gives(types))),
+            Source::FirstIn(list) => item_of(list, types),
+            Source::Each { list, to } => {
+                let item = item_of(list, types);
+                let inner = |path: &Path| path.type_below(super::instruction::ITEM, &item);
+                FieldType::List(Box::new(to.gives(&|path: &Path| inner(path).unwrap_or_else(|| types(path)))))
+            }
+            Source::Script(_) => FieldType::Any,
+            Source::Literal(value) => of_value(value),
+        };
+        let converted = self.conversion.as_ref().map_or(source.clone(), |conversion| converted(conversion, source));
+        // A duration moves a time, a number a number.
+        if self.add.is_none() || matches!(converted, FieldType::Integer | FieldType::Number) {
+            return converted;
+        }
+        FieldType::Any
+    }
+
+    /// What may stand in the place of the value.
+    fn misfits(&self, name: &str, to: &FieldType, known: (&Types<'_>, &Locale)) -> Vec<Problem> {
+        let mut found: Vec<Problem> = Vec::new();
+        for (key, value) in self.map.iter().flatten() {
+            let below = value.misfits(name, to, known).into_iter();
+            found.extend(below.map(|problem| problem.under(key).under("$map")));
+        }
+        if let Some(otherwise) = &self.otherwise {
+            let below = otherwise.misfits(name, to, known).into_iter();
+            found.extend(below.map(|problem| problem.under("$otherwise")));
+        }
+        found
+    }
+}
+
+fn item_of(list: &Expr, types: &Types<'_>) -> FieldType {
+    match list.gives(types) {
+        FieldType::List(items) => *items,
+        _ => FieldType::Any,
+    }
+}
+
+fn converted(conversion: &Conversion, from: FieldType) -> FieldType {
+    match (conversion, from) {
+        (Conversion::EpochMs, _) => FieldType::Integer,
+        (Conversion::Number, _) => FieldType::Number,
+        (Conversion::Boolean | Conversion::Not, _) => FieldType::Boolean,
+        (Conversion::Date, FieldType::DateTime) => FieldType::Date,
+        (Conversion::Csv, FieldType::List(_)) => FieldType::Text,
+        (Conversion::Set, list @ FieldType::List(_)) => list,
+        (Conversion::Lowercase | Conversion::Trim | Conversion::E164, text @ FieldType::Text) => text,
+        (Conversion::Text, FieldType::Text | FieldType::Integer | FieldType::Number | FieldType::Boolean) => {
+            FieldType::Text
+        }
+        _ => FieldType::Any,
+    }
+}
+
+fn of_value(value: &Value) -> FieldType {
+    match value {
+        Value::Null => FieldType::OneOf(Vec::new()),
+        Value::Array(items) => list_of(items.iter().map(of_value)),
+        Value::Object(fields) => FieldType::Map {
+            fields: fields.iter().map(|(key, field)| (key.clone(), of_value(field))).collect(),
+            open: false,
+        },
+        one => FieldType::OneOf(vec![one.clone()]),
+    }
+}
+
+fn list_of(items: impl Iterator<Item = FieldType>) -> FieldType {
+    FieldType::List(Box::new(union(items)))
+}
+
+/// The type of all of them; `Any` if they differ. No value at all is none of them.
+fn union(types: impl Iterator<Item = FieldType>) -> FieldType {
+    let both = |one: FieldType, other: FieldType| match (one, other) {
+        (FieldType::OneOf(none), kind) | (kind, FieldType::OneOf(none)) if none.is_empty() => kind,
+        (FieldType::OneOf(mut values), FieldType::OneOf(more)) => {
+            values.extend(more);
+            FieldType::OneOf(values)
+        }
+        (one, other) if one == other => one,
+        _ => FieldType::Any,
+    };
+    match types.reduce(both) {
+        Some(FieldType::OneOf(none)) if none.is_empty() => FieldType::Any,
+        kind => kind.unwrap_or(FieldType::Any),
+    }
+}
+
+fn never(name: &str, value: &Expr, from: &FieldType, to: &FieldType) -> Option<Problem> {
+    if may_become(from, to) {
+        return None;
+    }
+    let path = value.as_path().map(Path::text);
+    let told = match (path, &value.node) {
+        (Some(path), _) => format!("`{path}`"),
+        (None, Node::Template(_)) => "a template".to_owned(),
+        _ => "what this gives".to_owned(),
+    };
+    let problem = wrong(name, format!("{told} ({}) does not become {}", from.describe(), to.describe()), to);
+    Some(match (from, to, path.filter(|path| !path.contains(['[', '*']))) {
+        (FieldType::List(_), FieldType::List(_) | FieldType::Map { .. }, _) => problem,
+        (FieldType::List(_), FieldType::Text, Some(path)) => {
+            problem.help(format!("take one, `{path}[0]`, or make text of them: `\"{{{{join {}}}}}\"`", &path[2..]))
+        }
+        (FieldType::List(_), _, Some(path)) => problem.help(format!("take one of them: `{path}[0]`")),
+        (from, FieldType::List(_), _) if !matches!(from, FieldType::Map { .. }) => {
+            problem.help(format!("`{name}` takes {}: write it in `[ ]` if it is the only item", to.describe()))
+        }
+        _ => problem,
+    })
+}
+
+fn wrong(name: &str, message: String, to: &FieldType) -> Problem {
+    Problem::new("wrong-type", format!("`{name}`: {message}")).help(format!("`{name}` takes {}", to.describe()))
+}
+
+fn no_field(name: &str, key: &str, known: &[(String, FieldType)]) -> Problem {
+    let names: Vec<&str> = known.iter().map(|(known, _)| known.as_str()).collect();
+    let otherwise = format!("there are {}", names.join(", "));
+    Problem::new("unknown-field", format!("`{name}` has no field `{key}`"))
+        .nearest(key, names.iter().copied(), otherwise)
+        .of_key(&escaped(key))
+}
