@@ -265,7 +265,7 @@ fn names_of_nothing_are_marked_at_their_line() {
         (
             "  - upsert: ghl.campaign\n",
             "6: `gohighlevel` has no object to upsert of this name; it has `contact`, `task`, `note`, `custom_field`, `tag`, \
-             `location`, `user`, `studio_agent`, `association`, `brand_board`, `business`, `appointment` and 29 more",
+             `location`, `user`, `studio_agent`, `association`, `brand_board`, `business`, `appointment` and 30 more",
         ),
         (
             "  - call: ghl.note.crate\n",

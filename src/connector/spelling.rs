@@ -55,7 +55,7 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    fn one(name: &str, text: String) -> Pair {
+    pub fn one(name: &str, text: String) -> Pair {
         Pair { name: name.to_owned(), values: vec![text], between: ',' }
     }
 

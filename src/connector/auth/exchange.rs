@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{Auth, AuthWritten, refresh_before};
 use crate::connector::address::{self, Piece};
 use crate::connector::read::{Reader, Side, headers, under};
+use crate::connector::spelling::{Pair, Spelling, query, spell};
 use crate::connector::written::Named;
 use crate::connector::{Body, Connector, Failure, Request};
 use crate::expr::{Expr, Locale, Path, Scope};
@@ -85,10 +86,10 @@ impl Exchange {
         let mut url = format!("{}{path}", address::base_url(&connector.base_url, via)?);
         let mut pairs = Vec::new();
         for (name, expr) in &self.query {
-            address::pairs(name, &made(name, expr)?.unwrap_or_default(), &mut pairs)?;
+            spell(name, &made(name, expr)?.unwrap_or_default(), Spelling::default(), &mut pairs)?;
         }
         if !pairs.is_empty() {
-            url = format!("{url}?{}", address::query(&pairs));
+            url = format!("{url}?{}", query(&pairs));
         }
         let mut headers: Vec<(String, String)> = vec![("Accept".into(), "application/json".into())];
         for (name, expr) in connector.header_values.iter().chain(&self.headers) {
@@ -101,9 +102,9 @@ impl Exchange {
             Some(Value::Object(fields)) if self.form => {
                 let mut pairs = Vec::new();
                 for (name, value) in &fields {
-                    address::pairs(name, value, &mut pairs)?;
+                    spell(name, value, Spelling::default(), &mut pairs)?;
                 }
-                Some(Body::Form(pairs))
+                Some(Body::Form(pairs.into_iter().map(Pair::plain).collect()))
             }
             body => body.map(Body::Json),
         };

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::hmac::{Digest, Hmac, SecretForm, TimeForm, reads};
 use crate::connector::Encoding;
 use crate::connector::address;
+use crate::connector::spelling::{Pair, query};
 use crate::expr::{Expr, Locale, Scope};
 
 /// Stand for what a proof looks for; no header holds such letters.
@@ -114,7 +115,7 @@ impl Signer {
 
     fn add(&self, letter: &mut Letter, roots: &Value, signed: bool) -> Result<(), String> {
         for (name, expr) in self.hmac.query.iter().filter(|(_, expr)| reads(expr, "signature") == signed) {
-            let pair = address::query(&[(name.clone(), made(name, expr, roots)?)]);
+            let pair = query(&[Pair::one(name, made(name, expr, roots)?)]);
             letter.query = if letter.query.is_empty() { pair } else { format!("{}&{pair}", letter.query) };
         }
         for (name, expr) in self.hmac.headers.iter().filter(|(_, expr)| reads(expr, "signature") == signed) {

@@ -165,7 +165,7 @@ async fn as_a_redirect(client: &Client, allowed: u16, number: usize) -> Result<(
 
 fn as_the_next_page(connector: &Connector, url: &str) -> Result<(), String> {
     let list = connector.operation("list").unwrap();
-    let page = Page { next: Some(url.into()) };
+    let page = Page { next: Some(url.into()), ..Page::default() };
     match list.request(connector, &json!({}), &Value::Null, &page) {
         Ok(request) if !stays(&request) => Err(format!("as a next page it leads to {}", request.url)),
         _ => Ok(()),

@@ -65,6 +65,8 @@ pub fn parent(described: &Value) -> Option<(String, String)> {
 pub fn kind(schema: &Value) -> &'static str {
     match (schema["type"].as_str(), schema["format"].as_str()) {
         (Some("string"), Some("date-time")) => "time",
+        // A file, with its name and kind.
+        (Some("string"), Some("binary")) => "any",
         (Some("string"), _) => "text",
         (Some("integer" | "number"), _) => "number",
         (Some("boolean"), _) => "boolean",

@@ -52,6 +52,7 @@ fn of_object(connector: &Value, object: &str, name: &str, operation: &Value, lin
         ("list" | "get" | "find" | "create" | "update" | "delete", _) => name,
         (_, _) if operation.get("items").is_some() => "list",
         (_, "GET" | "PUT" | "PATCH") if !names_one => "action",
+        (_, "PUT" | "PATCH") if takes_nothing(operation) => "action",
         (_, "GET") => "get",
         ("archive", "DELETE") => "delete",
         (_, "PUT" | "PATCH") => "update",
@@ -120,6 +121,13 @@ fn action(operation: &Value, record: &Value) -> Value {
         None => json!({}),
     };
     json!({ "action": true, "answer": { "body": answer }, "takes": { "anything": true } })
+}
+
+/// Has it nothing to say but which record is meant?
+fn takes_nothing(operation: &Value) -> bool {
+    let line = operation["request"].as_str().unwrap_or_default();
+    let mut fields = operation["input"]["properties"].as_object().into_iter().flatten();
+    operation.get("body").is_none() && fields.all(|(name, _)| line.contains(&format!("{{{name}}}")))
 }
 
 /// Does the path name a record? A standard operation may call its hole as it likes.
