@@ -145,7 +145,7 @@ fn also(described: &Value, operation: &Value) -> Option<Value> {
     let kept = &objects::object(described)["fields"];
     let is_other = |known: &str, kind: &str| {
         let is_text = |kind: &str| matches!(kind, "text" | "time" | "date");
-        known != kind && known != "any" && !(is_text(known) && is_text(kind))
+        known != kind && ![known, kind].contains(&"any") && !(is_text(known) && is_text(kind))
     };
     let is_new = |name: &str, kind: &str| {
         kept[name].as_str().is_none_or(|known| is_other(known, kind)) && !line.contains(&format!("{{{name}}}"))
