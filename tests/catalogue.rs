@@ -9,7 +9,7 @@ use dovetail::run::Ending;
 use serde_json::{Map, Value, json};
 use stage::{GHL, LOCATION, Stage, repository, until};
 
-/// The six of 126: contacts, locations, businesses, campaigns, workflows.
+/// What the flagship is promised for: how many operations each of these documents has.
 const PROMISED: [(&str, usize); 5] =
     [("contacts", 32), ("locations", 29), ("businesses", 5), ("campaigns", 1), ("workflows", 1)];
 
@@ -53,12 +53,16 @@ struct Listed {
     example: Value,
 }
 
-fn listed(stage: &Stage) -> (Vec<Listed>, BTreeSet<String>) {
+/// What `catalog` prints for the vendor.
+fn items(stage: &Stage) -> Vec<Value> {
     let mut command = stage::command();
     command.args(["catalog", "--json", "--connector", GHL, "--project"]).arg(stage.project());
     let output = command.output().expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let items: Vec<Value> = serde_json::from_slice(&output.stdout).expect("JSON");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn listed(items: Vec<Value>) -> (Vec<Listed>, BTreeSet<String>) {
     let (mut actions, mut noticed) = (Vec::new(), BTreeSet::new());
     for item in items {
         let text = |key: &str| item[key].as_str().map(str::to_owned);
@@ -90,7 +94,7 @@ async fn set() -> Stage {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_documented_operation_is_called() {
     let stage = set().await;
-    let (actions, _) = listed(&stage);
+    let (actions, _) = listed(items(&stage));
     let documented = documented();
     assert_eq!(documented.len(), 576);
     for (document, count) in PROMISED {
@@ -245,7 +249,7 @@ async fn every_documented_event_starts_a_run() {
     let text = repository("tests/catalogue/events.txt");
     let events: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     assert_eq!(events.len(), 58);
-    let (_, noticed) = listed(&stage);
+    let (_, noticed) = listed(items(&stage));
     let missing: Vec<_> = events.iter().filter(|event| !noticed.contains(**event)).collect();
     assert!(missing.is_empty(), "no trigger hears {missing:?}");
     let triggers = triggers(&stage);
@@ -288,9 +292,7 @@ async fn every_documented_event_starts_a_run() {
 
 /// Every event of the catalogue that starts a workflow.
 fn triggers(stage: &Stage) -> BTreeSet<String> {
-    let mut command = stage::command();
-    command.args(["catalog", "--json", "--connector", GHL, "--project"]).arg(stage.project());
-    let items: Vec<Value> = serde_json::from_slice(&command.output().expect("it runs").stdout).expect("JSON");
+    let items = items(stage);
     let triggers = items.iter().filter(|item| item["kind"] == "trigger");
     let names = triggers.filter_map(|item| item["name"].as_str().filter(|name| !name.starts_with("poll:")));
     // `changed` is each of the three others.

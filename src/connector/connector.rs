@@ -64,6 +64,12 @@ impl Connector {
         self.objects.iter().find(|object| object.name == name)
     }
 
+    /// What an upsert of an object needs and does not find; `by_fields`: it looks for the record by some.
+    pub fn lacks_for_upsert(&self, object: &Object, by_fields: bool) -> Vec<&'static str> {
+        let needed = ["get", "create", "update"].into_iter().chain(by_fields.then_some("find"));
+        needed.filter(|standard| self.operation(&format!("{}.{standard}", object.name)).is_none()).collect()
+    }
+
     /// By full name: `contact.create`, or a top-level operation's own name.
     pub fn operation(&self, name: &str) -> Option<&Operation> {
         self.operations.iter().find(|operation| operation.name == name)

@@ -117,8 +117,9 @@ impl Object {
     }
 
     /// The input of a write as the vendor wants it: `custom.x` becomes an item of the keyed list, values are converted to
-    /// the field's type (or else to what `own`, the operation, says of the field), read-only fields and (for updates) create-only fields are refused. In an update the id is no
-    /// field but names the record. Times without a zone belong to the locale.
+    /// the field's type (or else to what `own`, the operation, says of the field), read-only fields and (for updates)
+    /// create-only fields are refused. In an update the id is no field but names the record. Times without a zone belong to
+    /// the locale.
     ///
     /// # Errors
     /// One sentence with the field's name.

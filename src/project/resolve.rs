@@ -10,7 +10,7 @@ use super::test_document::Subject;
 use super::{Connection, Document, Plan, Tenant, Text, check, connection, plan, via};
 use crate::connector::Connector;
 use crate::expr::Locale;
-use crate::source::{Diagnostic, File, Report, check_shape, under};
+use crate::source::{Diagnostic, File, Report, check_shape, lay_over, under};
 
 /// The one project, with an environment laid over it.
 pub(super) fn read_project<'f>(
@@ -54,7 +54,7 @@ pub(super) fn read_project<'f>(
     let mut value = file.value.clone();
     if let Some(name) = environment {
         match file.value.get("environments").and_then(|all| all.get(name)) {
-            Some(over) => merge(&mut value, over),
+            Some(over) => lay_over(&mut value, over),
             None => {
                 let found = Diagnostic::error("unknown-environment", format!("no environment is called `{name}`"));
                 let found = match environments {
@@ -100,18 +100,6 @@ impl<'f> Site<'f> {
     pub fn at(&self, pointer: &str) -> String {
         let over = self.environment.as_ref().map(|environment| format!("{environment}{pointer}"));
         over.filter(|over| self.file.value.pointer(over).is_some()).unwrap_or_else(|| pointer.to_owned())
-    }
-}
-
-/// Lays `over` over `value`, map by map.
-fn merge(value: &mut Value, over: &Value) {
-    match (value, over) {
-        (Value::Object(map), Value::Object(over)) => {
-            for (key, value) in over {
-                merge(map.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (value, over) => value.clone_from(over),
     }
 }
 

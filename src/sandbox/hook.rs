@@ -13,7 +13,7 @@ use super::record::{Change, Kind};
 use super::rules::Rules;
 use super::state::State;
 use super::view::shown;
-use crate::source::nearest;
+use crate::source::{lay_over, nearest};
 
 /// One body to deliver.
 #[derive(Clone, Debug)]
@@ -91,7 +91,7 @@ fn body(rules: &Rules, state: &mut State, event: &HookEvent, change: &Change) ->
         None => shown,
     };
     if let Some(over) = &event.over {
-        lay_over(&mut body, over.eval(&roots)?.unwrap_or_default());
+        lay_over(&mut body, &over.eval(&roots)?.unwrap_or_default());
     }
     roots["new"] = json!({ "uuid": state.random.uuid() });
     for (name, made) in rules.document.webhooks.envelope.iter() {
@@ -100,17 +100,6 @@ fn body(rules: &Rules, state: &mut State, event: &HookEvent, change: &Change) ->
         }
     }
     Ok(Some(body))
-}
-
-fn lay_over(below: &mut Value, above: Value) {
-    match (below, above) {
-        (Value::Object(below), Value::Object(above)) => {
-            for (name, value) in above {
-                lay_over(below.entry(name).or_insert(Value::Null), value);
-            }
-        }
-        (below, above) => *below = above,
-    }
 }
 
 fn meeting_faults(state: &mut State, event: &str, body: Vec<u8>) -> Vec<Hook> {

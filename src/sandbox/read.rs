@@ -1,10 +1,10 @@
 //! From files to rules.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::rules::Rules;
 use super::vendor::Error;
-use crate::source::{File, Severity};
+use crate::source::{File, Severity, lay_over};
 
 /// # Errors
 /// The first file that is wrong.
@@ -20,7 +20,7 @@ pub fn rules(
     for (path, text) in below.into_iter().chain(above) {
         let file = file(path, text)?;
         if file.value["connector"] == connector {
-            join(&mut described, file.value);
+            lay_over(&mut described, &file.value);
         }
     }
     if described["connector"] != connector {
@@ -54,19 +54,4 @@ fn file(path: &str, text: &str) -> Result<File, Error> {
         let path = place.map_or_else(|| path.to_owned(), |label| format!("{path}:{}:{}", label.line, label.column));
         Error::File { path, message: first.map(|found| found.message.clone()).unwrap_or_default() }
     })
-}
-
-/// Maps join at every depth; anything else is replaced.
-fn join(below: &mut Value, above: Value) {
-    match (below, above) {
-        (Value::Object(below), Value::Object(above)) => {
-            for (name, value) in above {
-                match below.get_mut(&name) {
-                    Some(kept) => join(kept, value),
-                    None => drop(below.insert(name, value)),
-                }
-            }
-        }
-        (below, above) => *below = above,
-    }
 }

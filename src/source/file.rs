@@ -173,6 +173,18 @@ fn unescape(step: &str) -> Cow<'_, str> {
     if step.contains('~') { Cow::Owned(step.replace("~1", "/").replace("~0", "~")) } else { Cow::Borrowed(step) }
 }
 
+/// Lays one value over another: maps join at every depth, anything else is replaced.
+pub fn lay_over(below: &mut Value, above: &Value) {
+    match (below, above) {
+        (Value::Object(below), Value::Object(above)) => {
+            for (name, value) in above {
+                lay_over(below.entry(name.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (below, above) => below.clone_from(above),
+    }
+}
+
 /// A JSON pointer one step down, escaped as RFC 6901 says.
 pub fn under(pointer: &str, step: &str) -> String {
     format!("{pointer}/{}", step.replace('~', "~0").replace('/', "~1"))

@@ -16,7 +16,7 @@ mod tolerant;
 mod within;
 
 pub use diagnostic::{Diagnostic, Label, Report, Severity};
-pub use file::{File, Place, Span, under};
+pub use file::{File, Place, Span, lay_over, under};
 pub use nearest::nearest;
 pub use refusal::{FINDINGS_MAX, TEXT_BYTES_MAX, VALUES_MAX};
 pub use render::{render_json, render_text};

@@ -123,10 +123,7 @@ fn call(connector: &Connector, operation: &Operation, alias: &str) -> Item {
 /// `upsert` of an object whose records can be recognised.
 fn upsert(connector: &Connector, object: &Object, alias: &str) -> Option<Item> {
     let create = connector.operation(&format!("{}.create", object.name))?;
-    for needed in ["get", "update", "find"] {
-        connector.operation(&format!("{}.{needed}", object.name))?;
-    }
-    if object.identity.is_empty() {
+    if object.identity.is_empty() || !connector.lacks_for_upsert(object, true).is_empty() {
         return None;
     }
     let name = format!("{alias}.{}", object.name);

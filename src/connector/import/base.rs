@@ -12,7 +12,7 @@ pub struct Base {
     /// Those that every operation sends.
     pub(super) headers: Vec<(String, String)>,
     pub(super) objects: BTreeSet<String>,
-    pub(super) settings: Vec<String>,
+    settings: Vec<String>,
     /// Methods, and paths with `{}` for each hole.
     operations: BTreeSet<(String, String)>,
 }

@@ -415,13 +415,9 @@ impl<'a> Walker<'a> {
             return Value::Null;
         };
         let fields = upsert.fields.as_ref().unwrap_or(&object.identity);
-        let mut needed = vec!["get", "create", "update"];
-        if !fields.is_empty() {
-            needed.push("find");
-        }
-        needed.retain(|standard| connector.operation(&format!("{}.{standard}", object.name)).is_none());
-        if !needed.is_empty() {
-            let lacks = needed.join("`, `");
+        let lacks = connector.lacks_for_upsert(object, !fields.is_empty());
+        if !lacks.is_empty() {
+            let lacks = lacks.join("`, `");
             let message = format!("`{}` cannot be upserted: its connector has no `{lacks}` for it", object.name);
             let found = Diagnostic::error("cannot-upsert", message).at(self.file, &at("upsert"), "");
             self.push(

@@ -299,8 +299,7 @@ fn operation_name(known: &Known, operation: &Operation) -> Name {
 }
 
 fn can_be_upserted(connector: &Connector, object: &Object) -> bool {
-    let has = |standard: &&str| connector.operation(&format!("{}.{standard}", object.name)).is_some();
-    ["get", "create", "update"].iter().all(has)
+    connector.lacks_for_upsert(object, false).is_empty()
 }
 
 fn upsert_words(object: &Object) -> String {

@@ -1,9 +1,10 @@
 //! Webhooks in the form in which the connector file expects them.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::example::example;
 use super::pages::wrapped;
+use crate::source::lay_over;
 
 pub fn derived(connector: &Value) -> Value {
     let hooks = &connector["webhooks"];
@@ -70,7 +71,7 @@ fn over(hooks: &Value, event: &Value, called: &str) -> Value {
     let mut over = json!({});
     let mut put = |path: Option<&str>, value: Value| {
         if let Some(path) = path {
-            deepen(&mut over, wrapped(path, value));
+            lay_over(&mut over, &wrapped(path, value));
         }
     };
     put(hooks["replay"]["id"].as_str(), json!("$.new.uuid"));
@@ -81,19 +82,4 @@ fn over(hooks: &Value, event: &Value, called: &str) -> Value {
         put(paths.as_str().or(paths[0].as_str()), json!(format!("$.vars['{setting}']")));
     }
     over
-}
-
-fn deepen(below: &mut Value, above: Value) {
-    match (below, above) {
-        (Value::Object(below), Value::Object(above)) => {
-            let above: Map<String, Value> = above;
-            for (name, value) in above {
-                match below.get_mut(&name) {
-                    Some(kept) if kept.is_object() && value.is_object() => deepen(kept, value),
-                    _ => drop(below.insert(name, value)),
-                }
-            }
-        }
-        (below, above) => *below = above,
-    }
 }
