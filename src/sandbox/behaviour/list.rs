@@ -105,10 +105,11 @@ impl Turn<'_> {
             self.set("size_max", json!(pages.size_max));
             return Err(No::Named("page_too_big".to_owned()));
         }
-        let number = self.number(pages.number.as_ref())?.unwrap_or(1).max(1);
+        let first = pages.first.unwrap_or(usize::from(pages.offset.is_none()));
+        let number = self.number(pages.number.as_ref())?.unwrap_or(first).max(first);
         let offset = match &pages.offset {
-            Some(made) => self.number(Some(made))?.unwrap_or(0),
-            None => (number - 1).saturating_mul(size),
+            Some(made) => self.number(Some(made))?.unwrap_or(first).saturating_sub(first),
+            None => (number - first).saturating_mul(size),
         };
         if pages.reach.is_some_and(|reach| offset.saturating_add(size) > reach.max(size)) {
             return Err(No::Named("out_of_reach".to_owned()));
@@ -127,12 +128,17 @@ impl Turn<'_> {
         let more = end < total;
         let next = found.get(end.saturating_sub(1)).filter(|_| end > begin).map(|(keys, _)| written(keys));
         let next = next.map(|next| if pages.opaque { opaque(&next) } else { next });
-        self.set("page", json!({
-            "number": number, "size": size, "last": total.div_ceil(size).max(1), "offset": begin, "count": end - begin,
-            "next_number": more.then_some(number.saturating_add(1)),
-                "previous_number": (number > 1).then(|| number - 1),
-            "next_offset": more.then_some(end), "next": next.clone().filter(|_| more), "cursor": next,
-        }));
+        let all = total.div_ceil(size).max(1);
+        self.set(
+            "page",
+            json!({
+                "number": number, "size": size, "last": (all + first).saturating_sub(1), "pages": all, "more": more,
+                "offset": begin, "count": end - begin,
+                "next_number": more.then_some(number.saturating_add(1)),
+                    "previous_number": (number > first).then(|| number - 1),
+                "next_offset": more.then_some(end + first), "next": next.clone().filter(|_| more), "cursor": next,
+            }),
+        );
         let page = found.into_iter().skip(begin).take(end - begin);
         let page = page.map(|(keys, record)| {
             let mut record = Value::clone(&record);

@@ -14,20 +14,42 @@ pub fn list(object: &str, described: &Value, operation: &Value) -> Value {
         pages.insert("size".into(), Value::from(name.clone()));
         pages.insert("size_default".into(), size.clone());
     }
+    if let Some(name) = parameter("$.page.size") {
+        pages.insert("size".into(), name.into());
+    }
     let kind = &operation["pages"];
-    if let Some(page) = kind.get("page").filter(|page| page.get("first").is_none_or(|first| first == 1)) {
+    if let Some(page) = kind.get("page") {
         pages.insert("number".into(), json!(parameter("$.page.number")));
-        for told in ["last", "count"].iter().filter_map(|key| page[*key].as_str()) {
-            put(&mut body, told, json!("$.page.last"));
+        pages.insert("first".into(), page["first"].clone());
+        if let Some(size) = page["size"].as_u64() {
+            pages.entry("size_default").or_insert_with(|| json!(size));
         }
-    } else if kind.get("offset").is_some() {
+        for (key, made) in [("last", "$.page.last"), ("count", "$.page.pages")] {
+            if let Some(path) = page[key].as_str() {
+                put(&mut body, path, json!(made));
+            }
+        }
+    } else if let Some(offset) = kind.get("offset") {
+        let size = if offset.is_object() { &offset["size"] } else { offset };
         pages.insert("offset".into(), json!(parameter("$.page.offset")));
-        pages.entry("size_default").or_insert_with(|| kind["offset"].clone());
+        pages.insert("first".into(), offset["first"].clone());
+        pages.entry("size_default").or_insert_with(|| size.clone());
     } else if let Some(cursor) = kind["cursor"].as_str() {
         pages.insert("after".into(), json!(parameter("$.page.next")));
         pages.insert("opaque".into(), json!(true));
         pages.entry("size_default").or_insert_with(|| json!(100));
         put(&mut body, cursor, json!({ "$from": "$.page.next", "$otherwise": null }));
+    } else if let Some(parts) = kind["cursor"].as_object().filter(|parts| parts.len() == 2) {
+        // Where a record stands by its order, and its id.
+        let asked: Vec<String> = parts.keys().filter_map(|name| parameter(&format!("$.page.next.{name}"))).collect();
+        pages.insert("after".into(), json!(asked));
+        pages.entry("size_default").or_insert_with(|| json!(100));
+        for (index, path) in parts.values().filter_map(Value::as_str).enumerate() {
+            put(&mut body, path, json!({ "$from": format!("$.page.next[{index}]"), "$otherwise": null }));
+        }
+    }
+    if let Some(more) = kind["more"].as_str() {
+        put(&mut body, more, json!("$.page.more"));
     }
     pages.retain(|_, value| !value.is_null());
     let order = asked.iter().find_map(|(name, value)| order(name, value.as_str()?));

@@ -116,7 +116,9 @@ pub struct Pages {
     pub size: Option<Made>,
     pub size_default: Option<usize>,
     pub size_max: Option<usize>,
-    /// The page's number, from 1.
+    /// The number of the first page, 1 unless said otherwise; with `offset`, of the first record, 0 unless said otherwise.
+    pub first: Option<usize>,
+    /// The page's number.
     pub number: Option<Made>,
     /// How many to skip.
     pub offset: Option<Made>,
