@@ -110,7 +110,7 @@ pub async fn read_all(client: &Client, connector: &Connector, connection: &Value
     loop {
         let request = operation.request(connector, connection, &input, &page).expect("a request");
         let response = client.send(&request, None).await.expect("an answer");
-        let outcome = connector.outcome(operation, &input, connection, &page, &response);
+        let outcome = connector.outcome(operation, &input, connection, &page, response);
         let Outcome::Done { value: Value::Array(items), next } = outcome else { panic!("{outcome:?}") };
         let shaped: Vec<Value> = items.iter().map(|item| operation.shape(connector, item, &Names::default())).collect();
         count += shaped.len();

@@ -108,8 +108,9 @@ fn call() {
         drop(black_box(request().body.map(|body| body.encoded())));
     });
     tell("an operation and its input to a request's bytes", Duration::from_micros(50), found);
+    // An answer is used up: the copy counts too.
     let outcome = |operation, response: &Response| {
-        connector.outcome(operation, &Value::Null, &connection, &Page::default(), response)
+        connector.outcome(operation, &Value::Null, &connection, &Page::default(), response.clone())
     };
     let created = api::answer(json!({ "contact": api::contact(1) }));
     assert!(matches!(outcome(create, &created), Outcome::Done { .. }));

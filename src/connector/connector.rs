@@ -94,7 +94,7 @@ impl Connector {
         input: &Value,
         connection: &Value,
         page: &Page,
-        response: &Response,
+        response: Response,
     ) -> Outcome {
         let asked = || operation.request(self, connection, input, page).map(|request| request.url);
         outcome::outcome(&self.errors, operation, page, response, asked)

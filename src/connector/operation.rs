@@ -232,8 +232,11 @@ impl Operation {
 
     /// A record of this operation's answer as recipes see it: `rename` applied, then the object's form.
     pub fn shape(&self, connector: &Connector, record: &Value, names: &Names) -> Value {
-        let mut record = record.clone();
         let object = self.object.as_deref().and_then(|name| connector.object(name));
+        if let Some(object) = object.filter(|_| self.rename.is_empty()) {
+            return object.shape(record, names);
+        }
+        let mut record = record.clone();
         if !self.rename.is_empty() {
             let inside = object.and_then(|object| object.fields_at.as_deref());
             let here = match inside {

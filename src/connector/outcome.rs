@@ -1,5 +1,6 @@
 //! What a response meant.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
@@ -86,12 +87,12 @@ pub(super) fn outcome(
     rules: &[ErrorRule],
     operation: &Operation,
     page: &Page,
-    response: &Response,
+    response: Response,
     asked: impl Fn() -> Result<String, Failure>,
 ) -> Outcome {
     let locale = Locale::default();
     let scope = Scope::new(&response.body, &locale);
-    if let Some(rule) = rules.iter().find(|rule| rule.fits(response, &scope)) {
+    if let Some(rule) = rules.iter().find(|rule| rule.fits(&response, &scope)) {
         if rule.is == "not_found" && operation.short_name() == "find" {
             // The file says it in so many words: a `find` that finds nothing has worked. A bare 404 says no such thing,
             // it may as well be a wrong address.
@@ -100,9 +101,9 @@ pub(super) fn outcome(
         }
         let existing_id = rule.existing_id.as_ref().and_then(|path| path.get_in(&response.body));
         let existing_id = existing_id.as_ref().and_then(super::address::scalar);
-        return Outcome::Failed(Failure { existing_id, ..failure(&rule.is, said(response), response) });
+        return Outcome::Failed(Failure { existing_id, ..failure(&rule.is, said(&response), &response) });
     }
-    if let Some(failure) = refused(response) {
+    if let Some(failure) = refused(&response) {
         return Outcome::Failed(failure);
     }
     match done(operation, page, response, asked) {
@@ -146,35 +147,37 @@ fn built_in(status: u16) -> Option<&'static str> {
 fn done(
     operation: &Operation,
     page: &Page,
-    response: &Response,
+    response: Response,
     asked: impl Fn() -> Result<String, Failure>,
 ) -> Result<(Value, Option<Page>), Failure> {
     if let Some(path) = &operation.items {
-        let items = match path.get_in(&response.body) {
-            Some(Value::Array(items)) => items,
-            _ => return Err(lacking(operation, path, "a list", response)),
+        let locale = Locale::default();
+        let scope = Scope::new(&response.body, &locale);
+        let found = path.find_one(&scope).map(Cow::Borrowed).or_else(|| path.get_in(&response.body).map(Cow::Owned));
+        let Some(Value::Array(items)) = found.as_deref() else {
+            return Err(lacking(operation, path, "a list", &response));
         };
         let next = match &operation.pages {
             Some(pages) => {
                 let url = if pages.is_link() { asked()? } else { String::new() };
-                pages.next(page, &url, response, &items).map_err(|why| failure("invalid", why, response))?
+                pages.next(page, &url, &response, items).map_err(|why| failure("invalid", why, &response))?
             }
             None => None,
         };
-        return Ok((Value::Array(items), next));
+        return Ok((path.take_from(response.body).unwrap_or_default(), next));
     }
     let Some(path) = &operation.returns else { return Ok((Value::Null, None)) };
     if response.not_kept.is_some() {
-        return Err(lacking(operation, path, "a value", response));
+        return Err(lacking(operation, path, "a value", &response));
     }
     match path.get_in(&response.body) {
         // A text where a document was promised is a page for people, or a proxy's.
-        Some(Value::String(_)) if response.body.is_string() => Err(lacking(operation, path, "JSON", response)),
+        Some(Value::String(_)) if response.body.is_string() => Err(lacking(operation, path, "JSON", &response)),
         Some(value) => Ok((value, None)),
         None if operation.short_name() == "find" && (response.body.is_object() || response.body.is_null()) => {
             Ok((Value::Null, None))
         }
-        None => Err(lacking(operation, path, "a value", response)),
+        None => Err(lacking(operation, path, "a value", &response)),
     }
 }
 

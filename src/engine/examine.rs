@@ -135,7 +135,7 @@ impl Examiner<'_> {
         };
         let milliseconds = started.elapsed().as_millis();
         let input = Value::Object(Map::new());
-        let outcome = connector.outcome(operation, &input, &connection.settings, &Page::default(), &response);
+        let outcome = connector.outcome(operation, &input, &connection.settings, &Page::default(), response.clone());
         let mut signs = vec![match outcome {
             Outcome::Done { .. } => Sign::new("answers", Health::Good, format!("{asked} in {milliseconds} ms")),
             Outcome::Failed(failure) => told(&asked, &failure, connection, operation),

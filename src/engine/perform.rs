@@ -87,7 +87,7 @@ impl Engine {
         let now = Instant::now();
         let (limits, budgets) = (&connector.limits, &self.inner.budgets);
         budgets.learn_for(&connection.name, limits, &operation.name, &send.input, &response, now);
-        match connector.outcome(operation, &send.input, &connection.settings, &send.page, &response) {
+        match connector.outcome(operation, &send.input, &connection.settings, &send.page, response) {
             Outcome::Done { value, next } => {
                 self.inner.accounts.accepted(&connection.name);
                 Answer::Done { value, next }

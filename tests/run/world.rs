@@ -73,7 +73,7 @@ impl World {
             }
         };
         let response = Response { status, headers, body, not_kept: None };
-        match connector.outcome(operation, &send.input, &Value::Null, &send.page, &response) {
+        match connector.outcome(operation, &send.input, &Value::Null, &send.page, response) {
             Outcome::Done { value, next } => Answer::Done { value, next },
             Outcome::Failed(failure) => Answer::Failed(failure),
         }

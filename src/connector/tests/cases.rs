@@ -299,7 +299,7 @@ fn answer(connector: &Connector, case: &AnswerCase) -> Result<(), String> {
         not_kept: case.answer.not_kept.clone(),
     };
     let page = Page { next: case.page.clone(), seen: case.seen.clone() };
-    match (connector.outcome(operation, &case.input, &case.connection, &page, &response), &case.fails) {
+    match (connector.outcome(operation, &case.input, &case.connection, &page, response), &case.fails) {
         (Outcome::Done { value, next }, None) => {
             same("the value", &value, case.value.as_ref().unwrap_or(&Value::Null))?;
             same("the next page", &json!(next.and_then(|page| page.next)), &json!(case.next))

@@ -106,7 +106,7 @@ proptest! {
         let page = Page { next: page, ..Page::default() };
         for operation in CRM.operations() {
             let connection = json!({ "account": "a" });
-            let _ = CRM.outcome(operation, &json!({ "id": 1, "part": 2 }), &connection, &page, &response);
+            let _ = CRM.outcome(operation, &json!({ "id": 1, "part": 2 }), &connection, &page, response.clone());
         }
     }
 }

@@ -80,7 +80,7 @@ fn a_contact_of_gohighlevel_is_searched_created_and_understood() {
     ];
     for (status, body, name) in answers {
         let response = Response { status, headers: Vec::new(), body, not_kept: None };
-        let Outcome::Failed(failure) = ghl.outcome(create, &json!({}), &connection, &Page::default(), &response) else {
+        let Outcome::Failed(failure) = ghl.outcome(create, &json!({}), &connection, &Page::default(), response) else {
             panic!("{status}");
         };
         assert_eq!(failure.name, name, "{status} {}", failure.message);

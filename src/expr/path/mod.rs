@@ -78,6 +78,13 @@ impl Path {
         self.get(&Scope::new(root, &super::Locale::default()))
     }
 
+    /// The same, taken out of a value that nobody needs any more: a long list is not copied.
+    pub fn take_from(&self, mut root: Value) -> Option<Value> {
+        let Kind::Singular(steps) = &self.kind else { return self.get_in(&root) };
+        let found = steps.iter().try_fold(&mut root, |value, step| step.walk_mut(value))?;
+        Some(found.take()).filter(|value| !value.is_null())
+    }
+
     /// The value, as [`Path::get`].
     ///
     /// # Errors
@@ -169,6 +176,17 @@ impl Step {
         }
     }
 
+    fn walk_mut<'a>(&self, value: &'a mut Value) -> Option<&'a mut Value> {
+        match self {
+            Step::Name(name) => value.get_mut(name.as_str()),
+            Step::Index(index) => {
+                let items = value.as_array_mut()?;
+                let at = place_of(items.len(), *index)?;
+                items.get_mut(at)
+            }
+        }
+    }
+
     fn name(&self) -> Option<&str> {
         match self {
             Step::Name(name) => Some(name),
@@ -179,11 +197,13 @@ impl Step {
 
 /// The item at an index; negative ones count from the end.
 fn item_at(items: &[Value], index: i64) -> Option<&Value> {
+    items.get(place_of(items.len(), index)?)
+}
+
+fn place_of(length: usize, index: i64) -> Option<usize> {
     match usize::try_from(index) {
-        Ok(index) => items.get(index),
-        Err(_) => {
-            items.len().checked_sub(usize::try_from(index.unsigned_abs()).ok()?).and_then(|index| items.get(index))
-        }
+        Ok(index) => Some(index),
+        Err(_) => length.checked_sub(usize::try_from(index.unsigned_abs()).ok()?),
     }
 }
 
