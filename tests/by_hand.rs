@@ -21,6 +21,7 @@ async fn workflows_start_and_dead_letters_are_decided_while_serve_runs() {
         contacts.push(stage.make(GHL, "contact", json!({ "firstName": name, "email": email })).await);
     }
     stage.fault(PEOPLE, json!({ "at": "contact.create", "status": 422, "times": 2 })).await;
+    stage.flags.push("--no-watch".into());
     let serve = stage.serve().await;
 
     let (code, said) = stage.run(&["run", "greets", "--input", r#"{ "name": "Cleo" }"#]);
@@ -32,8 +33,13 @@ async fn workflows_start_and_dead_letters_are_decided_while_serve_runs() {
     stage.write("workflows/later.yaml", "workflow: later\ntrigger: { manual: }\nactions: [{ stop: Good night }]\n");
     stage.edit("dovetail.yaml", "active:\n", "active:\n  - later\n");
     let (code, said) = stage.run(&["run", "later"]);
-    assert!(code == Some(2) && said.contains("`later`") && said.contains("start `serve` again"), "{code:?}: {said}");
-    assert!(said.contains("the documents as they were when it started"), "{said}");
+    assert!(code == Some(2) && said.contains("has not taken up the workflow `later`"), "{code:?}: {said}");
+    assert!(said.contains("`dovetail reload`"), "{said}");
+    serve.signal("HUP");
+    until("it is taken up", async || serve.said().contains("are served now: example-agency is fine").then_some(()))
+        .await;
+    let (code, said) = stage.run(&["run", "later"]);
+    assert!(code == Some(0) && said.contains("Good night"), "{code:?}: {said}");
     let (code, said) = stage.run(&["hooks"]);
     assert!(code == Some(0) && said.contains("/hooks/gohighlevel"), "{code:?}: {said}");
 
@@ -47,11 +53,11 @@ async fn workflows_start_and_dead_letters_are_decided_while_serve_runs() {
         assert!(done.status.success(), "{said}");
         said
     };
-    assert!(dead(&["dead", "retry", "2"]).contains("is pending again"));
-    assert!(dead(&["dead", "drop", "3"]).contains("is dropped"));
+    assert!(dead(&["dead", "retry", "3"]).contains("is pending again"));
+    assert!(dead(&["dead", "drop", "4"]).contains("is dropped"));
     until("the one is done", async || {
         let runs = stage.runs().await;
-        (runs[1].status == Status::Completed && runs[2].status == Status::Dropped).then_some(())
+        (runs[2].status == Status::Completed && runs[3].status == Status::Dropped).then_some(())
     })
     .await;
     assert_eq!(stage.vendors[PEOPLE].records("contact").len(), 1);

@@ -297,6 +297,29 @@ async fn a_message_calls_who_waits_and_stays_as_long_as_an_older_run_may_come_to
 // ---------------------------------------------------------------- forgetting
 
 #[tokio::test]
+async fn versions_are_kept_as_long_as_a_run_began_with_them() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    for hash in ["used", "unused", "present"] {
+        store.keep_plan(hash, &[("dovetail.yaml".to_owned(), hash.to_owned())]).await.unwrap();
+    }
+    let mut first = intake("one", "first");
+    first.runs[0].plan = "used".to_owned();
+    store.accept(vec![first], vec![]).await.unwrap();
+    let kept = async || {
+        let mut kept = Vec::new();
+        for hash in ["used", "unused", "present"] {
+            kept.extend(store.plan(hash).await.unwrap().map(|_| hash));
+        }
+        kept
+    };
+    store.forget_plans(0, &["present".to_owned()]).await.unwrap();
+    assert_eq!(kept().await, ["used", "unused", "present"], "a run may be about to begin with it");
+    store.forget_plans(i64::MAX, &["present".to_owned()]).await.unwrap();
+    assert_eq!(kept().await, ["used", "present"]);
+}
+
+#[tokio::test]
 async fn pruning_forgets_ended_runs_and_bodies_but_not_ids_of_the_last_30_days() {
     let folder = Folder::new();
     let store = open(&folder);

@@ -53,19 +53,24 @@ impl Check {
 
 /// Tells all findings on stderr, and a last line that counts.
 pub fn tell(loaded: &Loaded) {
+    say::talk(&told(loaded, say::colour()));
+}
+
+/// All findings, and a last line that counts.
+pub fn told(loaded: &Loaded, colour: bool) -> String {
     let files: Vec<&File> = loaded.files.iter().collect();
-    let text = render_text(&loaded.report, &files, say::colour());
+    let mut text = render_text(&loaded.report, &files, colour);
     if !text.is_empty() {
-        say::talk(text.trim_end());
-        say::talk("");
+        text.truncate(text.trim_end().len());
+        text.push_str("\n\n");
     }
     let errors = loaded.report.count(Severity::Error);
     let warnings = loaded.report.count(Severity::Warning);
     let counted = format!("{}, {}", count(errors, "error"), count(warnings, "warning"));
-    match &loaded.plan {
-        Some(plan) if warnings == 0 => say::talk(&format!("{} is fine: {}", plan.name, contents(plan))),
-        Some(plan) => say::talk(&format!("{counted}; {} can run: {}", plan.name, contents(plan))),
-        None => say::talk(&format!("{counted}; `dovetail explain CODE` tells more about each")),
+    text + &match &loaded.plan {
+        Some(plan) if warnings == 0 => format!("{} is fine: {}", plan.name, contents(plan)),
+        Some(plan) => format!("{counted}; {} can run: {}", plan.name, contents(plan)),
+        None => format!("{counted}; `dovetail explain CODE` tells more about each"),
     }
 }
 

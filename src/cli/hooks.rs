@@ -23,7 +23,7 @@ impl Hooks {
     pub async fn run(self) -> Result<u8> {
         let Some(plan) = self.project.plan()? else { return Ok(exit::FINDINGS) };
         let hooks = match self.operator.engine(&self.project, plan, 1, false).await {
-            Ok(engine) => {
+            Ok((engine, _)) => {
                 let hooks = engine.hooks().await;
                 engine.stop().await;
                 engine.store().clone().close().await;

@@ -19,6 +19,8 @@ mod hooks;
 mod init;
 mod key;
 mod past;
+mod reload;
+mod reloading;
 mod run;
 mod runs;
 mod sandbox;
@@ -31,6 +33,7 @@ mod shipped;
 mod shown;
 mod story;
 mod vault;
+mod watch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -59,6 +62,8 @@ enum Command {
     Check(check::Check),
     /// Run a project: listen for webhooks, poll, keep schedules.
     Serve(serve::Serve),
+    /// Have a running `serve` take up changed documents now, and say what came of it.
+    Reload(reload::Reload),
     /// Run one workflow once, by hand.
     Run(run::Run),
     /// What has run, the whole story of one run, and another try.
@@ -163,6 +168,7 @@ pub fn main() -> ExitCode {
             Command::Init(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Serve(command) => command.run().await,
+            Command::Reload(command) => command.run().await,
             Command::Run(command) => command.run().await,
             Command::Runs(command) => command.run().await,
             Command::Dead(command) => command.run().await,

@@ -21,7 +21,7 @@ pub struct Past {
 }
 
 impl Past {
-    fn folder(&self) -> PathBuf {
+    pub fn folder(&self) -> PathBuf {
         self.data.clone().unwrap_or_else(|| self.project.join(".dovetail"))
     }
 
@@ -118,7 +118,7 @@ async fn ask(data: &Path, order: Order) -> Result<()> {
     match control::ask(data, &order).await.context("whether it was done is not known")? {
         Some(Reply::Done) => Ok(()),
         Some(Reply::Refused { why, .. } | Reply::Failed { why }) => Err(anyhow::Error::msg(why)),
-        Some(Reply::Started { .. } | Reply::Hooks { .. }) => {
+        Some(Reply::Started { .. } | Reply::Hooks { .. } | Reply::Reloaded(_)) => {
             Err(anyhow::Error::msg("the answer is that of another question"))
         }
         None => Err(refusal(store::Error::InUse(data.display().to_string()))),

@@ -44,7 +44,7 @@ impl Run {
         let wanted = wanted(&plan, &self.workflow);
         let inputs = self.input.as_deref().map_or(Ok(Value::Null), read)?;
         let data = self.operator.data_folder(&self.project);
-        let engine = match self.operator.engine(&self.project, plan, 64, false).await {
+        let (engine, _) = match self.operator.engine(&self.project, plan, 64, false).await {
             Ok(engine) => engine,
             Err(error) if exit::is_in_use(&error) => return self.ask(&wanted, inputs, &data, error).await,
             Err(error) => return Err(error),

@@ -1,11 +1,13 @@
 //! Where the process finds secrets: the environment, then a file that only its owner may read.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use secrecy::SecretString;
+use parking_lot::RwLock;
+use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
 
 use super::exit;
 use crate::connector::VerifyRule;
@@ -16,23 +18,47 @@ use crate::workflow::Starts;
 /// Secrets of this process: of the environment, of a file, and those that were given to `connect`.
 #[derive(Default)]
 pub struct Source {
-    file: BTreeMap<String, SecretString>,
+    path: Option<PathBuf>,
+    file: RwLock<BTreeMap<String, SecretString>>,
     vault: Option<Arc<Vault>>,
 }
 
 impl Source {
     /// # Errors
     /// A file that others may read, or that is no map of texts.
-    pub fn new(file: Option<&Path>, vault: Option<Arc<Vault>>) -> Result<Source> {
-        let Some(path) = file else { return Ok(Source { vault, ..Source::default() }) };
+    pub fn new(path: Option<&Path>, vault: Option<Arc<Vault>>) -> Result<Source> {
+        let source = Source { path: path.map(Path::to_path_buf), vault, ..Source::default() };
+        source.read()?;
+        Ok(source)
+    }
+
+    pub fn vault(&self) -> Option<&Vault> {
+        self.vault.as_deref()
+    }
+
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Reads the file, again if it was read before. Gives whether it says something else now.
+    ///
+    /// # Errors
+    /// As [`Source::new`]; what was read before stays.
+    pub fn read(&self) -> Result<bool> {
+        let Some(path) = &self.path else { return Ok(false) };
         refuse_open(path, "secrets file")?;
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, "secrets file", &error))?;
+        let text = Zeroizing::new(text);
         // The parser's own words could hold a secret.
         let Ok(file) = serde_yaml::from_str::<BTreeMap<String, String>>(&text) else {
             bail!("the secrets file {} must hold one `name: \"value\"` per line", path.display());
         };
-        let file = file.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect();
-        Ok(Source { file, vault })
+        let mut known = self.file.write();
+        let same =
+            |(name, value): (&String, &String)| known.get(name).is_some_and(|known| known.expose_secret() == value);
+        let is_other = known.len() != file.len() || !file.iter().all(same);
+        *known = file.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect();
+        Ok(is_other)
     }
 }
 
@@ -40,7 +66,7 @@ impl SecretSource for Source {
     fn secret(&self, name: &str) -> Option<SecretString> {
         match std::env::var(variable(name)) {
             Ok(value) if !value.is_empty() => Some(SecretString::from(value)),
-            _ => self.file.get(name).cloned().or_else(|| self.vault.as_ref()?.secret(name)),
+            _ => self.file.read().get(name).cloned().or_else(|| self.vault.as_ref()?.secret(name)),
         }
     }
 }

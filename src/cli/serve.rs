@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use url::{Host, Url};
 
+use super::reloading::Reloading;
 use super::{Operator, Project, check, exit, folder, past, say, secrets, vault};
 use crate::connector::VerifyRule;
 use crate::engine::{Engine, Settings};
 use crate::http::Guard;
 use crate::project::Plan;
-use crate::server;
+use crate::server::{self, control::Door};
 use crate::store::Store;
 use crate::trigger::is_public_key;
 use crate::vault::{Granted, Vault};
@@ -32,6 +33,9 @@ pub struct Serve {
     /// Runs at work at the same time.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = one_or_more)]
     at_once: usize,
+    /// Take up changed documents only when `dovetail reload` or the signal HUP says so.
+    #[arg(long)]
+    no_watch: bool,
 }
 
 impl Serve {
@@ -41,25 +45,23 @@ impl Serve {
             format!("cannot listen on {}: is another program at this address? choose one with --listen", self.listen)
         })?;
         let address = listener.local_addr()?;
-        let guard = self.operator.guard()?;
-        for inside in inside(&plan, &guard) {
-            say::warning(&inside);
-        }
         if !address.ip().is_loopback() {
             say::warning(&format!(
                 "{address} can be reached from other computers, without TLS: put a proxy that speaks HTTPS before it"
             ));
         }
-        let engine = self.operator.engine(&self.project, plan, self.at_once, true).await?;
+        let (engine, secrets) = self.operator.engine(&self.project, plan, self.at_once, true).await?;
         say::talk(&format!("dovetail serves {} on http://{address}", engine.plan().name));
-        for hook in engine.hooks().await {
-            say::talk(&format!("  POST http://{address}{}", hook.path));
-            say::talk(&format!("       {}, {}", hook.source, hook.proof));
-        }
-        let control = match server::control::open(engine.clone(), &self.operator.data_folder(&self.project)).await {
+        let mut reloading =
+            Reloading::new(engine.clone(), secrets, self.project.clone(), self.operator.clone(), address);
+        reloading.new_hooks().await.iter().for_each(|hook| say::talk(hook));
+        let (reloads, asked) = mpsc::channel(1);
+        let reloading = tokio::spawn(reloading.for_ever(asked, !self.no_watch));
+        let door = Door { engine: engine.clone(), reloads };
+        let control = match server::control::open(door, &self.operator.data_folder(&self.project)).await {
             Ok(control) => Some(tokio::spawn(control)),
             Err(error) => {
-                say::warning(&format!("`dovetail run` and `dead retry` cannot be used meanwhile: {error}"));
+                say::warning(&format!("`dovetail run`, `reload` and `dead retry` cannot be used meanwhile: {error}"));
                 None
             }
         };
@@ -70,6 +72,7 @@ impl Serve {
                 let _ = told.await;
             };
             server::serve(listener, server::routes(engine.clone()), stop).await;
+            reloading.abort();
             if let Some(control) = control {
                 control.abort();
             }
@@ -134,8 +137,14 @@ impl Operator {
         Guard::new(&self.allow_net).map_err(|message| exit::usage(format!("--allow-net: {message}")))
     }
 
-    /// Opens the store and starts the engine.
-    pub async fn engine(&self, project: &Project, plan: Plan, at_once: usize, listens: bool) -> Result<Engine> {
+    /// Opens the store and starts the engine; gives also where it finds secrets.
+    pub async fn engine(
+        &self,
+        project: &Project,
+        plan: Plan,
+        at_once: usize,
+        listens: bool,
+    ) -> Result<(Engine, Arc<secrets::Source>)> {
         let guard = self.guard()?;
         let mut webhook_keys = HashMap::new();
         for pair in &self.webhook_key {
@@ -163,11 +172,27 @@ impl Operator {
         let vault = self.vault(&plan, &data, &guard)?.map(Arc::new);
         let secrets = Arc::new(secrets::Source::new(self.secrets.as_deref(), vault.clone())?);
         if listens {
-            secrets::missing(&plan, &*secrets).iter().for_each(|missing| say::warning(missing));
-            disconnected(&plan, vault.as_deref())?.iter().for_each(|missing| say::warning(missing));
+            self.warnings(&plan, &secrets)?.iter().for_each(|warning| say::warning(warning));
         }
-        let settings = Settings { plan, store, guard, secrets, vault, webhook_keys, at_once: at_once.max(1), listens };
-        Ok(Engine::start(settings).await?)
+        let settings = Settings {
+            plan,
+            store,
+            guard,
+            secrets: secrets.clone(),
+            vault,
+            webhook_keys,
+            at_once: at_once.max(1),
+            listens,
+        };
+        Ok((Engine::start(settings).await?, secrets))
+    }
+
+    /// What of a project will not work as things are.
+    pub fn warnings(&self, plan: &Plan, secrets: &secrets::Source) -> Result<Vec<String>> {
+        let mut warnings = inside(plan, &self.guard()?);
+        warnings.extend(secrets::missing(plan, secrets));
+        warnings.extend(disconnected(plan, secrets.vault())?);
+        Ok(warnings)
     }
 }
 

@@ -68,6 +68,15 @@ impl Accounts {
         }
     }
 
+    /// What waits for these asks again: a person has changed what they may have been refused for.
+    pub fn ask_again<'n>(&self, connections: impl IntoIterator<Item = &'n str>) {
+        for connection in connections {
+            self.refused.lock().remove(connection);
+            // Nobody may be waiting.
+            let _ = self.connected.send(connection.to_owned());
+        }
+    }
+
     /// Why accounts are refused just now.
     pub fn told(&self) -> Vec<String> {
         self.refused.lock().iter().map(|(connection, (why, _))| format!("`{connection}`: {why}")).collect()
@@ -80,11 +89,13 @@ impl Engine {
     /// # Errors
     /// The store's.
     pub async fn connected(&self, connection: &str) -> Result<(), store::Error> {
+        let one_at_a_time = self.inner.reloading.lock().await;
         let hash = self.plan().hash.clone();
         self.inner.plans.lock().clear();
         if let Some(plan) = self.plan_of(&hash).await? {
-            *self.inner.plan.write() = plan;
+            self.make_present(plan).await?;
         }
+        drop(one_at_a_time);
         let accounts = &self.inner.accounts;
         tracing::info!(connection, "the account is connected");
         let plan = self.plan();
@@ -95,12 +106,15 @@ impl Engine {
                 tracing::warn!(connection = name, %error, "its former token is still kept");
             }
         }
-        for name in borrowers.into_iter().chain([connection]) {
-            accounts.refused.lock().remove(name);
-            // Nobody may be waiting.
-            let _ = accounts.connected.send(name.to_owned());
-        }
+        accounts.ask_again(borrowers.into_iter().chain([connection]));
         Ok(())
+    }
+
+    /// What waits for accounts that are refused asks again.
+    pub fn ask_again(&self) {
+        let accounts = &self.inner.accounts;
+        let refused: Vec<String> = accounts.refused.lock().keys().cloned().collect();
+        accounts.ask_again(refused.iter().map(String::as_str));
     }
 
     /// Accounts that are refused just now, each with why.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Map, Value, json};
 
+use super::present::Present;
 use super::{Engine, count, now_ms};
 use crate::connector::Connector;
 use crate::expr::{Locale, Path, Scope, as_text, convert};
@@ -36,7 +37,8 @@ impl Engine {
     ///
     /// A connector that says `verify: none` is reached at `/hooks/<connector>/<token>` only.
     pub async fn webhook(&self, name: &str, token: Option<&str>, arrival: Arrival<'_>) -> Taken {
-        let plan = self.plan();
+        let present = self.present();
+        let plan = &*present.plan;
         let Some(connector) = plan.connector(name).filter(|connector| connector.webhooks.is_some()) else {
             return Taken::new(404, "not_found");
         };
@@ -94,7 +96,7 @@ impl Engine {
             tracing::error!(connector = name, "a delivery could be for several tenants and is not taken");
             return Taken::new(busy, "busy");
         }
-        let intakes = delivery.events.into_iter().map(|event| self.intake(&plan, connection, event));
+        let intakes = delivery.events.into_iter().map(|event| self.intake(&present, connection, event));
         let mut intakes: Vec<Intake> = intakes.collect();
         let Some(time) = webhooks.coalesce else { return self.accept(intakes, busy).await };
         self.inner.gathering.join(&mut intakes, now_ms());
@@ -155,7 +157,8 @@ impl Engine {
     /// # Errors
     /// What is wrong with the inputs, in words; or the store's.
     pub async fn by_hand(&self, workflow: &str, inputs: Value, tenant: Option<&str>) -> Result<String, ByHandError> {
-        let plan = self.plan();
+        let present = self.present();
+        let plan = &*present.plan;
         let known: Vec<&str> = plan.workflows.iter().map(|workflow| workflow.name.as_str()).collect();
         let Some(found) = plan.workflows.iter().find(|known| known.name == workflow) else {
             let near = crate::source::nearest(workflow, known.iter().copied());
@@ -174,31 +177,31 @@ impl Engine {
         let runs = match &found.trigger.starts {
             Starts::Manual { inputs: wanted } => {
                 let inputs = inputs::take(wanted, inputs, &plan.locale).map_err(ByHandError::Input)?;
-                self.runs_without_record(&plan, found, &event, inputs)
+                self.runs_without_record(plan, found, &event, inputs)
             }
             Starts::Event(heard) if heard.first().is_some_and(|heard| heard.alias == PROJECT) => {
                 event.kind = heard.first().and_then(|heard| heard.kinds.first().cloned()).unwrap_or_default();
                 event.body = inputs;
-                self.runs_without_record(&plan, found, &event, Value::Null)
+                self.runs_without_record(plan, found, &event, Value::Null)
             }
             Starts::Event(heard) => {
                 let first = heard.first();
                 let object = first.and_then(|heard| heard.object.clone());
                 event.kind = first.and_then(|heard| heard.kinds.first().cloned()).unwrap_or_default();
                 event.object.clone_from(&object);
-                self.runs_about(&plan, found, event.clone(), first.map(|heard| heard.alias.as_str()), inputs, tenant)
+                self.runs_about(&present, found, event.clone(), first.map(|heard| heard.alias.as_str()), inputs, tenant)
                     .map_err(ByHandError::Input)?
             }
             Starts::Webhook { .. } => {
                 event.body = inputs;
-                self.runs_without_record(&plan, found, &event, Value::Null)
+                self.runs_without_record(plan, found, &event, Value::Null)
             }
-            Starts::Schedule { .. } | Starts::Poll { .. } => self.runs_without_record(&plan, found, &event, inputs),
+            Starts::Schedule { .. } | Starts::Poll { .. } => self.runs_without_record(plan, found, &event, inputs),
         };
         let runs: Vec<Start> =
             runs.into_iter().filter(|run| tenant.is_none() || run.tenant.as_deref() == tenant).collect();
         let Some(id) = runs.first().map(|run| run.id.clone()) else {
-            return Err(ByHandError::Nobody(nobody(&plan, found, tenant)));
+            return Err(ByHandError::Nobody(nobody(plan, found, tenant)));
         };
         self.take_in(vec![Intake { event, runs }], Vec::new()).await?;
         Ok(id)
@@ -234,13 +237,14 @@ impl Engine {
     /// A run about a record that is given by hand: `{ "id": … }`, and its parent's id where one is needed.
     fn runs_about(
         &self,
-        plan: &Plan,
+        present: &Present,
         workflow: &Workflow,
         event: Event,
         alias: Option<&str>,
         record: Value,
         tenant: Option<&str>,
     ) -> Result<Vec<Start>, String> {
+        let plan = &present.plan;
         let name = alias.and_then(|alias| workflow.connector_of(alias)).unwrap_or_default();
         let tenants = plan.tenants_of(workflow);
         let tenant = tenant.or_else(|| tenants.first().copied().flatten());
@@ -262,40 +266,36 @@ impl Engine {
         let read_with =
             connector.operation(&format!("{}.get", object.name)).filter(|_| !whole).map(|get| get.name.clone());
         let event = Event { record_id: Some(id), parent_id, record, read_with, ..event };
-        Ok(self.intake(plan, connection, event).runs.into_iter().filter(|run| run.workflow == workflow.name).collect())
+        Ok(self
+            .intake(present, connection, event)
+            .runs
+            .into_iter()
+            .filter(|run| run.workflow == workflow.name)
+            .collect())
     }
 
     /// The runs that an event of a connection starts.
-    pub(super) fn intake(&self, plan: &Plan, connection: &Connection, mut event: Event) -> Intake {
+    pub(super) fn intake(&self, present: &Present, connection: &Connection, mut event: Event) -> Intake {
         event.connection = Some(connection.name.clone());
         event.tenant.clone_from(&connection.tenant);
-        let mut runs = Vec::new();
-        for workflow in plan.hearing() {
-            let Some(alias) = hears(workflow, connection, &event) else { continue };
-            runs.extend(self.runs_of(plan, workflow, alias, connection, &event));
-        }
-        for older in self.inner.older.get().into_iter().flatten() {
-            let Some(workflow) = older.listener() else { continue };
-            let Some(connection) = older.plan.connection(&connection.name) else { continue };
-            let Some(alias) = hears(workflow, connection, &event) else { continue };
-            runs.extend(self.runs_of(&older.plan, workflow, alias, connection, &event));
-        }
-        Intake { event, runs }
+        let runs = present.hearing().filter_map(|(plan, workflow)| {
+            let connection = plan.connection(&connection.name)?;
+            let alias = hears(workflow, connection, &event)?;
+            self.runs_of(plan, workflow, alias, connection, &event)
+        });
+        Intake { runs: runs.collect(), event }
     }
 
     /// The runs that an event of the project starts: only those of its own tenant.
     pub(super) fn heard_of_project(&self, event: Event) -> Intake {
-        let plan = self.plan();
+        let present = self.present();
         let hears = |workflow: &Workflow| match &workflow.trigger.starts {
             Starts::Event(heard) => {
                 heard.iter().any(|heard| heard.alias == PROJECT && heard.kinds.contains(&event.kind))
             }
             _ => false,
         };
-        let present = plan.hearing().map(|workflow| (&plan, workflow));
-        let older = self.inner.older.get().into_iter().flatten();
-        let older = older.filter_map(|older| Some((&older.plan, older.listener()?)));
-        let runs = present.chain(older).filter(|(_, workflow)| hears(workflow)).filter_map(|(plan, workflow)| {
+        let runs = present.hearing().filter(|(_, workflow)| hears(workflow)).filter_map(|(plan, workflow)| {
             let connections = plan.bind(workflow, event.tenant.as_deref(), None)?;
             let order_key = order_key(workflow, None, &event, &plan.locale);
             Some(start(plan, workflow, &event, event.tenant.clone(), connections, order_key, Value::Null))

@@ -12,14 +12,15 @@ mod alarm;
 mod cancel;
 mod drive;
 mod examine;
+mod following;
 mod gathering;
 mod hooks;
 mod intake;
 mod life;
 mod names;
-mod older;
 mod perform;
 mod poll;
+mod present;
 mod queue;
 mod schedule;
 mod silence;
@@ -28,8 +29,8 @@ mod turns;
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -69,7 +70,7 @@ pub struct Engine {
 }
 
 pub(in crate::engine) struct Inner {
-    plan: RwLock<Arc<Plan>>,
+    present: RwLock<Arc<present::Present>>,
     /// Plans of runs that are not over, by hash.
     plans: Mutex<HashMap<String, Arc<Plan>>>,
     store: Store,
@@ -87,8 +88,12 @@ pub(in crate::engine) struct Inner {
     tasks: Mutex<JoinSet<()>>,
     /// Takes up every run; else only those that it is asked for.
     listens: bool,
-    /// Set once, when it begins to listen.
-    older: OnceLock<Vec<older::Older>>,
+    polls: following::Following<poll::Polling>,
+    schedules: following::Following<()>,
+    /// One version after the other is taken up.
+    reloading: tokio::sync::Mutex<()>,
+    /// Another version is present.
+    reloaded: watch::Sender<()>,
     alarm: alarm::Alarm,
     /// A listener has told something.
     heard: watch::Sender<()>,
@@ -119,14 +124,9 @@ impl Engine {
         let mut pending = if settings.listens { settings.store.pending().await? } else { Vec::new() };
         let vault = settings.vault;
         let plan = Arc::new(filled(settings.plan, vault.as_deref()));
-        let documents: Vec<(String, String)> =
-            plan.documents.iter().map(|text| (text.path.clone(), text.text.clone())).collect();
-        let environment = plan.environment.clone().unwrap_or_default();
-        let kept = documents.iter().cloned().chain([(ENVIRONMENT.to_string(), environment)]).collect::<Vec<_>>();
-        settings.store.keep_plan(&plan.hash, &kept).await?;
         let inner = Arc::new(Inner {
             plans: Mutex::new(HashMap::from([(plan.hash.clone(), plan.clone())])),
-            plan: RwLock::new(plan),
+            present: RwLock::new(Arc::new(present::Present::new(plan.clone()))),
             store: settings.store,
             client: Client::new(settings.guard),
             budgets: Budgets::of_vendors(),
@@ -140,7 +140,10 @@ impl Engine {
             further: Arc::new(Semaphore::new(life::FURTHER_MAX)),
             tasks: Mutex::new(JoinSet::new()),
             listens: settings.listens,
-            older: OnceLock::new(),
+            polls: following::Following::default(),
+            schedules: following::Following::default(),
+            reloading: tokio::sync::Mutex::default(),
+            reloaded: watch::channel(()).0,
             alarm: alarm::Alarm::default(),
             heard: watch::channel(()).0,
             accounts: accounts::Accounts::default(),
@@ -152,9 +155,9 @@ impl Engine {
             counters: Counters::default(),
         });
         let engine = Engine { inner };
+        engine.keep(&plan).await?;
         if settings.listens {
-            let older = engine.older().await?;
-            let _ = engine.inner.older.set(older);
+            engine.make_present(plan).await?;
             // Writes under way take their turns first: nobody may write what one of them is writing. What was at work goes
             // before a dead letter of its order key that a person has had retried since.
             let mut at_work = std::collections::HashSet::new();
@@ -169,14 +172,17 @@ impl Engine {
             }
             engine.spawn_for_ever("the alarm".into(), |engine| async move { engine.wake_for_ever().await });
             engine.spawn_for_ever("silence".into(), |engine| async move { engine.listen_for_ever().await });
-            poll::listen(&engine).await?;
-            schedule::listen(&engine).await?;
+            engine.follow();
         }
         Ok(engine)
     }
 
     pub fn plan(&self) -> Arc<Plan> {
-        self.inner.plan.read().clone()
+        self.present().plan.clone()
+    }
+
+    fn present(&self) -> Arc<present::Present> {
+        self.inner.present.read().clone()
     }
 
     pub fn store(&self) -> &Store {

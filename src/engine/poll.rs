@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
+use super::present::Present;
 use super::{Engine, now_ms};
 use crate::connector::{Connector, Failure, Feed, Names, Object, Operation, Page};
 use crate::expr::{Scope, as_text};
@@ -19,7 +20,7 @@ const RECORDS_MAX: usize = 100_000;
 
 /// One list of one connection that somebody listens to.
 #[derive(Clone, Debug, PartialEq)]
-struct Polling {
+pub(super) struct Polling {
     connection: String,
     object: String,
     feed: Feed,
@@ -27,30 +28,41 @@ struct Polling {
     of: Option<String>,
 }
 
-/// Starts a task for each list that an active workflow listens to.
-pub(super) async fn listen(engine: &Engine) -> Result<(), store::Error> {
-    let plan = engine.plan();
-    let mut all = pollings(&plan, plan.hearing());
-    for older in engine.inner.older.get().into_iter().flatten() {
-        for polling in pollings(&older.plan, older.listener().into_iter()) {
+/// A list that is new is read from now on.
+pub(super) async fn begin(engine: &Engine, present: &Present) -> Result<(), store::Error> {
+    for polling in wanted(present) {
+        let key = key(&polling);
+        if engine.inner.store.cursor(&key).await?.is_none() {
+            let seen = Seen { since_ms: Some(now_ms()), ..Seen::default() };
+            engine.inner.store.set_cursor(&key, json!(seen)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the lists to which the present version listens: a task for each.
+pub(super) fn follow(engine: &Engine) {
+    let wanted = wanted(&engine.present()).into_iter().map(|polling| (key(&polling), polling));
+    for key in engine.inner.polls.follow(wanted) {
+        engine.spawn_for_ever(key.clone(), move |engine| {
+            let key = key.clone();
+            async move { engine.poll_for_ever(&key).await }
+        });
+    }
+}
+
+fn wanted(present: &Present) -> Vec<Polling> {
+    let plan = &present.plan;
+    let mut all = pollings(plan, plan.hearing());
+    for (older, listener) in present.older() {
+        for polling in pollings(older, [listener].into_iter()) {
             // A list has one reader, at the pace of the present version.
             if plan.connection(&polling.connection).is_some() && !all.iter().any(|known| key(known) == key(&polling)) {
                 all.push(polling);
             }
         }
     }
-    for polling in all {
-        let key = key(&polling);
-        if engine.inner.store.cursor(&key).await?.is_none() {
-            let seen = Seen { since_ms: Some(now_ms()), ..Seen::default() };
-            engine.inner.store.set_cursor(&key, json!(seen)).await?;
-        }
-        engine.spawn_for_ever(key, move |engine| {
-            let polling = polling.clone();
-            async move { engine.poll_for_ever(polling).await }
-        });
-    }
-    Ok(())
+    all
 }
 
 fn pollings<'p>(plan: &Plan, workflows: impl Iterator<Item = &'p Workflow>) -> Vec<Polling> {
@@ -119,10 +131,11 @@ impl Engine {
         Ok(true)
     }
 
-    async fn poll_for_ever(&self, polling: Polling) {
+    async fn poll_for_ever(&self, key: &str) {
         let mut failures = 0u32;
         let mut connected = self.inner.accounts.subscribe();
-        loop {
+        let mut reloaded = self.inner.reloaded.subscribe();
+        while let Some(polling) = self.inner.polls.followed(key) {
             let pause = match self.poll_once(&polling).await {
                 Ok(()) => {
                     failures = 0;
@@ -136,9 +149,18 @@ impl Engine {
                     longer.min(Duration::from_secs(3600).max(polling.feed.every)).max(told)
                 }
             };
+            let other = async {
+                // A list that is read as before goes on as before.
+                while reloaded.changed().await.is_ok() {
+                    if failures > 0 || !self.inner.polls.is(key, &polling) {
+                        return;
+                    }
+                }
+            };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = connected_again(&mut connected, &polling.connection), if failures > 0 => {}
+                () = other => {}
                 () = self.stopped() => return,
             }
         }
@@ -158,14 +180,22 @@ impl Engine {
         if polled.events.is_empty() && polled.seen == seen {
             return Ok(());
         }
+        // Reading may have taken long: what is found starts the version of now, if that still reads the list.
+        let present = self.present();
+        let plan = &*present.plan;
+        let Some(connection) = plan.connection(&polling.connection) else { return Ok(()) };
+        let of = polling.of.as_deref().map(|name| plan.workflow(name));
+        if matches!(of, Some(None)) {
+            return Ok(());
+        }
         let from_operation = Some(polling.feed.operation.clone());
         let intakes = polled.events.into_iter().map(|event| {
             // Two accounts may hold the same record under the same id, and two lists show it: each is an event of its own.
             let id = format!("{key}:{}", event.id);
             let event = Event { id, from_operation: from_operation.clone(), ..event };
-            match polling.of.as_ref().and_then(|workflow| plan.workflow(workflow)) {
-                None => self.intake(&plan, connection, event),
-                Some(workflow) => self.intake_of(&plan, workflow, connection, event),
+            match of.flatten() {
+                None => self.intake(&present, connection, event),
+                Some(workflow) => self.intake_of(plan, workflow, connection, event),
             }
         });
         let intakes: Vec<store::Intake> = intakes.collect();

@@ -11,20 +11,15 @@ use crate::store::{self, Intake};
 use crate::trigger::{DUE_MAX, Event, Missed, Schedule};
 use crate::workflow::Starts;
 
-/// Starts a task for each workflow with a schedule. A schedule that is new begins now.
-pub(super) async fn listen(engine: &Engine) -> Result<(), store::Error> {
-    let plan = engine.plan();
-    for name in scheduled(&plan) {
-        let key = key(&name);
-        if engine.inner.store.cursor(&key).await?.is_none() {
-            engine.inner.store.set_cursor(&key, json!(now_ms())).await?;
-        }
-        engine.spawn_for_ever(key, move |engine| {
+/// Keeps the schedules of the present version: a task for each workflow that has one.
+pub(super) fn follow(engine: &Engine) {
+    let wanted = scheduled(&engine.plan());
+    for name in engine.inner.schedules.follow(wanted.into_iter().map(|name| (name, ()))) {
+        engine.spawn_for_ever(key(&name), move |engine| {
             let name = name.clone();
             async move { engine.fire_for_ever(&name).await }
         });
     }
-    Ok(())
 }
 
 fn scheduled(plan: &Plan) -> Vec<String> {
@@ -38,10 +33,11 @@ fn key(workflow: &str) -> String {
 
 impl Engine {
     async fn fire_for_ever(&self, name: &str) {
-        loop {
+        let mut reloaded = self.inner.reloaded.subscribe();
+        while self.inner.schedules.followed(name).is_some() {
             let pause = match self.fire_due(name).await {
                 Ok(Some(next)) => u64::try_from(next.timestamp_millis() - now_ms()).unwrap_or(0),
-                Ok(None) => return,
+                Ok(None) => u64::MAX,
                 Err(error) => {
                     tracing::warn!(workflow = name, %error, "a schedule could not be kept");
                     1_000
@@ -50,6 +46,7 @@ impl Engine {
             // In pieces, since the wall clock may be set while we sleep.
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(pause.clamp(1, 30_000))) => {}
+                _ = reloaded.changed() => {}
                 () = self.stopped() => return,
             }
         }
@@ -60,10 +57,19 @@ impl Engine {
         let plan = self.plan();
         let Some(workflow) = plan.workflow(name) else { return Ok(None) };
         let Starts::Schedule { text, timezone, missed } = &workflow.trigger.starts else { return Ok(None) };
-        let Ok(schedule) = Schedule::compile(text, timezone.unwrap_or(plan.locale.timezone)) else { return Ok(None) };
+        let timezone = timezone.unwrap_or(plan.locale.timezone);
+        let Ok(schedule) = Schedule::compile(text, timezone) else { return Ok(None) };
         let now = Utc::now();
-        let last = self.inner.store.cursor(&key(name)).await?.and_then(|value| value.as_i64());
-        let last = last.and_then(DateTime::from_timestamp_millis).unwrap_or(now);
+        let of = format!("{text} {timezone}");
+        let read = |read_to: DateTime<Utc>| (key(name), json!({ "of": of, "read_ms": read_to.timestamp_millis() }));
+        let known = self.inner.store.cursor(&key(name)).await?;
+        let known = known.filter(|known| known["of"] == of.as_str()).and_then(|known| known["read_ms"].as_i64());
+        let Some(last) = known.and_then(DateTime::from_timestamp_millis) else {
+            // One that is new, or says other times now, begins now: nothing of it was missed.
+            let (key, value) = read(now);
+            self.inner.store.set_cursor(&key, value).await?;
+            return Ok(schedule.after(now));
+        };
         let due = due(&schedule, last, now, *missed);
         // Of more firings than are due at once, the rest follows: reading goes on from the last one.
         let read_to = due.last().copied().filter(|_| due.len() >= DUE_MAX).unwrap_or(now);
@@ -82,7 +88,7 @@ impl Engine {
             })
             .collect();
         if schedule.after(last).is_some_and(|next| next <= now) {
-            self.take_in(intakes, vec![(key(name), json!(read_to.timestamp_millis()))]).await?;
+            self.take_in(intakes, vec![read(read_to)]).await?;
         }
         Ok(schedule.after(read_to.max(last)))
     }

@@ -21,19 +21,20 @@ fn watched(plan: &Plan) -> impl Iterator<Item = (&Workflow, i64, Option<&str>)> 
 
 impl Engine {
     pub(super) async fn listen_for_ever(&self) {
+        let mut reloaded = self.inner.reloaded.subscribe();
         loop {
             let due_ms = match self.tell_of_silence().await {
-                Ok(None) => return,
-                Ok(Some(due_ms)) => due_ms,
+                Ok(due_ms) => due_ms.unwrap_or(i64::MAX),
                 Err(error) => {
                     tracing::warn!(%error, "it could not be told who is silent");
                     now_ms() + 1_000
                 }
             };
-            while let Ok(pause @ 1..) = u64::try_from(due_ms - now_ms()) {
+            while let Ok(pause @ 1..) = u64::try_from(due_ms.saturating_sub(now_ms())) {
                 // In pieces, since the wall clock may be set while we sleep.
                 tokio::select! {
                     () = tokio::time::sleep(Duration::from_millis(pause.min(30_000))) => {}
+                    _ = reloaded.changed() => break,
                     () = self.stopped() => return,
                 }
             }

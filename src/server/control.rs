@@ -1,7 +1,7 @@
 //! The operator's door: a socket in the data folder, which only the folder's owner can open.
 //!
 //! ```text
-//!  dovetail run · hooks · connect · dead retry|drop · runs cancel ── one line of JSON ──▶ serve ── one line of JSON ──▶ back
+//!  dovetail run · reload · hooks · connect · dead retry|drop · runs cancel ── one line of JSON ──▶ serve ── one line of JSON ──▶ back
 //! ```
 //! A process that serves has the store for itself; what a person wants meanwhile is asked of it here. Where there are no
 //! such sockets (Windows), it is not served.
@@ -10,6 +10,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
 
 #[cfg(unix)]
 use crate::engine::ByHandError;
@@ -31,6 +32,8 @@ pub enum Order {
     Connected { connection: String },
     /// Give dead letters up.
     Drop { runs: Vec<String>, by: String },
+    /// Read the documents again, and take up what has changed.
+    Reload {},
 }
 
 /// What came of it.
@@ -53,11 +56,35 @@ pub enum Reply {
     Failed {
         why: String,
     },
+    Reloaded(Reloaded),
+}
+
+/// What came of reading the documents again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// The documents are those of the present version now. Else they have errors, and the version before stays.
+    pub present: bool,
+    /// What there is to say, findings among it.
+    pub told: String,
+}
+
+/// Who wants the documents to be read again; whoever reads them answers.
+pub type Reloads = mpsc::Sender<oneshot::Sender<Reloaded>>;
+
+/// Where the socket leads to.
+#[derive(Clone)]
+pub struct Door {
+    pub engine: Engine,
+    pub reloads: Reloads,
 }
 
 /// Larger orders and replies are not read, in bytes.
 #[cfg(unix)]
 const LINE_MAX: u64 = 1024 * 1024;
+
+/// What is told of a project at most, in bytes.
+#[cfg(unix)]
+const TOLD_MAX: usize = 128 * 1024;
 
 /// Where the socket is.
 #[cfg(unix)]
@@ -66,13 +93,12 @@ fn place(data: &Path) -> std::path::PathBuf {
 }
 
 #[cfg(unix)]
-async fn carry_out(engine: &Engine, order: Order) -> Reply {
+async fn carry_out(Door { engine, reloads }: &Door, order: Order) -> Reply {
     let done = match order {
         // Whoever asks has looked for it in the documents of now.
         Order::Run { workflow, .. } if engine.plan().workflow(&workflow).is_none() => {
             let why = format!(
-                "`serve` does not know the workflow `{workflow}`: it runs the documents as they were when it started; \
-                 start `serve` again to take up what has changed"
+                "`serve` has not taken up the workflow `{workflow}`: ask it to with `dovetail reload`, which says what hinders it"
             );
             return Reply::Refused { why, inputs: false };
         }
@@ -86,11 +112,29 @@ async fn carry_out(engine: &Engine, order: Order) -> Reply {
         }
         Order::Connected { connection } => engine.connected(&connection).await,
         Order::Hooks {} => return Reply::Hooks { hooks: engine.hooks().await },
+        Order::Reload {} => return Reply::Reloaded(reload(reloads).await),
         Order::Retry { runs, by } => engine.retry(&runs, &by).await,
         Order::Cancel { runs, by } => engine.cancel(&runs, &by).await,
         Order::Drop { runs, by } => engine.drop_dead(&runs, &by).await,
     };
     done.map_or_else(|error| Reply::Failed { why: error.to_string() }, |()| Reply::Done)
+}
+
+#[cfg(unix)]
+async fn reload(reloads: &Reloads) -> Reloaded {
+    let (tell, told) = oneshot::channel();
+    let stops = || Reloaded { present: false, told: "`serve` is about to stop".into() };
+    if reloads.send(tell).await.is_err() {
+        return stops();
+    }
+    let mut reloaded = told.await.unwrap_or_else(|_| stops());
+    // As JSON each character may need six bytes.
+    let end = reloaded.told.floor_char_boundary(TOLD_MAX);
+    if end < reloaded.told.len() {
+        reloaded.told.truncate(end);
+        reloaded.told.push_str(" … `dovetail check` tells the rest");
+    }
+    reloaded
 }
 
 #[cfg(unix)]
@@ -102,7 +146,7 @@ mod socket {
     use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
     use tokio::net::{UnixListener, UnixStream};
 
-    use super::{Engine, LINE_MAX, Order, Path, Reply, carry_out, place};
+    use super::{Door, LINE_MAX, Order, Path, Reply, carry_out, place};
 
     /// What is sent in this time, or not at all.
     const TIMEOUT: Duration = Duration::from_secs(10);
@@ -111,7 +155,7 @@ mod socket {
     ///
     /// # Errors
     /// The socket cannot be made: the path is too long for one, or the folder cannot be written to.
-    pub async fn open(engine: Engine, data: &Path) -> io::Result<impl Future<Output = ()> + use<>> {
+    pub async fn open(door: Door, data: &Path) -> io::Result<impl Future<Output = ()> + use<>> {
         let path = place(data);
         // Left by a process that was killed: who has the store has the socket.
         let _ = std::fs::remove_file(&path);
@@ -123,14 +167,14 @@ mod socket {
                 // The mode came after the socket.
                 let is_owner = stream.peer_cred().is_ok_and(|peer| peer.uid() == owner || peer.uid() == 0);
                 if is_owner {
-                    let engine = engine.clone();
-                    tokio::spawn(async move { serve(&engine, stream).await });
+                    let door = door.clone();
+                    tokio::spawn(async move { serve(&door, stream).await });
                 }
             }
         })
     }
 
-    async fn serve(engine: &Engine, stream: UnixStream) {
+    async fn serve(door: &Door, stream: UnixStream) {
         let (reader, mut writer) = stream.into_split();
         let mut line = String::new();
         let mut reader = BufReader::new(reader.take(LINE_MAX));
@@ -139,7 +183,7 @@ mod socket {
             return;
         }
         let reply = match serde_json::from_str::<Order>(&line) {
-            Ok(order) => carry_out(engine, order).await,
+            Ok(order) => carry_out(door, order).await,
             Err(error) => Reply::Failed { why: format!("the order cannot be read: {error}") },
         };
         if let Ok(mut text) = serde_json::to_string(&reply) {
@@ -168,13 +212,13 @@ mod socket {
 mod socket {
     use std::io;
 
-    use super::{Engine, Order, Path, Reply};
+    use super::{Door, Order, Path, Reply};
 
     /// There is no such door here.
     ///
     /// # Errors
     /// None.
-    pub async fn open(_: Engine, _: &Path) -> io::Result<impl Future<Output = ()> + use<>> {
+    pub async fn open(_: Door, _: &Path) -> io::Result<impl Future<Output = ()> + use<>> {
         Ok(std::future::pending())
     }
 

@@ -10,7 +10,7 @@ use super::Error;
 const APPLICATION_ID: i64 = 0x446f_7665;
 
 /// From version n to n + 1, each in one transaction.
-const MIGRATIONS: &[&str] = &[FIRST, KNOWN, PARKED, LAST, MESSAGES];
+const MIGRATIONS: &[&str] = &[FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -128,6 +128,11 @@ CREATE TABLE subscriptions (
 ) STRICT;
 CREATE INDEX subscriptions_by_run ON subscriptions (run);
 CREATE INDEX subscriptions_by_key ON subscriptions (listener, source, key);
+";
+
+const KEPT: &str = "
+-- When a version of the project last became the present one.
+ALTER TABLE plans ADD COLUMN kept_ms INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// The version of an opened file; 0 for one that holds nothing yet.

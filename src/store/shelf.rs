@@ -1,6 +1,6 @@
 //! Small things kept by name: cursors, plans, counters.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Error;
 
@@ -17,9 +17,24 @@ pub(super) fn cursor(connection: &Connection, key: &str) -> Result<Option<serde_
 }
 
 /// The hash names the content, so what is kept is never replaced.
-pub(super) fn keep_plan(connection: &Connection, hash: &str, documents: &str) -> Result<(), Error> {
-    let sql = "INSERT INTO plans (hash, documents) VALUES (?, ?) ON CONFLICT DO NOTHING";
-    connection.prepare_cached(sql)?.execute([hash, documents])?;
+pub(super) fn keep_plan(connection: &Connection, hash: &str, documents: &str, now_ms: i64) -> Result<(), Error> {
+    let sql = "INSERT INTO plans (hash, documents, kept_ms) VALUES (?, ?, ?)
+               ON CONFLICT DO UPDATE SET kept_ms = excluded.kept_ms";
+    connection.prepare_cached(sql)?.execute(params![hash, documents, now_ms])?;
+    Ok(())
+}
+
+/// Versions that were kept before an instant and with which no run began.
+pub(super) fn unused_plans(connection: &Connection, before_ms: i64) -> Result<Vec<String>, Error> {
+    let sql = "SELECT hash FROM plans WHERE kept_ms < ? AND hash NOT IN (SELECT plan FROM runs)";
+    let mut select = connection.prepare_cached(sql)?;
+    let hashes = select.query_map([before_ms], |row| row.get(0))?;
+    Ok(hashes.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn forget_plans(connection: &Connection, hashes: &[String]) -> Result<(), Error> {
+    let mut delete = connection.prepare_cached("DELETE FROM plans WHERE hash = ?")?;
+    hashes.iter().try_for_each(|hash| delete.execute([hash]).map(drop))?;
     Ok(())
 }
 

@@ -206,7 +206,17 @@ impl Store {
     /// A crash before it returns: the plan may be missing, so keep it before accepting runs of it.
     pub async fn keep_plan(&self, hash: &str, documents: &[(String, String)]) -> Result<(), Error> {
         let (hash, documents) = (hash.to_owned(), serde_json::to_string(documents)?);
-        self.write(move |connection| shelf::keep_plan(connection, &hash, &documents)).await
+        self.write(move |connection| shelf::keep_plan(connection, &hash, &documents, now_ms())).await
+    }
+
+    /// Forgets versions of the project that were kept before an instant and with which no run began; these are needed.
+    pub async fn forget_plans(&self, before_ms: i64, needed: &[String]) -> Result<(), Error> {
+        let mut unused = self.read(move |connection| shelf::unused_plans(connection, before_ms)).await?;
+        unused.retain(|hash| !needed.contains(hash));
+        if unused.is_empty() {
+            return Ok(());
+        }
+        self.write(move |connection| shelf::forget_plans(connection, &unused)).await
     }
 
     pub async fn plan(&self, hash: &str) -> Result<Option<Vec<(String, String)>>, Error> {

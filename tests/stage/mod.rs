@@ -38,6 +38,8 @@ pub struct Stage {
     pub vendors: BTreeMap<&'static str, Vendor>,
     pub client: reqwest::Client,
     key: SigningKey,
+    /// Further flags of `serve`.
+    pub flags: Vec<String>,
     /// Where `serve` listens; 0 before it has.
     port: u16,
 }
@@ -62,7 +64,8 @@ impl Stage {
         }
         let client = reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(1)).build();
         let client = client.expect("a client");
-        let stage = Stage { folder, vendors, client, key: SigningKey::from_bytes(&[7; 32]), port: 0 };
+        let stage =
+            Stage { folder, vendors, client, key: SigningKey::from_bytes(&[7; 32]), flags: Vec::new(), port: 0 };
         stage.fill_project();
         for name in [GHL, PEOPLE] {
             stage.control("POST", name, "/settings", json!({ "limits": "none", "index_lag": "0s" })).await;
@@ -166,7 +169,7 @@ impl Stage {
     async fn serve_with(&mut self, key: &str) -> Serve {
         let mut command = self.command(&["serve"]);
         let key = format!("{GHL}={key}");
-        command.args(["--webhook-key", &key]);
+        command.args(["--webhook-key", &key]).args(&self.flags);
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
         let serve = Serve::start(command, &self.client).await;
         self.port = serve.port;
