@@ -20,6 +20,8 @@ pub struct Reloading {
     address: SocketAddr,
     /// URLs that were told already.
     hooks: Vec<Hook>,
+    /// As well as warnings.
+    warned: Vec<String>,
     /// What was told last, of documents that were not taken up.
     refused: Option<String>,
 }
@@ -31,8 +33,9 @@ impl Reloading {
         project: Project,
         operator: Operator,
         address: SocketAddr,
-    ) -> Reloading {
-        Reloading { engine, secrets, project, operator, address, hooks: Vec::new(), refused: None }
+    ) -> Result<Reloading> {
+        let warned = operator.warnings(&engine.plan(), &secrets)?;
+        Ok(Reloading { engine, secrets, project, operator, address, hooks: Vec::new(), warned, refused: None })
     }
 
     /// Reads the documents again whenever somebody asks for it, and when they change.
@@ -105,7 +108,9 @@ impl Reloading {
         if lines.is_empty() {
             return Ok(None);
         }
-        lines.extend(warnings.into_iter().map(|warning| format!("warning: {warning}")));
+        let fresh = warnings.iter().filter(|warning| !self.warned.contains(warning));
+        lines.extend(fresh.map(|warning| format!("warning: {warning}")));
+        self.warned = warnings;
         lines.extend(self.new_hooks().await);
         Ok(Some(lines.join("\n")))
     }

@@ -53,7 +53,7 @@ impl Serve {
         let (engine, secrets) = self.operator.engine(&self.project, plan, self.at_once, true).await?;
         say::talk(&format!("dovetail serves {} on http://{address}", engine.plan().name));
         let mut reloading =
-            Reloading::new(engine.clone(), secrets, self.project.clone(), self.operator.clone(), address);
+            Reloading::new(engine.clone(), secrets, self.project.clone(), self.operator.clone(), address)?;
         reloading.new_hooks().await.iter().for_each(|hook| say::talk(hook));
         let (reloads, asked) = mpsc::channel(1);
         let reloading = tokio::spawn(reloading.for_ever(asked, !self.no_watch));
