@@ -22,6 +22,9 @@ pub(super) enum Need {
     GiveUp(Failure),
 }
 
+/// So often a vendor is believed that says when its limit is over.
+const BELIEVED: u32 = 5;
+
 /// Judges an exchange. `due`: a pause for it is over. `renews`: a refused token is renewed by then.
 pub(super) fn need(
     exchange: &Exchange,
@@ -44,7 +47,7 @@ pub(super) fn need(
     if failure.name == "rate_limited" {
         return match due {
             true => Need::Again,
-            false => pause(limited_until(&failure, retry, now_ms, spread), &failure),
+            false => pause(limited_until(exchange, &failure, retry, now_ms, spread), &failure),
         };
     }
     if failure.name == "auth" {
@@ -122,12 +125,18 @@ fn pause(until_ms: i64, failure: &Failure) -> Need {
     Need::Pause { until_ms, why: failure.to_string() }
 }
 
-fn limited_until(failure: &Failure, retry: &Retry, now_ms: i64, spread: f64) -> i64 {
+/// Whoever is told when is believed some times; then, and where nothing is told, the pauses grow: a limit that never ends must not
+/// fill the journal.
+fn limited_until(exchange: &Exchange, failure: &Failure, retry: &Retry, now_ms: i64, spread: f64) -> i64 {
     let told = failure.retry_after_ms.and_then(|ms| i64::try_from(ms).ok());
-    let own = millis(retry.wait_min.max(Duration::from_secs(1)));
+    let times = exchange.attempt.saturating_sub(exchange.tries);
+    let growth = times.saturating_sub(if told.is_some() { BELIEVED } else { 1 });
+    let own = retry.wait_min.max(Duration::from_secs(1));
+    let own = own.saturating_mul(2u32.saturating_pow(growth)).min(retry.wait_max.max(own));
     #[expect(clippy::cast_possible_truncation, reason = "at most half a second")]
     let spread_ms = (spread * 500.0) as i64;
-    now_ms.saturating_add(told.unwrap_or(own)).saturating_add(spread_ms)
+    let pause_ms = told.map_or(millis(own), |told| if growth == 0 { told } else { told.max(millis(own)) });
+    now_ms.saturating_add(pause_ms).saturating_add(spread_ms)
 }
 
 fn not_before(at_ms: i64, unsure: bool, if_unsure: &IfUnsure, failure: &Failure, now_ms: i64) -> i64 {
@@ -138,4 +147,45 @@ fn not_before(at_ms: i64, unsure: bool, if_unsure: &IfUnsure, failure: &Failure,
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::connector::Page;
+    use crate::workflow::Purpose;
+
+    /// After so many limited answers in a row, the pause in seconds.
+    fn pause_s(attempt: u32, told_s: Option<u64>) -> i64 {
+        let exchange = Exchange {
+            purpose: Purpose::Read,
+            connection: String::new(),
+            operation: String::new(),
+            input: Value::Null,
+            page: Page::default(),
+            attempt,
+            tries: 0,
+            first_sent_ms: 0,
+            since_ms: 0,
+            maybe_done: false,
+            turns: Vec::new(),
+            answer: None,
+            look: None,
+            again: false,
+        };
+        let failure = Failure { retry_after_ms: told_s.map(|s| s * 1_000), ..Failure::new("rate_limited", "") };
+        limited_until(&exchange, &failure, &Retry::default(), 0, 0.0) / 1_000
+    }
+
+    #[test]
+    fn a_limit_that_never_ends_is_asked_about_less_and_less() {
+        let pauses: Vec<i64> = [1, 2, 3, 5, 12, 1_000].map(|attempt| pause_s(attempt, None)).into();
+        assert_eq!(pauses, [2, 4, 8, 32, 3_600, 3_600]);
+        let pauses: Vec<i64> = [1, 5, 6, 7, 20].map(|attempt| pause_s(attempt, Some(1))).into();
+        assert_eq!(pauses, [1, 1, 4, 8, 3_600], "whoever says when is believed five times");
+        assert_eq!(pause_s(1, Some(86_400)), 86_400);
+        assert_eq!(pause_s(100, Some(86_400)), 86_400);
+    }
 }
