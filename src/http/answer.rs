@@ -6,8 +6,8 @@ use flate2::write::MultiGzDecoder;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
 
-use super::Error;
 use super::client::{Bounds, classify};
+use super::{Error, Hidden};
 use crate::connector::Response;
 
 /// Below this size an unpacked body is harmless whatever its ratio; short repetitive lists pack well.
@@ -17,7 +17,12 @@ const VALUES_MAX: usize = 1_000_000;
 
 /// # Errors
 /// [`Error::TooBig`] above a bound, [`Error::NoAnswer`] if it breaks off, takes too long or cannot be unpacked.
-pub(super) async fn read(mut response: reqwest::Response, bounds: &Bounds, shown: &str) -> Result<Response, Error> {
+pub(super) async fn read(
+    mut response: reqwest::Response,
+    bounds: &Bounds,
+    hidden: &Hidden,
+    shown: &str,
+) -> Result<Response, Error> {
     let too_big = |what: &str| Error::TooBig(format!("{shown}: {what}"));
     let status = response.status().as_u16();
     let headers = response.headers().clone();
@@ -45,11 +50,16 @@ pub(super) async fn read(mut response: reqwest::Response, bounds: &Bounds, shown
     if bytes.len() > VALUES_MAX && looks_like_json(&headers, &bytes) && structure(&bytes) > VALUES_MAX {
         return Err(too_big("it holds too many values"));
     }
-    let (body, not_kept) = match binary(&headers, &bytes) {
+    let (mut body, not_kept) = match binary(&headers, &bytes) {
         Some(what) => (Value::Null, Some(what)),
         None => (body(&headers, &bytes), None),
     };
-    Ok(Response { status, headers: listed(&headers), body, not_kept })
+    if hidden.may_be_in(&bytes) {
+        hidden.hide(&mut body);
+    }
+    let mut headers = listed(&headers);
+    headers.iter_mut().for_each(|(_, value)| hidden.hide_text(value));
+    Ok(Response { status, headers, body, not_kept })
 }
 
 fn broken(shown: &str) -> Error {

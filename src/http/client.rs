@@ -2,7 +2,7 @@
 //!
 //! Three things are told apart, because a write must not be sent twice by mistake: it was certainly not sent
 //! ([`Error::Refused`], [`Error::Unreachable`]), or it may have been carried out ([`Error::NoAnswer`], [`Error::TooBig`]).
-//! No text that leaves here holds a query, a header or a body.
+//! No text that leaves here holds a query, a header or a body, and no answer the credential of its request.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Once};
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use secrecy::SecretString;
 
-use super::Guard;
 use super::answer;
 use super::prepare::{Prepared, prepare};
 use super::resolve::{Forbidden, GuardedResolver, Names};
+use super::{Guard, Hidden};
 use crate::connector::{Request, Response, Signer};
 
 /// Attached after templating, and only for its origin.
@@ -111,9 +111,10 @@ impl Client {
     /// See [`Error`]: each kind says whether the request may have been carried out.
     pub async fn send(&self, request: &Request, credential: Option<&Credential>) -> Result<Response, Error> {
         let prepared = prepare(request, credential)?;
+        let hidden = credential.map(Hidden::of).unwrap_or_default();
         let (method, url) = (request.method.clone(), prepared.shown.clone());
         let started = Instant::now();
-        let result = self.exchange(prepared).await;
+        let result = self.exchange(prepared, &hidden).await;
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &result {
             Ok(response) => tracing::debug!(%method, %url, status = response.status, milliseconds, "answer"),
@@ -122,11 +123,11 @@ impl Client {
         result
     }
 
-    async fn exchange(&self, prepared: Prepared) -> Result<Response, Error> {
+    async fn exchange(&self, prepared: Prepared, hidden: &Hidden) -> Result<Response, Error> {
         let Prepared { request, shown } = prepared;
         let pool = self.pool(request.url())?;
         let response = pool.execute(request).await.map_err(|error| classify(&error, &shown))?;
-        answer::read(response, &self.shared.bounds, &shown).await
+        answer::read(response, &self.shared.bounds, hidden, &shown).await
     }
 
     fn pool(&self, url: &url::Url) -> Result<reqwest::Client, Error> {

@@ -1,13 +1,14 @@
 //! The only way out to the network: sends requests, keeps limits, hides secrets.
 //!
 //! ```text
-//!  Request ─ prepare (origin, headers, credential) ─▶ resolve (Guard) ─▶ the API ─▶ answer (bounds) ─▶ Response
+//!  Request ─ prepare (origin, headers, credential) ─▶ resolve (Guard) ─▶ the API ─▶ answer (bounds, hidden) ─▶ Response
 //! ```
 
 mod answer;
 mod budget;
 mod client;
 mod guard;
+mod hidden;
 mod prepare;
 mod resolve;
 #[cfg(test)]
@@ -17,3 +18,4 @@ mod window;
 pub use budget::{Budgets, Take};
 pub use client::{Client, Credential, Error};
 pub use guard::Guard;
+pub use hidden::Hidden;

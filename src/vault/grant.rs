@@ -11,7 +11,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::SecretSource;
 use crate::connector::{Body, CLIENT_ID, CLIENT_SECRET, ClientProof, Exchange, OAuth2, Request, Response};
 use crate::expr::{Path, as_text};
-use crate::http::Credential;
+use crate::http::{Credential, Hidden};
 use crate::project::Connection;
 
 /// Words of a vendor that are passed on.
@@ -130,6 +130,14 @@ pub(super) enum Refusal {
     Unclear(String),
     /// It is about the account whose credential was to be exchanged.
     Lender(super::Error),
+}
+
+/// What the form of a request holds that nobody may see.
+pub(super) fn secrets_of(request: &Request) -> Hidden {
+    let public = ["grant_type", "scope", "redirect_uri", CLIENT_ID];
+    let Some(Body::Form(fields)) = &request.body else { return Hidden::default() };
+    let secret = fields.iter().filter(|(name, _)| !public.contains(&name.as_str()));
+    Hidden::new(secret.map(|(_, value)| value.as_str()))
 }
 
 /// A request to the token endpoint, and what proves the client apart from the form.

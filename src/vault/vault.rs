@@ -363,8 +363,12 @@ impl Vault {
     ) -> Result<Grant, Refusal> {
         let (request, credential) = grant::request(account, oauth2, fields);
         let response = self.client.send(&request, credential.as_ref()).await;
-        let response = response.map_err(|error| Refusal::Unclear(error.to_string()))?;
-        grant::read(oauth2, &response, before, now_ms())
+        let mut response = response.map_err(|error| Refusal::Unclear(error.to_string()))?;
+        grant::read(oauth2, &response, before, now_ms()).or_else(|_| {
+            // What it says is told: without what the form held, should it repeat that.
+            grant::secrets_of(&request).hide(&mut response.body);
+            grant::read(oauth2, &response, before, now_ms())
+        })
     }
 
     /// Exchanges the lender's credential for a token, at its own origin. A token of the lender that is refused is renewed once.

@@ -71,6 +71,12 @@ impl Signer {
         Ok(Signer { hmac, key, given })
     }
 
+    /// What it signs with, and what else it attaches that nobody may see.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let secrets = self.given.get("secrets").and_then(Value::as_object);
+        secrets.into_iter().flat_map(|secrets| secrets.values().filter_map(Value::as_str))
+    }
+
     pub fn moment(&self, now: DateTime<Utc>, nonce: String) -> Moment {
         let timestamp = match self.hmac.timestamp {
             TimeForm::S => now.timestamp().to_string(),
