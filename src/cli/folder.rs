@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::{exit, shipped};
+use crate::connector::{import, is_openapi};
 use crate::project::{self, Loaded, Text};
 use crate::source::TEXT_BYTES_MAX;
 
@@ -16,8 +17,8 @@ const DOCUMENTS_MAX: usize = 10_000;
 /// All of them together.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Reads all documents of a project's folder: `dovetail.yaml`, YAML files below `connectors` and `workflows`, and the JSON
-/// files that they name.
+/// Reads all documents of a project's folder: `dovetail.yaml`, YAML files below `connectors` and `workflows`, and the files that
+/// they name: schemas, OpenAPI documents.
 ///
 /// # Errors
 /// A folder or file that cannot be read; a link that leads out of the folder; more than 10,000 documents or 64 MiB.
@@ -45,10 +46,10 @@ pub fn texts(folder: &Path) -> Result<Vec<Text>> {
             walk(&root, &path, 0, &mut left, &mut texts)?;
         }
     }
-    for name in project::schema_files(&texts) {
+    for name in project::named_files(&texts) {
         let path = root.join(&name);
         // One that is not there is told where it is named.
-        if path.exists() {
+        if path.exists() && !texts.iter().any(|text| text.path == name) {
             take(&root, &path, &mut left, &mut texts)?;
         }
     }
@@ -138,11 +139,13 @@ fn read(root: &Path, path: &Path) -> Result<Text> {
     }
     let file = std::fs::File::open(&real).with_context(|| format!("{name} cannot be read"))?;
     let mut bytes = Vec::new();
-    file.take(TEXT_BYTES_MAX as u64 + 4).read_to_end(&mut bytes).with_context(|| format!("{name} cannot be read"))?;
+    // OpenAPI documents are larger than what people write.
+    let max = if name.ends_with(".json") || is_openapi(&name) { import::TEXT_BYTES_MAX } else { TEXT_BYTES_MAX };
+    file.take(max as u64 + 4).read_to_end(&mut bytes).with_context(|| format!("{name} cannot be read"))?;
     // Enough of a longer file to see that it is too long, up to its last whole character.
     if let Err(error) = std::str::from_utf8(&bytes)
         && error.error_len().is_none()
-        && bytes.len() > TEXT_BYTES_MAX
+        && bytes.len() > max
     {
         bytes.truncate(error.valid_up_to());
     }

@@ -41,7 +41,7 @@ pub use keyed_list::KeyedList;
 pub use object::{Change, Feed, Names, Object, Reference, join};
 pub use operation::{IfUnsure, Operation, Page, Paging, Unsure};
 pub use outcome::{Failure, Outcome};
-pub use read::{merged, read_verify, schema, schema_files};
+pub use read::{IMPORTED, imported, is_openapi, merged, named_files, read_verify, schema};
 pub use request::{Request, Response};
 pub use signature::{Algorithm, Encoding, Hole, Signature, Signed, Stands};
 pub use webhook::{Scheme, Sign, VerifyRule, WebhookEvent, Webhooks};

@@ -20,10 +20,16 @@ pub fn expand(loaded: &Loaded, plan: &Plan, name: &str) -> Option<Value> {
         let file = loaded.files.iter().find(|file| file.path == workflow.place.path)?;
         return Some(of_workflow(plan, workflow, file));
     }
-    let is_used = |file: &&File| plan.documents.iter().any(|text| *text.path == *file.path);
+    let is_used = |file: &&File| {
+        let path = file.path.strip_suffix(connector::IMPORTED).unwrap_or(&file.path);
+        plan.documents.iter().any(|text| text.path == path)
+    };
     let is_named = |file: &&File| file.value.get("connector").and_then(Value::as_str) == Some(name);
     let files: Vec<&File> = loaded.files.iter().filter(is_used).filter(is_named).collect();
-    connector::merged(&files)
+    let mut merged = connector::merged(&files)?;
+    // It is written out.
+    merged.as_object_mut().map(|map| map.shift_remove("import"));
+    Some(merged)
 }
 
 /// What can be written out.

@@ -26,5 +26,5 @@ pub use check::{Root, roots};
 pub use connection::Connection;
 pub use document::{Document, schema};
 pub use plan::{Plan, Tenant};
-pub use read::{Loaded, Text, read, schema_files};
+pub use read::{Loaded, Text, named_files, read};
 pub use test_document::{TestDocument, test_schema};

@@ -34,17 +34,41 @@ pub struct Loaded {
 /// The five kinds, by first key.
 const KINDS: [&str; 5] = ["connector", "workflow", "sync", "test", "project"];
 
-/// The paths of the JSON files that the documents name, and that belong to the project with them.
-pub fn schema_files(documents: &[Text]) -> BTreeSet<String> {
-    let names = documents.iter().filter(|text| text.text.contains(".json"));
-    let files = names.filter_map(|text| File::read(&text.path, &text.text).ok());
-    files.filter(|file| file.first_key() == Some("connector")).flat_map(|file| connector::schema_files(&file)).collect()
+/// The paths of the schemas and OpenAPI documents that the documents name, and that belong to the project with them.
+pub fn named_files(documents: &[Text]) -> BTreeSet<String> {
+    let may_name = |text: &&Text| text.text.contains(".json") || text.text.contains("\nimport:");
+    let files = documents.iter().filter(may_name).filter_map(|text| File::read(&text.path, &text.text).ok());
+    files.filter(|file| file.first_key() == Some("connector")).flat_map(|file| connector::named_files(&file)).collect()
 }
 
-/// The JSON files among a project's texts, which are read where a connector names them, and the documents.
+/// The files among a project's texts that are read where a connector names them, and the documents.
 pub(super) fn parted(own: &[Text]) -> (Vec<File>, Vec<&Text>) {
-    let (schemas, documents): (Vec<&Text>, _) = own.iter().partition(|text| text.path.ends_with(".json"));
-    (schemas.into_iter().map(|text| File::unread(&text.path, &text.text)).collect(), documents)
+    let is_named = |text: &&Text| text.path.ends_with(".json") || connector::is_openapi(&text.path);
+    let (named, documents): (Vec<&Text>, _) = own.iter().partition(is_named);
+    (named.into_iter().map(|text| File::unread(&text.path, &text.text)).collect(), documents)
+}
+
+/// What connectors import; those whose document cannot be imported are told, and taken away.
+pub(super) fn imports(connectors: &mut Vec<&File>, named: &[File], report: &mut Report) -> Vec<File> {
+    let lives = |file: &&File| file.value.get("base_url").is_some();
+    let living: Vec<&Value> =
+        connectors.iter().filter(|file| lives(file)).map(|file| &file.value["connector"]).collect();
+    let adds = |file: &&File| !lives(file) && living.contains(&&file.value["connector"]);
+    let mut imports = Vec::new();
+    connectors.retain(|file| {
+        match connector::imported(file, adds(file), named.iter().map(|file| (&*file.path, &*file.text))) {
+            None => true,
+            Some(Ok(imported)) => {
+                imports.push(imported);
+                true
+            }
+            Some(Err(found)) => {
+                report.push(*found);
+                false
+            }
+        }
+    });
+    imports
 }
 
 /// Reads a project. `shipped` are the connectors that come with the program: each is used unless the project has one of
@@ -76,7 +100,6 @@ fn read_with(own: &[Text], shipped: &[&Text], environment: Option<&str>) -> Load
             }
         }
     }
-    let own_paths: Vec<&str> = own.iter().map(|text| text.path.as_str()).collect();
     let mut kinds: Vec<(&str, &File)> = Vec::new();
     let mut odd = Vec::new();
     for file in &files {
@@ -87,7 +110,12 @@ fn read_with(own: &[Text], shipped: &[&Text], environment: Option<&str>) -> Load
     }
     let mut refused = Refused::new(unread.iter().chain(odd));
     let of = |kind: &str| kinds.iter().filter(|(known, _)| *known == kind).map(|(_, file)| *file).collect::<Vec<_>>();
-    let (connectors, used) = read_connectors(&of("connector"), &schemas, &own_paths, &mut report);
+    let mut connector_files = of("connector");
+    let imports = imports(&mut connector_files, &schemas, &mut report);
+    connector_files.extend(&imports);
+    let own_paths = own.iter().map(|text| text.path.as_str()).chain(imports.iter().map(|file| &*file.path));
+    let own_paths: Vec<&str> = own_paths.collect();
+    let (connectors, used) = read_connectors(&connector_files, &schemas, &own_paths, &mut report);
     let mut workflows: Vec<(Workflow, &File)> = Vec::new();
     // What is left of those with mistakes.
     let mut parts: Vec<(Workflow, &File)> = Vec::new();
@@ -150,6 +178,7 @@ fn read_with(own: &[Text], shipped: &[&Text], environment: Option<&str>) -> Load
         plan = (!report.has_errors()).then_some(built);
     }
     files.extend(unread);
+    files.extend(imports);
     Loaded { files, report: readable(report), plan }
 }
 
@@ -333,7 +362,7 @@ mod tests {
             text("connectors/crm.yaml", connector),
             text("connectors/contact.json", r#"{ "properties": { "id": { "type": "string" } } }"#),
         ];
-        assert_eq!(schema_files(&own[..2]), BTreeSet::from(["connectors/contact.json".to_owned()]));
+        assert_eq!(named_files(&own[..2]), BTreeSet::from(["connectors/contact.json".to_owned()]));
         let loaded = read(&own, &shipped, None);
         assert!(loaded.report.is_empty(), "{:?}", loaded.report);
         let plan = loaded.plan.expect("a plan");

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::rules::Rules;
 use super::vendor::Error;
+use crate::connector::{imported, is_openapi};
 use crate::source::{File, Severity, lay_over};
 
 /// # Errors
@@ -15,11 +16,16 @@ pub fn rules(
 ) -> Result<Rules, Error> {
     let mut described = json!({});
     // An override goes over all the rest; schemas may lie beside.
-    let documents = connector_files.iter().filter(|(path, _)| !path.ends_with(".json"));
+    let documents = connector_files.iter().filter(|(path, _)| !path.ends_with(".json") && !is_openapi(path));
     let (above, below): (Vec<_>, Vec<_>) = documents.partition(|(path, _)| path.contains(".override."));
     for (path, text) in below.into_iter().chain(above) {
         let file = file(path, text)?;
         if file.value["connector"] == connector {
+            let texts = connector_files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+            if let Some(imported) = imported(&file, false, texts) {
+                let imported = imported.map_err(|found| Error::File { path: path.clone(), message: found.message })?;
+                lay_over(&mut described, &imported.value);
+            }
             lay_over(&mut described, &file.value);
         }
     }

@@ -82,10 +82,6 @@ fn meaning(reader: &mut Reader<'_>, document: &Document, roles: &[(&File, Role)]
             );
         }
     }
-    if document.import.is_some() {
-        let help = "write a connector of the document: `dovetail connector import FILE`";
-        reader.error("not-yet", "/import", "`import` is not built yet", help);
-    }
     let base_url = base_url(reader, document.base_url.as_deref());
     for (name, _) in document.connection.iter() {
         reader.check_name(&under("/connection", name), "a setting", name);

@@ -34,8 +34,12 @@ pub(super) enum Role {
 /// The files of the connector itself, each with its role, the main one first and overrides last.
 pub(super) fn roles<'a>(files: &[&'a File]) -> Vec<(&'a File, Role)> {
     let own: Vec<&File> = files.iter().copied().filter(|file| is_connector(file)).collect();
-    let (over, plain): (Vec<&File>, Vec<&File>) =
-        own.into_iter().partition(|file| file.path.ends_with(".override.yaml") || file.path.ends_with(".override.yml"));
+    let is_override = |file: &&File| file.path.ends_with(".override.yaml") || file.path.ends_with(".override.yml");
+    // What is written beside `import` refines what is imported.
+    let refines = |file: &&File| file.value.get("import").is_some();
+    let (mut over, plain): (Vec<&File>, Vec<&File>) =
+        own.into_iter().partition(|file| is_override(file) || refines(file));
+    over.sort_by_key(is_override);
     let main = plain.iter().position(|file| file.value.get("base_url").is_some()).unwrap_or(0);
     let mut roles: Vec<(&File, Role)> = Vec::new();
     for (index, file) in plain.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! From the document as written to the connector as meant: every finding at its place, all at once.
 
 mod document;
+mod imported;
 mod limits;
 mod merge;
 mod object;
@@ -12,6 +13,7 @@ mod webhook;
 
 pub(super) use document::{headers, read};
 pub use document::{merged, schema};
+pub use imported::{IMPORTED, imported, is_openapi};
 pub(super) use reader::{Reader, Side, under};
-pub use schema::schema_files;
+pub use schema::named_files;
 pub use verify::read_verify;

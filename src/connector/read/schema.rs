@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::imported;
 use super::reader::Reader;
 use crate::connector::written::{Named, SettingWritten};
 use crate::source::{File, TEXT_BYTES_MAX, VALUES_MAX};
@@ -16,13 +17,14 @@ const NAMING: [&str; 6] = [
     "webhooks/events/*/schema",
 ];
 
-/// The paths of the JSON files that a connector's file names and that lie in the same project.
-pub fn schema_files(file: &File) -> Vec<String> {
+/// The paths of the schemas, and of the OpenAPI document, that a connector's file names and that lie in the same project.
+pub fn named_files(file: &File) -> Vec<String> {
     let mut names = Vec::new();
     for place in NAMING {
         named(&file.value, &place.split('/').collect::<Vec<_>>(), &mut names);
     }
-    names.into_iter().filter_map(|name| beside(&file.path, name)).filter(|path| is_json(path)).collect()
+    let schemas = names.into_iter().filter_map(|name| beside(&file.path, name)).filter(|path| is_json(path));
+    schemas.chain(imported::named(file)).collect()
 }
 
 fn named<'v>(value: &'v Value, steps: &[&str], names: &mut Vec<&'v str>) {
@@ -174,7 +176,7 @@ fn count(value: &Value) -> usize {
 }
 
 /// A relative path from a file's folder; None if it leads out, or to what is hidden.
-fn beside(file: &str, name: &str) -> Option<String> {
+pub(super) fn beside(file: &str, name: &str) -> Option<String> {
     if name.starts_with('/') || name.contains('\\') {
         return None;
     }

@@ -3,11 +3,13 @@
 //! Kinds are told apart by their key (`bearer:`, `cursor:`), each an optional field; that exactly one is given is judged
 //! with the meaning (`read/`), where the finding can name the others.
 
+mod import;
 mod named;
 mod object;
 mod operation;
 mod webhook;
 
+pub(super) use import::{ImportWritten, ImportedWritten};
 pub(super) use named::Named;
 pub(super) use object::{
     KeyedListWritten, NamesWritten, ObjectWritten, ParentWritten, PollWritten, ReferenceWritten, ScanWritten,
@@ -63,8 +65,9 @@ pub(super) struct Document {
     pub operations: Named<OperationWritten>,
     /// What the API sends by itself.
     pub webhooks: Option<WebhooksWritten>,
-    /// An OpenAPI document to take operations from.
-    pub import: Option<Value>,
+    /// An OpenAPI document to take operations from; what else is written here refines them.
+    #[expect(dead_code, reason = "it is read before the files of a connector are put together")]
+    pub import: Option<ImportWritten>,
 }
 
 /// One setting of a connection: a JSON Schema of its value, with `optional`.
