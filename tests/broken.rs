@@ -4,7 +4,7 @@ mod stage;
 
 use std::sync::Arc;
 
-use dovetail::engine::{Engine, Settings};
+use dovetail::engine::{Engine, Settings, Whose};
 use dovetail::http::Guard;
 use dovetail::project::{Text, read};
 use dovetail::run::Ending;
@@ -123,8 +123,8 @@ async fn an_error_of_the_program_ends_the_run_that_meets_it_and_no_other() {
         listens: true,
     };
     let engine = Engine::start(settings).await.expect("it starts");
-    let ada = engine.by_hand("case", json!({ "id": "c1", "name": "Ada" }), None).await.expect("a run");
-    let bob = engine.by_hand("case", json!({ "id": "c1", "name": "Bob" }), None).await.expect("a run");
+    let ada = engine.by_hand("case", json!({ "id": "c1", "name": "Ada" }), &Whose::default()).await.expect("a run");
+    let bob = engine.by_hand("case", json!({ "id": "c1", "name": "Bob" }), &Whose::default()).await.expect("a run");
     let over = async |id: &str| store.run(id).await.expect("the store").filter(|run| run.ending.is_some());
     let runs =
         [until("one is over", async || over(&ada).await).await, until("both are", async || over(&bob).await).await];

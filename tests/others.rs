@@ -131,3 +131,50 @@ async fn a_workflow_that_does_not_run_for_too_long_tells_people() {
     assert_eq!(run.start.event.source, "silence");
     assert!(run.start.created_ms >= run.start.event.time_ms + 2_000, "{run:?}");
 }
+
+const ANY: &str = "\
+workflow: any
+uses: { ghl: gohighlevel, os: opinion-stage-contacts }
+trigger: { event: ghl.contact.created }
+actions:
+  - call: os.contact.create
+    with: { email: \"{{event.connection}}@example.com\", city: $.connection.ghl.location_id }
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trigger_s_alias_stands_for_the_account_that_the_event_is_of() {
+    let mut stage = Stage::set().await;
+    stage.write("workflows/any.yaml", ANY);
+    stage.edit("dovetail.yaml", "active:\n", "active:\n  - any\n");
+    for name in ["contact-to-opinion-stage", "add-tag-by-hand", "quiz-response-to-gohighlevel", "overdue-tasks"] {
+        let path = stage.project().join("dovetail.yaml");
+        let text = std::fs::read_to_string(&path).expect("the project");
+        stage.write("dovetail.yaml", &text.replace(&format!("  - {name}\n"), ""));
+    }
+    let other = format!(
+        "connections:\n  other-ghl:\n    {{ connector: gohighlevel, auth: token, location_id: another, \
+         base_url: 'http://{}', token: $.secrets.ghl_token }}\n",
+        stage.address(GHL)
+    );
+    stage.edit("dovetail.yaml", "connections:\n", &other);
+    let ada = stage.make(GHL, "contact", json!({ "email": "ada@example.com" })).await;
+    let serve = stage.serve().await;
+    let mut event = stage.event("ContactCreate", &ada);
+    stage.post(&event).await;
+    stage.over().await;
+    event["locationId"] = json!("another");
+    event["webhookId"] = json!("another-delivery");
+    stage.post(&event).await;
+    stage.over().await;
+    let made = stage.vendors[PEOPLE].records("contact");
+    let made: Vec<(&str, &str)> =
+        made.iter().filter_map(|one| Some((one["email"].as_str()?, one["city"].as_str()?))).collect();
+    assert_eq!(made, [("example-ghl@example.com", stage::LOCATION), ("other-ghl@example.com", "another")]);
+    let id = format!("{{ \"id\": {} }}", ada["id"]);
+    let (code, said) = stage.run(&["run", "any", "--input", &id]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("choose one with --connection, of example-ghl, other-ghl"), "{said}");
+    let (code, said) = stage.run(&["run", "any", "--input", &id, "--connection", "other-gh"]);
+    assert!(code == Some(2) && said.contains("did you mean `other-ghl`?"), "{code:?} {said}");
+    drop(serve);
+}

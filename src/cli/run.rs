@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::{Operator, Project, exit, say, shown};
-use crate::engine::ByHandError;
+use crate::engine::{ByHandError, Whose};
 use crate::project::Plan;
 use crate::run::Ending;
 use crate::server::control::{self, Order, Reply};
@@ -26,6 +26,9 @@ pub struct Run {
     /// The tenant to run for, when there are several.
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
+    /// The connection that the record is of, when several stand for the trigger's alias.
+    #[arg(long, value_name = "NAME")]
+    connection: Option<String>,
     #[command(flatten)]
     project: Project,
     #[command(flatten)]
@@ -49,7 +52,7 @@ impl Run {
             Err(error) if exit::is_in_use(&error) => return self.ask(&wanted, inputs, &data, error).await,
             Err(error) => return Err(error),
         };
-        let id = match engine.by_hand(&self.workflow, inputs, self.tenant.as_deref()).await {
+        let id = match engine.by_hand(&self.workflow, inputs, &self.whose()).await {
             Ok(id) => id,
             Err(error) => {
                 engine.stop().await;
@@ -68,9 +71,13 @@ impl Run {
         Ok(code)
     }
 
+    fn whose(&self) -> Whose {
+        Whose { tenant: self.tenant.clone(), connection: self.connection.clone() }
+    }
+
     /// Another process has the store: if it serves, it starts the run.
     async fn ask(&self, wanted: &str, inputs: Value, data: &Path, error: anyhow::Error) -> Result<u8> {
-        let order = Order::Run { workflow: self.workflow.clone(), inputs, tenant: self.tenant.clone() };
+        let order = Order::Run { workflow: self.workflow.clone(), inputs, whose: self.whose() };
         let id = match control::ask(data, &order).await.context("whether the run was started is not known")? {
             None => return Err(error),
             Some(Reply::Started { run }) => run,

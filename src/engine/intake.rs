@@ -156,7 +156,8 @@ impl Engine {
     ///
     /// # Errors
     /// What is wrong with the inputs, in words; or the store's.
-    pub async fn by_hand(&self, workflow: &str, inputs: Value, tenant: Option<&str>) -> Result<String, ByHandError> {
+    pub async fn by_hand(&self, workflow: &str, inputs: Value, whose: &Whose) -> Result<String, ByHandError> {
+        let tenant = whose.tenant.as_deref();
         let present = self.present();
         let plan = &*present.plan;
         let known: Vec<&str> = plan.workflows.iter().map(|workflow| workflow.name.as_str()).collect();
@@ -174,6 +175,12 @@ impl Engine {
             time_ms: now,
             ..Event::default()
         };
+        if let Some(connection) = &whose.connection
+            && !matches!(&found.trigger.starts, Starts::Event(heard) if heard.iter().all(|heard| heard.alias != PROJECT))
+        {
+            let why = format!("`{workflow}` is about no record of an account: leave `--connection {connection}` out");
+            return Err(ByHandError::Nobody(why));
+        }
         let runs = match &found.trigger.starts {
             Starts::Manual { inputs: wanted } => {
                 let inputs = inputs::take(wanted, inputs, &plan.locale).map_err(ByHandError::Input)?;
@@ -189,7 +196,7 @@ impl Engine {
                 let object = first.and_then(|heard| heard.object.clone());
                 event.kind = first.and_then(|heard| heard.kinds.first().cloned()).unwrap_or_default();
                 event.object.clone_from(&object);
-                self.runs_about(&present, found, event.clone(), first.map(|heard| heard.alias.as_str()), inputs, tenant)
+                self.runs_about(&present, found, event.clone(), first.map(|heard| heard.alias.as_str()), inputs, whose)
                     .map_err(ByHandError::Input)?
             }
             Starts::Webhook { .. } => {
@@ -242,17 +249,36 @@ impl Engine {
         event: Event,
         alias: Option<&str>,
         record: Value,
-        tenant: Option<&str>,
+        whose: &Whose,
     ) -> Result<Vec<Start>, String> {
         let plan = &present.plan;
         let name = alias.and_then(|alias| workflow.connector_of(alias)).unwrap_or_default();
-        let tenants = plan.tenants_of(workflow);
-        let tenant = tenant.or_else(|| tenants.first().copied().flatten());
-        let connection =
-            plan.bind(workflow, tenant, None).and_then(|bindings| bindings.get(alias.unwrap_or_default()).cloned());
-        let connection = connection
-            .and_then(|name| plan.connection(&name))
-            .ok_or_else(|| format!("no single connection stands for `{name}`"))?;
+        let connection = match &whose.connection {
+            Some(wanted) => {
+                let known: Vec<&str> = stand_for(plan, name, whose).map(|one| one.name.as_str()).collect();
+                let near = crate::source::nearest(wanted, known.iter().copied());
+                let near = near.map_or_else(
+                    || format!("there are {}", known.join(", ")),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                let none = || format!("no connection `{wanted}` stands for `{name}`; {near}");
+                stand_for(plan, name, whose).find(|one| one.name == *wanted).ok_or_else(none)?
+            }
+            None => {
+                let tenants = plan.tenants_of(workflow);
+                let tenant = whose.tenant.as_deref().or_else(|| tenants.first().copied().flatten());
+                let bound = plan.bind(workflow, tenant, None);
+                let bound = bound.and_then(|bindings| bindings.get(alias.unwrap_or_default()).cloned());
+                let several = || {
+                    let known: Vec<&str> = stand_for(plan, name, whose).map(|one| one.name.as_str()).collect();
+                    format!(
+                        "no single connection stands for `{name}`: choose one with --connection, of {}",
+                        known.join(", ")
+                    )
+                };
+                bound.and_then(|name| plan.connection(&name)).ok_or_else(several)?
+            }
+        };
         let connector = plan.connector(&connection.connector).ok_or("its connector is missing")?;
         let object = event.object.as_deref().and_then(|object| connector.object(object));
         let Some(object) = object else {
@@ -390,6 +416,12 @@ fn hears<'w>(workflow: &'w Workflow, connection: &Connection, event: &Event) -> 
     })
 }
 
+/// The connections that a name of `uses` may stand for.
+fn stand_for<'p>(plan: &'p Plan, name: &str, whose: &Whose) -> impl Iterator<Item = &'p Connection> {
+    let all = plan.connections.iter().filter(move |connection| connection.stands_for(name));
+    all.filter(|one| whose.tenant.is_none() || one.tenant.is_none() || one.tenant == whose.tenant)
+}
+
 /// Why a workflow that is started by hand has nobody to run for.
 fn nobody(plan: &Plan, workflow: &Workflow, tenant: Option<&str>) -> String {
     let known: Vec<&str> = plan.tenants_of(workflow).into_iter().flatten().collect();
@@ -405,6 +437,14 @@ fn nobody(plan: &Plan, workflow: &Workflow, tenant: Option<&str>) -> String {
             format!("no tenant `{tenant}` has all connections that `{}` uses; {near}", workflow.name)
         }
     }
+}
+
+/// For whom a workflow is started by hand, where there are several.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Whose {
+    pub tenant: Option<String>,
+    /// The account that the record is of.
+    pub connection: Option<String>,
 }
 
 /// What a person gave is wrong, or the store failed.

@@ -45,7 +45,7 @@ use crate::vault::{SecretSource, Vault};
 
 pub use examine::{Examiner, Health, Sign, scopes_needed};
 pub use hooks::Hook;
-pub use intake::{ByHandError, Taken};
+pub use intake::{ByHandError, Taken, Whose};
 
 /// What an engine is made with.
 pub struct Settings {

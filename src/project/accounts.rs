@@ -45,8 +45,18 @@ impl Plan {
         if tenants.is_empty() {
             tenants.push(None);
         }
-        tenants.retain(|tenant| workflow.uses.iter().all(|uses| self.account(&uses.name, *tenant).is_ok()));
+        tenants.retain(|tenant| workflow.uses.iter().all(|uses| self.stands_for(workflow, uses, *tenant).is_ok()));
         tenants
+    }
+
+    /// As [`Plan::account`], but that the trigger's alias may stand for several, of which one starts each run.
+    pub(super) fn stands_for(&self, workflow: &Workflow, uses: &Uses, tenant: Option<&str>) -> Result<(), Unbound> {
+        // Nothing starts what tells of silence.
+        let any = workflow.trigger.comes_from(&uses.alias) && workflow.alert_if_silent.is_none();
+        match self.account(&uses.name, tenant) {
+            Err(Unbound::Several { .. }) if any => Ok(()),
+            account => account.map(drop),
+        }
     }
 
     /// The connection that a name of `uses` stands for within a tenant.

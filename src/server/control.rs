@@ -14,14 +14,14 @@ use tokio::sync::{mpsc, oneshot};
 
 #[cfg(unix)]
 use crate::engine::ByHandError;
-use crate::engine::{Engine, Hook};
+use crate::engine::{Engine, Hook, Whose};
 
 /// What a person wants.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// Start a workflow by hand.
-    Run { workflow: String, inputs: Value, tenant: Option<String> },
+    Run { workflow: String, inputs: Value, whose: Whose },
     /// Try dead letters again, by their ids.
     Retry { runs: Vec<String>, by: String },
     /// End runs that are not over.
@@ -102,8 +102,8 @@ async fn carry_out(Door { engine, reloads }: &Door, order: Order) -> Reply {
             );
             return Reply::Refused { why, inputs: false };
         }
-        Order::Run { workflow, inputs, tenant } => {
-            return match engine.by_hand(&workflow, inputs, tenant.as_deref()).await {
+        Order::Run { workflow, inputs, whose } => {
+            return match engine.by_hand(&workflow, inputs, &whose).await {
                 Ok(run) => Reply::Started { run },
                 Err(ByHandError::Input(why)) => Reply::Refused { why, inputs: true },
                 Err(ByHandError::Nobody(why)) => Reply::Refused { why, inputs: false },

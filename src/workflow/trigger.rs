@@ -230,6 +230,15 @@ impl Trigger {
         self.name.as_deref().unwrap_or(object)
     }
 
+    /// Is it an event, or a poll, of this alias alone? The alias stands for whichever connection that comes from.
+    pub fn comes_from(&self, alias: &str) -> bool {
+        match &self.starts {
+            Starts::Event(heard) => heard.iter().all(|heard| heard.alias == alias),
+            Starts::Poll { alias: polled, .. } => polled == alias,
+            Starts::Webhook { .. } | Starts::Schedule { .. } | Starts::Manual { .. } => false,
+        }
+    }
+
     /// In place of one that cannot be read.
     pub(super) fn by_hand(place: Place) -> Trigger {
         let starts = Starts::Manual { inputs: BTreeMap::new() };

@@ -93,14 +93,15 @@ fn check_uses(plan: &Plan, workflow: &Workflow, file: &File, refused: &Refused, 
     if !known || !plan.tenants_of(workflow).is_empty() {
         return;
     }
-    let lacks =
-        |tenant: &Option<&str>| workflow.uses.iter().filter(|uses| plan.account(&uses.name, *tenant).is_err()).count();
+    let lacks = |tenant: &Option<&str>| {
+        workflow.uses.iter().filter(|uses| plan.stands_for(workflow, uses, *tenant).is_err()).count()
+    };
     let tenants = plan.tenants.iter().map(|tenant| Some(tenant.name.as_str()));
     let tenant = tenants.min_by_key(lacks).flatten();
     for uses in &workflow.uses {
         let of_tenant = tenant.map_or(String::new(), |tenant| format!(" of tenant `{tenant}`"));
-        let found = match plan.account(&uses.name, tenant) {
-            Ok(_) => continue,
+        let found = match plan.stands_for(workflow, uses, tenant) {
+            Ok(()) => continue,
             Err(Unbound::None { connector }) if refused.has("account", &connector) => continue,
             Err(Unbound::None { connector }) => {
                 let message = format!("no connection{of_tenant} uses connector `{connector}`");
