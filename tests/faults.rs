@@ -330,3 +330,64 @@ async fn changes_of_one_contact_keep_their_order_and_hold_up_nobody_else() {
     let people = stage.vendors[PEOPLE].records("contact");
     assert_eq!(people.iter().map(|person| &person["first_name"]).collect::<Vec<_>>(), ["Bob", "Augusta"]);
 }
+
+/// Writes to the side that will be down.
+const TO_PEOPLE: &str = "\
+workflow: to-people
+uses: { ghl: gohighlevel, os: opinion-stage-contacts }
+trigger: { event: ghl.contact.created }
+actions:
+  - call: os.contact.create
+    with: { email: $.contact.email }
+    timeout: 1s
+    retry: { wait: 100ms..1s }
+";
+
+/// Needs the other side alone.
+const TAGS: &str = "\
+workflow: tags
+uses: { ghl: gohighlevel }
+trigger: { event: ghl.contact.deleted }
+actions:
+  - call: ghl.contact.list
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vendor_that_is_down_harms_only_what_needs_it() {
+    let mut stage = Stage::set().await;
+    stage.write("workflows/to-people.yaml", TO_PEOPLE);
+    stage.write("workflows/tags.yaml", TAGS);
+    let path = stage.project().join("dovetail.yaml");
+    let text = std::fs::read_to_string(path).expect("the project");
+    let (before, rest) = text.split_once("active:\n").expect("a list of active workflows");
+    let rest: String = rest.lines().skip_while(|line| line.starts_with("  - ")).flat_map(|line| [line, "\n"]).collect();
+    stage.write("dovetail.yaml", &format!("{before}active:\n  - to-people\n  - tags\n{rest}"));
+    stage.flags.extend(["--at-once".to_owned(), "8".to_owned()]);
+    stage.fault(PEOPLE, json!({ "at": "contact.create", "delay_ms": 600_000, "times": 100_000 })).await;
+    let serve = stage.serve().await;
+    let contacts = 40;
+    for number in 0..contacts {
+        let email = format!("{number}@example.com");
+        let contact = stage.make(GHL, "contact", json!({ "email": email })).await;
+        stage.tell("ContactCreate", &contact).await;
+    }
+    until("it counts as down", async || serve.said().contains("is down").then_some(())).await;
+    let gone = stage.make(GHL, "contact", json!({ "email": "gone@example.com" })).await;
+    stage.tell("ContactDelete", &gone).await;
+    until("what does not need it is done", async || {
+        let runs = stage.runs().await;
+        runs.iter().any(|run| run.start.workflow == "tags" && run.status == Status::Completed).then_some(())
+    })
+    .await;
+    let at_first = stage.requests(PEOPLE, "contact.create").await.len();
+    stage.control("DELETE", PEOPLE, "/faults", Value::Null).await;
+    let runs = stage.over().await;
+    let done = runs.iter().filter(|run| run.status == Status::Completed).count();
+    assert!(done >= contacts, "{done}");
+    assert_eq!(stage.vendors[PEOPLE].records("contact").len(), contacts);
+    let asked = stage.requests(PEOPLE, "contact.create").await.len();
+    // One at a time asked whether it is well again; all others waited.
+    // Five have failed, seven were under way with the fifth, and one asks now and then.
+    assert!(at_first <= 5 + 7 + 2, "{at_first} requests until it counted as down");
+    assert!(asked <= contacts + 14 + 10, "{asked} requests for {contacts} contacts");
+}

@@ -117,8 +117,10 @@ impl Engine {
         accounts.ask_again(refused.iter().map(String::as_str));
     }
 
-    /// Accounts that are refused just now, each with why.
+    /// Accounts that are refused or down just now, each with why.
     pub fn refused(&self) -> Vec<String> {
-        self.inner.accounts.told()
+        let mut told = self.inner.accounts.told();
+        told.extend(self.inner.circuits.told());
+        told
     }
 }

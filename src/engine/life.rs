@@ -17,12 +17,12 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, broadcast, watch};
 use tokio::task::{JoinError, JoinSet};
 
+use super::circuit::Pass;
 use super::drive::{Left, Parked};
 use super::perform::Ready;
 use super::turns::Held;
 use super::{Engine, now_ms};
 use crate::connector::Failure;
-use crate::http::Take;
 use crate::project::Plan;
 use crate::run::{Address, Answer, Decision, Ending, Entry, Fact, Kept, Next, RecordRef, Send, Start, State, decide};
 use crate::store::{Commit, Intake};
@@ -77,6 +77,7 @@ enum Granted {
         send: Box<Send>,
         /// Or why it cannot even be made.
         ready: Result<Ready, Failure>,
+        pass: Option<Pass>,
         further: Option<OwnedSemaphorePermit>,
     },
     /// A request whose answer is known without sending it.
@@ -358,15 +359,19 @@ impl<'e> Life<'e> {
                 };
                 let ready = self.engine.ready(&self.plan, &send).await;
                 // The limit is asked before the entry is made durable: what is recorded as sent is sent at once.
-                if ready.is_ok()
-                    && let Take::Wait(pause) = self.engine.take(&self.plan, &send, true)
-                {
-                    let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX).clamp(1, 60_000);
-                    self.room_ms = self.room_ms.min(now_ms().saturating_add(pause));
-                    return Err(Next::Send(send));
+                let mut pass = None;
+                if let Ok(ready) = &ready {
+                    match self.engine.may_go(&self.plan, &send, ready) {
+                        Ok(granted) => pass = Some(granted),
+                        Err(pause) => {
+                            let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX).clamp(1, 60_000);
+                            self.room_ms = self.room_ms.min(now_ms().saturating_add(pause));
+                            return Err(Next::Send(send));
+                        }
+                    }
                 }
                 self.fresh.push(self.state.send(&send, now_ms()));
-                Ok(Granted::Send { send, ready, further })
+                Ok(Granted::Send { send, ready, pass, further })
             }
             other => Err(other),
         }
@@ -397,7 +402,7 @@ impl<'e> Life<'e> {
         let mut looks = Vec::new();
         for granted in granted {
             match granted {
-                Granted::Send { send, ready, further } => {
+                Granted::Send { send, ready, pass, further } => {
                     self.addresses.insert(send.address.clone());
                     let (engine, plan) = (self.engine.clone(), Arc::clone(&self.plan));
                     self.on_their_way.spawn(async move {
@@ -406,6 +411,9 @@ impl<'e> Life<'e> {
                             Err(failure) => Answer::Failed(failure),
                         };
                         engine.inner.names.keep(&plan.hash, &send, &answer, Instant::now());
+                        if let Some(pass) = pass {
+                            engine.learn_of(pass, &send.connection, &answer);
+                        }
                         drop(further);
                         (send, answer)
                     });

@@ -10,6 +10,7 @@
 mod accounts;
 mod alarm;
 mod cancel;
+mod circuit;
 mod drive;
 mod examine;
 mod following;
@@ -98,6 +99,7 @@ pub(in crate::engine) struct Inner {
     /// A listener has told something.
     heard: watch::Sender<()>,
     accounts: accounts::Accounts,
+    circuits: Arc<circuit::Circuits>,
     gathering: gathering::Gathering,
     names: names::NamesKept,
     cancelled: cancel::Cancelled,
@@ -147,6 +149,7 @@ impl Engine {
             alarm: alarm::Alarm::default(),
             heard: watch::channel(()).0,
             accounts: accounts::Accounts::default(),
+            circuits: Arc::default(),
             gathering: gathering::Gathering::default(),
             names: names::NamesKept::default(),
             cancelled: cancel::Cancelled::default(),

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::circuit::Pass;
 use super::{Engine, count};
 use crate::connector::{Connector, Failure, Operation, Outcome, Page, Request};
 use crate::http;
@@ -63,6 +64,27 @@ impl Engine {
         let Ok((connector, connection, operation)) = find(plan, send) else { return http::Take::Go };
         let budgets = &self.inner.budgets;
         budgets.take(&connection.name, &connector.limits, &operation.name, &send.input, live, Instant::now())
+    }
+
+    /// May it go now? Else how long to wait before asking again: the vendor is down, or a limit is used up.
+    pub(super) fn may_go(&self, plan: &Plan, send: &Send, ready: &Ready) -> Result<Pass, Duration> {
+        let origin = origin(&ready.request.url).unwrap_or_default();
+        // Whoever hangs leaves a part of all that may be at work to the others.
+        let most = (self.inner.at_once - self.inner.at_once / 4).max(1);
+        let pass = self.inner.circuits.pass(&send.connection, &origin, most, Instant::now())?;
+        match self.take(plan, send, true) {
+            http::Take::Go => Ok(pass),
+            http::Take::Wait(pause) => Err(pause),
+        }
+    }
+
+    /// Learns from an answer whether a vendor is down.
+    pub(super) fn learn_of(&self, pass: Pass, connection: &str, answer: &Answer) {
+        if pass.tell(answer, Instant::now()) {
+            tracing::info!(connection, "it is well again");
+            // Those that wait need not wait until they would have asked.
+            self.inner.accounts.ask_again([connection]);
+        }
     }
 
     /// Sends, and says what came of it.
@@ -135,6 +157,9 @@ impl Engine {
             Ok(ready) => ready,
             Err(failure) => return Answer::Failed(failure),
         };
+        if self.inner.circuits.is_open(connection, Instant::now()) {
+            return Answer::Failed(Failure::new("unreachable", "it is down: the requests before have failed"));
+        }
         while let http::Take::Wait(pause) = self.take(plan, &send, false) {
             tokio::select! {
                 () = tokio::time::sleep(pause.min(Duration::from_secs(60))) => {}
