@@ -1,4 +1,4 @@
-//! `connector`: a connector from an API's own description.
+//! `connector`: a connector from an API's own description, and one that is compared with a live account.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::{exit, folder, say, schema};
+use super::{exit, folder, probe, say, schema};
 use crate::connector::import::{Base, Filled, Filling, Imported, Options, TEXT_BYTES_MAX, import};
 use crate::source::nearest;
 
@@ -15,6 +15,8 @@ use crate::source::nearest;
 pub enum Connector {
     /// Write a connector of an OpenAPI document: Swagger 2.0, OpenAPI 3.0 or 3.1, JSON or YAML.
     Import(Import),
+    /// Compare a connector with a live account, only by reading: paging, limits, fields; and suggest an override.
+    Probe(probe::Probe),
 }
 
 #[derive(Debug, clap::Args)]
@@ -61,9 +63,10 @@ pub struct Import {
 }
 
 impl Connector {
-    pub fn run(self) -> Result<u8> {
+    pub async fn run(self) -> Result<u8> {
         match self {
             Connector::Import(command) => command.run(),
+            Connector::Probe(command) => command.run().await,
         }
     }
 }
@@ -229,7 +232,7 @@ fn read(path: &Path) -> Result<String> {
     Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
-fn write_new(path: &Path, text: &str) -> Result<()> {
+pub fn write_new(path: &Path, text: &str) -> Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
     }

@@ -19,6 +19,7 @@ mod hooks;
 mod init;
 mod key;
 mod past;
+mod probe;
 mod reload;
 mod reloading;
 mod run;
@@ -88,7 +89,7 @@ enum Command {
     Key(key::Key),
     /// Look at every account: does it answer, does it know us, may we do what the project wants?
     Doctor(doctor::Doctor),
-    /// A connector from an API's own description.
+    /// Make a connector of an API's own description, or compare one with a live account.
     #[command(subcommand)]
     Connector(connector::Connector),
     /// The URLs to give to those who send webhooks.
@@ -180,7 +181,7 @@ pub fn main() -> ExitCode {
             Command::Disconnect(command) => command.run().await,
             Command::Key(command) => command.run(),
             Command::Doctor(command) => command.run().await,
-            Command::Connector(command) => command.run(),
+            Command::Connector(command) => command.run().await,
             Command::Hooks(command) => command.run().await,
             Command::Sandbox(command) => command.run().await,
             Command::Completions(command) => command.run(),

@@ -15,7 +15,7 @@ use super::{Operator, Project, check, exit, folder, past, say, secrets, vault};
 use crate::connector::VerifyRule;
 use crate::engine::{Engine, Settings};
 use crate::http::Guard;
-use crate::project::Plan;
+use crate::project::{Loaded, Plan};
 use crate::server::{self, control::Door};
 use crate::store::Store;
 use crate::trigger::is_public_key;
@@ -109,13 +109,18 @@ impl Project {
     /// The checked plan; None after the findings were told.
     pub fn plan(&self) -> Result<Option<Plan>> {
         let loaded = folder::load(&self.project, self.env.as_deref())?;
+        Ok(self.told(&loaded).is_some().then_some(loaded.plan).flatten())
+    }
+
+    /// The same of what is read already.
+    pub fn told<'l>(&self, loaded: &'l Loaded) -> Option<&'l Plan> {
         if loaded.plan.is_none() {
-            check::tell(&loaded);
+            check::tell(loaded);
             if let Some(above) = folder::project_above(&self.project) {
                 say::talk(&format!("the project in {} is meant? add `--project {0}`", above.display()));
             }
         }
-        Ok(loaded.plan)
+        loaded.plan.as_ref()
     }
 }
 

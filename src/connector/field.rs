@@ -87,3 +87,13 @@ pub(super) fn take(record: &mut Map<String, Value>, field: &str) -> Option<Value
     }
     here.shift_remove(last)
 }
+
+/// A path one name longer: `$.meta` and `next` give `$.meta.next`.
+pub(super) fn under(path: &str, name: &str) -> String {
+    let word = name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
+        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    match word {
+        true => format!("{path}.{name}"),
+        false => format!("{path}['{}']", name.replace('\\', "\\\\").replace('\'', "\\'")),
+    }
+}

@@ -11,6 +11,7 @@ mod auth;
 mod body;
 #[expect(clippy::module_inception, reason = "the document has the room's name")]
 mod connector;
+mod drift;
 mod field;
 pub mod import;
 mod key;
@@ -19,6 +20,7 @@ mod object;
 mod operation;
 mod outcome;
 mod page;
+pub mod probe;
 mod read;
 mod request;
 mod secrets;
@@ -26,6 +28,7 @@ mod signature;
 mod spelling;
 mod webhook;
 mod written;
+mod yaml;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +38,7 @@ pub use auth::{
 };
 pub use body::{Body, Part};
 pub use connector::{Connector, Limit};
+pub use drift::{Differs, Drift, Seen};
 pub use field::get as value_of;
 pub use key::{ed25519_key, rsa_key};
 pub use keyed_list::KeyedList;

@@ -1,11 +1,13 @@
 //! One call that an API offers: from an input to a request.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use super::address::{self, Piece};
 use super::body::{self, Shape};
+use super::drift::Expected;
 use super::page::{Pages, linked_url};
 use super::spelling::{Spelling, query, spell};
 use super::{Body, Connector, Failure, Names, Request, field};
@@ -53,6 +55,8 @@ pub struct Operation {
     pub(super) pages: Option<Pages>,
     pub(super) rename: Vec<(String, String)>,
     pub(super) idempotency_header: Option<String>,
+    /// What its records are expected to be; made when the first one comes. None inside: nothing is known of them.
+    pub(super) expected: OnceLock<Option<Expected>>,
 }
 
 /// How to get the next page; see language-rulings.md.
@@ -210,6 +214,11 @@ impl Operation {
     /// Names of the holes that the input fills: they are sent in the path and no longer in `$.input`.
     pub fn input_holes(&self) -> impl Iterator<Item = &str> {
         address::holes(&self.pieces).filter(|hole| !self.fills_from_setting(hole))
+    }
+
+    /// Does it say where the record is in its answer?
+    pub fn returns_record(&self) -> bool {
+        self.returns.is_some()
     }
 
     /// The operation's own part of its name: `create` of `contact.create`.

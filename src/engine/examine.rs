@@ -152,7 +152,19 @@ impl Examiner<'_> {
         operation: &Operation,
     ) -> Result<Response, Failure> {
         let input = Value::Object(Map::new());
-        let request = operation.request(connector, &connection.settings, &input, &Page::default())?;
+        self.ask_for(connection, connector, operation, &input, &Page::default()).await
+    }
+
+    /// Sends one request that reads, outside of any run.
+    pub(super) async fn ask_for(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        operation: &Operation,
+        input: &Value,
+        page: &Page,
+    ) -> Result<Response, Failure> {
+        let request = operation.request(connector, &connection.settings, input, page)?;
         let origin = super::perform::origin(&request.url)
             .ok_or_else(|| Failure::new("invalid", "the base URL of the connection is no URL"))?;
         let failed = |why: String| Failure::new("auth", why);
@@ -204,7 +216,7 @@ impl Examiner<'_> {
 }
 
 /// A failure in words, with the next step.
-fn told(asked: &str, failure: &Failure, connection: &Connection, operation: &Operation) -> Sign {
+pub(super) fn told(asked: &str, failure: &Failure, connection: &Connection, operation: &Operation) -> Sign {
     let name = connection.via.as_ref().unwrap_or(&connection.name);
     let sign = Sign::new("answers", Health::Bad, format!("{asked}: {failure}"));
     match failure.name.as_str() {

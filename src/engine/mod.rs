@@ -22,6 +22,7 @@ mod names;
 mod perform;
 mod poll;
 mod present;
+mod probe;
 mod queue;
 mod schedule;
 mod silence;
@@ -47,6 +48,7 @@ use crate::vault::{SecretSource, Vault};
 pub use examine::{Examiner, Health, Sign, scopes_needed};
 pub use hooks::Hook;
 pub use intake::{ByHandError, Taken, Whose};
+pub use probe::{Left, Probed, Prober};
 
 /// What an engine is made with.
 pub struct Settings {

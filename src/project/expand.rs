@@ -20,6 +20,11 @@ pub fn expand(loaded: &Loaded, plan: &Plan, name: &str) -> Option<Value> {
         let file = loaded.files.iter().find(|file| file.path == workflow.place.path)?;
         return Some(of_workflow(plan, workflow, file));
     }
+    written(loaded, plan, name)
+}
+
+/// What the files of a connector say together, its override included.
+pub fn written(loaded: &Loaded, plan: &Plan, name: &str) -> Option<Value> {
     let is_used = |file: &&File| {
         let path = file.path.strip_suffix(connector::IMPORTED).unwrap_or(&file.path);
         plan.documents.iter().any(|text| text.path == path)

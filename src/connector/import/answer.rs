@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::name::{singular, words};
 use super::schema::Schemas;
+use crate::connector::field::under;
 
 /// A place in an answer: `$`, `$.contacts`, `$.data.items`; and the schema of what stands there.
 #[derive(Clone, Debug)]
@@ -135,14 +136,4 @@ fn is_map(schema: &Map<String, Value>) -> bool {
 
 fn has_id(map: &Map<String, Value>) -> bool {
     field(map, "id").is_some() || field(map, "_id").is_some()
-}
-
-/// A path one name longer.
-pub(super) fn under(path: &str, name: &str) -> String {
-    let word = name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
-        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
-    match word {
-        true => format!("{path}.{name}"),
-        false => format!("{path}['{}']", name.replace('\\', "\\\\").replace('\'', "\\'")),
-    }
 }

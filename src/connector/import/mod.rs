@@ -21,10 +21,11 @@ mod read;
 mod schema;
 mod server;
 mod whole;
-mod yaml;
 
 #[cfg(test)]
 mod tests;
+
+use super::yaml;
 
 pub use base::Base;
 pub use filled::{Filled, Filling};

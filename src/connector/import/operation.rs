@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::answer::{self, under};
+use super::answer;
 use super::call::{At, Call, Kind, Parameter};
 use super::document::sentence;
 use super::name::{Named, free, singular, snake, words};
@@ -10,6 +10,7 @@ use super::pages::{self, Paging};
 use super::schema::{Schemas, Side};
 use super::yaml::{LINES, comment, is_data, is_key, is_shown};
 use crate::connector::address::{header_name_fault, request_line};
+use crate::connector::field::under;
 
 /// An operation, and what its object and its connector learn from it.
 #[derive(Debug)]

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::answer::{field, under};
+use super::answer::field;
 use super::call::{At, Call, Parameter};
 use super::schema::Schemas;
+use crate::connector::field::under;
 
 /// A guess: what `pages:` says, and which parameters it fills.
 #[derive(Debug)]

@@ -33,6 +33,14 @@ pub(super) fn read(reader: &mut Reader<'_>, pointer: &str, written: &CursorWritt
 }
 
 impl From {
+    pub fn paths(&self) -> Vec<&Path> {
+        match self {
+            From::One(path) => vec![path],
+            From::Several(parts) => parts.iter().map(|(_, path)| path).collect(),
+            From::Header(_) => Vec::new(),
+        }
+    }
+
     fn find(&self, response: &Response) -> Option<Value> {
         match self {
             From::One(path) => path.get_in(&response.body),

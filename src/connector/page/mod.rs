@@ -105,11 +105,12 @@ enum Kind {
 const KINDS: [&str; 5] = ["cursor", "header", "offset", "page", "link"];
 
 pub(super) fn read(reader: &mut Reader<'_>, pointer: &str, written: &PagesWritten) -> Option<Pages> {
-    let given: Vec<&str> = reader
-        .raw(pointer)
-        .and_then(Value::as_object)
-        .map(|map| KINDS.iter().copied().filter(|kind| map.contains_key(*kind)).collect())
-        .unwrap_or_default();
+    let map = reader.raw(pointer).and_then(Value::as_object);
+    let said: Vec<(&str, &Value)> =
+        map.map(|map| KINDS.iter().filter_map(|kind| Some((*kind, map.get(*kind)?))).collect()).unwrap_or_default();
+    // An override cannot take a kind away; it empties it beside the one that it gives.
+    let given: Vec<&str> =
+        said.iter().filter(|(_, value)| said.len() == 1 || !value.is_null()).map(|(kind, _)| *kind).collect();
     let [kind] = given.as_slice() else {
         let message = match given.is_empty() {
             true => "`pages` says no kind of paging".to_owned(),
@@ -179,6 +180,28 @@ impl Pages {
         Value::Object(root)
     }
 
+    /// Which kind it is, as it is written.
+    pub fn word(&self) -> &'static str {
+        match &self.kind {
+            Kind::Cursor(cursor::From::Header(_)) => "header",
+            Kind::Cursor(_) => "cursor",
+            Kind::Offset { .. } => "offset",
+            Kind::Number(_) => "page",
+            Kind::LinkHeader { .. } | Kind::LinkBody(_) => "link",
+        }
+    }
+
+    /// The paths at which an answer says how to go on.
+    pub fn paths(&self) -> Vec<&Path> {
+        let of_kind = match &self.kind {
+            Kind::Cursor(from) => from.paths(),
+            Kind::Number(numbers) => numbers.paths(),
+            Kind::LinkBody(path) => vec![path],
+            Kind::LinkHeader { .. } | Kind::Offset { .. } => Vec::new(),
+        };
+        of_kind.into_iter().chain(&self.more).collect()
+    }
+
     /// True if a page is asked for by its address.
     pub fn is_link(&self) -> bool {
         matches!(self.kind, Kind::LinkHeader { .. } | Kind::LinkBody(_))
@@ -212,6 +235,11 @@ impl Pages {
         }
         Ok(next.map(|next| Page { next: Some(next), seen: Some(seen) }))
     }
+}
+
+/// The next page's address, as the header `Link` says it.
+pub(super) fn next_link(response: &Response) -> Option<String> {
+    link::in_headers(response, "next")
 }
 
 /// Tells one page from another, by its ends.

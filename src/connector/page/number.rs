@@ -34,6 +34,10 @@ impl Numbers {
         }
     }
 
+    pub fn paths(&self) -> Vec<&Path> {
+        self.last.iter().chain(&self.count).collect()
+    }
+
     /// The number of the next page, if there is one.
     pub fn next(&self, page: &Page, response: &Response) -> Option<Value> {
         let next = self.number(page).saturating_add(1);

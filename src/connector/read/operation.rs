@@ -112,6 +112,7 @@ pub(super) fn read(
         pages,
         rename: written.rename.0.clone(),
         idempotency_header,
+        expected: Default::default(),
     })
 }
 
