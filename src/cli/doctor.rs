@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::{Operator, Project, exit, say, secrets};
 use crate::engine::{Examiner, Health, Sign};
 use crate::http::Client;
+use crate::store::Store;
 
 #[derive(Debug, clap::Args)]
 pub struct Doctor {
@@ -33,7 +34,10 @@ impl Doctor {
         let plan = crate::engine::filled(plan, vault.as_deref());
         let source = secrets::Source::new(self.operator.secrets.as_deref(), vault.clone())?;
         let client = Client::new(guard);
-        let examiner = Examiner { plan: &plan, client, secrets: &source, vault: vault.as_deref() };
+        // Before the first `serve` there is none; while one runs it may be looked at.
+        let store = Store::open_read_only(&data).ok();
+        let (secrets, vault) = (&source, vault.as_deref());
+        let examiner = Examiner { plan: &plan, client, secrets, vault, store: store.as_ref() };
         let mut all = Vec::new();
         let wanted = |name: &str| self.connection.as_deref().is_none_or(|only| only == name);
         for connection in plan.connections.iter().filter(|connection| wanted(&connection.name)) {

@@ -69,7 +69,13 @@ impl Probe {
         let Some(plan) = loaded.plan else { return Ok(exit::FINDINGS) };
         let plan = crate::engine::filled(plan, vault.as_deref());
         let (connection, connector) = connect::find(&plan, &name)?;
-        let examiner = Examiner { plan: &plan, client: Client::new(guard), secrets: &secrets, vault: vault.as_deref() };
+        let examiner = Examiner {
+            plan: &plan,
+            client: Client::new(guard),
+            secrets: &secrets,
+            vault: vault.as_deref(),
+            store: None,
+        };
         let prober = Prober { examiner, connection, connector, written, budgets: Budgets::of_vendors() };
         let probed = prober.probe(self.object.as_deref()).await;
         let text = if probed.over.is_empty() { None } else { Some(probed.over.text(&of)) };

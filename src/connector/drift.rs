@@ -21,7 +21,7 @@ const DRIFTS_MAX: usize = 50;
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Drift {
-    /// As recipes name it, dotted; `answers[].id` in the items of a list.
+    /// As the vendor names it, dotted; `answers[].id` in the items of a list.
     pub field: String,
     pub differs: Differs,
 }

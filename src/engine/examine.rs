@@ -8,9 +8,11 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+use super::drift;
 use crate::connector::{Connector, Failure, Operation, Outcome, Page, Response};
 use crate::http::{self, Client};
 use crate::project::{Connection, Plan};
+use crate::store::Store;
 use crate::vault::{self, Granted, Holder, SecretSource, Vault};
 use crate::workflow::action::{Action, Kind};
 use crate::workflow::{Starts, Workflow};
@@ -55,6 +57,8 @@ pub struct Examiner<'e> {
     pub client: Client,
     pub secrets: &'e dyn SecretSource,
     pub vault: Option<&'e Vault>,
+    /// What `serve` has noted; None: there is no store, or it is not asked.
+    pub store: Option<&'e Store>,
 }
 
 impl Examiner<'_> {
@@ -76,7 +80,30 @@ impl Examiner<'_> {
         let can_be_told = connector.renews(connection.auth.as_deref());
         signs.extend(scopes(&needed, can_be_told, granted.as_deref()));
         signs.extend(self.webhooks(connection, connector));
+        signs.extend(self.drifted(connection, connector).await);
         signs
+    }
+
+    /// Records that were not as the connector says, by object.
+    async fn drifted(&self, connection: &Connection, connector: &Connector) -> Vec<Sign> {
+        let Some(store) = self.store else { return Vec::new() };
+        let all = match drift::noted(store, connector, &connection.name).await {
+            Ok(all) => all,
+            Err(error) => return vec![Sign::new("schema", Health::Doubtful, format!("the store cannot say: {error}"))],
+        };
+        let mut objects: Vec<&str> = all.iter().map(|noted| noted.object.as_str()).collect();
+        objects.sort_unstable();
+        objects.dedup();
+        let sign = |object: &str| {
+            let of: Vec<&drift::Noted> = all.iter().filter(|noted| noted.object == object).collect();
+            let since = of.iter().map(|noted| noted.first_ms).min().and_then(DateTime::from_timestamp_millis);
+            let since = since.map(|since| format!(", since {}", since.format("%Y-%m-%d"))).unwrap_or_default();
+            let differs = drift::told(of.iter().map(|noted| &noted.drift));
+            let known = connector.object(object).map(|object| object.name.as_str());
+            Sign::new("schema", Health::Doubtful, format!("records of {object}: {differs}{since}"))
+                .help(drift::next_step(&connection.name, known))
+        };
+        objects.into_iter().map(sign).collect()
     }
 
     /// The secrets that a person gives.

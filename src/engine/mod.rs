@@ -11,6 +11,7 @@ mod accounts;
 mod alarm;
 mod cancel;
 mod circuit;
+mod drift;
 mod drive;
 mod examine;
 mod following;
@@ -45,6 +46,7 @@ use crate::project::{Plan, Text, read};
 use crate::store::{self, Store};
 use crate::vault::{SecretSource, Vault};
 
+pub use drift::{Noted, noted};
 pub use examine::{Examiner, Health, Sign, scopes_needed};
 pub use hooks::Hook;
 pub use intake::{ByHandError, Taken, Whose};
@@ -104,6 +106,7 @@ pub(in crate::engine) struct Inner {
     circuits: Arc<circuit::Circuits>,
     gathering: gathering::Gathering,
     names: names::NamesKept,
+    drifts: drift::Drifts,
     cancelled: cancel::Cancelled,
     stopping: watch::Sender<bool>,
     ended: Notify,
@@ -154,6 +157,7 @@ impl Engine {
             circuits: Arc::default(),
             gathering: gathering::Gathering::default(),
             names: names::NamesKept::default(),
+            drifts: drift::Drifts::default(),
             cancelled: cancel::Cancelled::default(),
             stopping: watch::channel(false).0,
             ended: Notify::new(),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{findings, read};
-use crate::connector::{Auth, Body, Connector, Letter, Names, Outcome, Page, Request, Response, Signer};
+use crate::connector::{Auth, Body, Connector, Drift, Letter, Names, Outcome, Page, Request, Response, Signer};
 use crate::expr::Locale;
 
 /// One case file.
@@ -31,6 +31,8 @@ struct Case {
     writes: Vec<WriteCase>,
     #[serde(default)]
     signs: Vec<SignCase>,
+    #[serde(default)]
+    drifts: Vec<DriftCase>,
 }
 
 /// Operation and input → request.
@@ -103,6 +105,16 @@ struct WriteCase {
     input: Value,
     becomes: Option<Value>,
     fails: Option<String>,
+}
+
+/// What a read gave → how it differs from what is promised.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DriftCase {
+    operation: String,
+    value: Value,
+    /// In words.
+    differs: Vec<String>,
 }
 
 /// Request → the same, signed at 2026-07-20T10:00:00Z with the nonce `n-1`.
@@ -181,6 +193,16 @@ fn run(case: &Case) -> Vec<String> {
     }
     for (index, one) in case.signs.iter().enumerate() {
         wrong.extend(signed(&connector, one).err().map(|why| format!("signs[{index}]: {why}")));
+    }
+    for (index, one) in case.drifts.iter().enumerate() {
+        let operation = connector.operation(&one.operation).expect("an operation of the document");
+        let drifts = connector.drifts(operation, &one.value);
+        let told: Vec<String> = drifts.iter().map(Drift::told).collect();
+        wrong.extend(
+            same("what differs", &json!(told), &json!(one.differs)).err().map(|why| format!("drifts[{index}]: {why}")),
+        );
+        let over = drifts.iter().find(|drift| !connector.differs_still(operation, drift));
+        wrong.extend(over.map(|drift| format!("drifts[{index}]: `{}` is taken for mended", drift.field)));
     }
     wrong
 }
