@@ -1,11 +1,12 @@
 //! `check`: every finding about a project, with its place and its fix.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use super::{exit, folder, sarif, say};
-use crate::project::Loaded;
+use super::{exit, folder, sarif, say, shipped};
+use crate::project::remembered::{self, Majors};
+use crate::project::{self, Loaded};
 use crate::source::{File, Severity, render_json, render_text};
 
 #[derive(Debug, clap::Args)]
@@ -16,6 +17,9 @@ pub struct Check {
     /// Merge this entry of `environments:` over the project.
     #[arg(long, value_name = "NAME", env = "DOVETAIL_ENV")]
     env: Option<String>,
+    /// Remember the major versions of the shipped connectors in use, in dovetail.lock.yaml, if there is no error.
+    #[arg(long)]
+    remember: bool,
     /// The findings as JSON on stdout: the same as `--format json`.
     #[arg(long, conflicts_with = "format")]
     json: bool,
@@ -36,19 +40,52 @@ enum Format {
 
 impl Check {
     pub fn run(self) -> Result<u8> {
-        let loaded = folder::load(&self.dir, self.env.as_deref())?;
+        let mut texts = folder::texts(&self.dir)?;
+        let before = remembered::written(&texts);
+        // What is about to be written is not asked, and may be damaged.
+        texts.retain(|text| !self.remember || text.path != remembered::FILE);
+        let loaded = project::read(&texts, &shipped::connectors(), self.env.as_deref());
         match if self.json { Format::Json } else { self.format } {
             Format::Json => say::data(&render_json(&loaded.report)),
             Format::Sarif => say::data(&serde_json::to_string_pretty(&sarif::log(&loaded.report, &loaded.files))?),
             Format::Text => {
                 tell(&loaded);
+                self.tell_new(&loaded, before.as_ref());
                 if let Some(above) = folder::project_above(&self.dir) {
                     say::talk(&format!("this folder is part of the project in {}: give that one", above.display()));
                 }
             }
         }
+        if self.remember {
+            match &loaded.plan {
+                Some(plan) => remember(&self.dir, &remembered::text(plan, before))?,
+                None => say::talk("nothing is remembered while there are errors"),
+            }
+        }
         Ok(if loaded.report.has_errors() { exit::FINDINGS } else { exit::OK })
     }
+
+    /// Says which connectors are not remembered, in a project that remembers some.
+    fn tell_new(&self, loaded: &Loaded, before: Option<&Majors>) {
+        let (Some(plan), Some(before), false) = (&loaded.plan, before, self.remember) else { return };
+        let new: Vec<String> = remembered::in_use(plan).into_keys().filter(|name| !before.contains_key(name)).collect();
+        if !new.is_empty() {
+            let new = new.join("`, `");
+            say::talk(&format!("the version of `{new}` is not remembered yet: `dovetail check --remember` does it"));
+        }
+    }
+}
+
+/// Writes the lock file, if it says something else.
+pub fn remember(folder: &Path, text: &str) -> Result<()> {
+    let path = folder.join(remembered::FILE);
+    if std::fs::read_to_string(&path).is_ok_and(|before| before == text) {
+        say::talk(&format!("{} is as it should be", path.display()));
+        return Ok(());
+    }
+    std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+    say::talk(&format!("wrote {}", path.display()));
+    Ok(())
 }
 
 /// Tells all findings on stderr, and a last line that counts.

@@ -17,8 +17,8 @@ const DOCUMENTS_MAX: usize = 10_000;
 /// All of them together.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Reads all documents of a project's folder: `dovetail.yaml`, YAML files below `connectors` and `workflows`, and the files that
-/// they name: schemas, OpenAPI documents.
+/// Reads all documents of a project's folder: `dovetail.yaml` with its lock file, YAML files below `connectors` and `workflows`,
+/// and the files that they name: schemas, OpenAPI documents.
 ///
 /// # Errors
 /// A folder or file that cannot be read; a link that leads out of the folder; more than 10,000 documents or 64 MiB.
@@ -38,6 +38,10 @@ pub fn texts(folder: &Path) -> Result<Vec<Text>> {
         if path.is_file() {
             texts.push(read(&root, &path)?);
         }
+    }
+    let lock = root.join(project::remembered::FILE);
+    if lock.is_file() {
+        texts.push(read(&root, &lock)?);
     }
     let mut left = BYTES_MAX;
     for name in ["connectors", "workflows"] {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use super::{check, exit, folder, say, schema, shipped};
-use crate::project::Text;
+use crate::project::{Text, remembered};
 use crate::source::nearest;
 
 #[derive(Debug, clap::Args)]
@@ -66,6 +66,10 @@ impl Init {
             Ok(known) => schema::write(&self.dir, &known)?,
             Err(_) => schema::Done::default(),
         };
+        if !known && let Some(plan) = folder::load(&self.dir, None)?.plan {
+            let made = write_new(&self.dir.join(remembered::FILE), &remembered::text(&plan, None))?;
+            if made { &mut written } else { &mut kept }.push(remembered::FILE);
+        }
         self.tell(known, &written, &kept, &schemas)
     }
 

@@ -144,4 +144,13 @@ mod tests {
             assert_eq!(known, there);
         }
     }
+
+    #[test]
+    fn every_connector_says_its_version() {
+        for (path, text) in CONNECTORS {
+            let version = text.lines().find_map(|line| line.strip_prefix("version: ")).unwrap_or_default();
+            let major = version.split('.').next().and_then(|major| major.parse::<u64>().ok());
+            assert!(major.is_some() && version.matches('.').count() == 2, "{path}: `{version}`");
+        }
+    }
 }

@@ -17,6 +17,7 @@ mod parts;
 mod plan;
 mod read;
 mod refused;
+pub mod remembered;
 mod resolve;
 mod test_document;
 mod via;

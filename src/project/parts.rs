@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::Text;
+use super::{Text, remembered};
 use crate::source::Report;
 
 /// Codes of findings that say that a name of a connector is not there.
@@ -20,7 +20,8 @@ pub(super) fn lacks(report: &Report) -> bool {
 /// The shipped files that a project needs; and whether some were left out of a connector that it names.
 pub(super) fn needed<'t>(own: &'t [Text], shipped: &'t [Text]) -> (Vec<&'t Text>, bool) {
     let (parts, mut needed): (Vec<&Text>, Vec<&Text>) = shipped.iter().partition(|text| folder_of(text).is_some());
-    let (chosen, left) = chosen(own.iter(), parts);
+    let documents = own.iter().filter(|text| text.path != remembered::FILE);
+    let (chosen, left) = chosen(documents, parts);
     needed.extend(chosen);
     (needed, !left.is_empty())
 }
@@ -29,7 +30,8 @@ pub(super) fn needed<'t>(own: &'t [Text], shipped: &'t [Text]) -> (Vec<&'t Text>
 pub(super) fn far(own: &[Text], shipped: &[Text]) -> BTreeSet<String> {
     let (own_parts, documents): (Vec<&Text>, Vec<&Text>) = own.iter().partition(|text| folder_of(text).is_some());
     let parts = shipped.iter().filter(|text| folder_of(text).is_some()).chain(own_parts);
-    let (_, left) = chosen(documents.into_iter(), parts.collect());
+    let documents = documents.into_iter().filter(|text| text.path != remembered::FILE);
+    let (_, left) = chosen(documents, parts.collect());
     left.into_iter().map(|part| part.text.path.clone()).collect()
 }
 
@@ -54,7 +56,8 @@ fn chosen<'t>(documents: impl Iterator<Item = &'t Text>, parts: Vec<&'t Text>) -
     }
 }
 
-const SHIPPED: &str = "shipped/";
+/// What the paths of files begin with that come with the program.
+pub(super) const SHIPPED: &str = "shipped/";
 
 /// The connector whose folder a file lies in: `connectors/NAME/PART.yaml`.
 fn folder_of(text: &Text) -> Option<&str> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::refused::Refused;
 use super::resolve::{Site, build, choose, known_names, read_project};
 use super::test_document::{self, Subject};
-use super::{Plan, bounds, check, parts};
+use super::{Plan, bounds, check, parts, remembered};
 use crate::connector::{self, Connector};
 use crate::source::{Diagnostic, FINDINGS_MAX, File, Report, nearest};
 use crate::sync::Sync;
@@ -44,7 +44,8 @@ pub fn named_files(documents: &[Text]) -> BTreeSet<String> {
 /// The files among a project's texts that are read where a connector names them, and the documents.
 pub(super) fn parted(own: &[Text]) -> (Vec<File>, Vec<&Text>) {
     let is_named = |text: &&Text| text.path.ends_with(".json") || connector::is_openapi(&text.path);
-    let (named, documents): (Vec<&Text>, _) = own.iter().partition(is_named);
+    let (named, documents): (Vec<&Text>, _) =
+        own.iter().filter(|text| text.path != remembered::FILE).partition(is_named);
     (named.into_iter().map(|text| File::unread(&text.path, &text.text)).collect(), documents)
 }
 
@@ -100,6 +101,9 @@ fn read_with(own: &[Text], shipped: &[&Text], environment: Option<&str>) -> Load
             }
         }
     }
+    let lock = own.iter().find(|text| text.path == remembered::FILE).map(|text| {
+        File::read(&text.path, &text.text).inspect_err(|_| unread.push(File::unread(&text.path, &text.text)))
+    });
     let mut kinds: Vec<(&str, &File)> = Vec::new();
     let mut odd = Vec::new();
     for file in &files {
@@ -165,7 +169,8 @@ fn read_with(own: &[Text], shipped: &[&Text], environment: Option<&str>) -> Load
         check::scripts::check(kind, file, scripts, &mut report);
     }
     let used = |text: &&Text| used.contains(&text.path);
-    let documents: Vec<Text> = own.iter().chain(shipped.iter().copied().filter(used)).cloned().collect();
+    let own = own.iter().filter(|text| text.path != remembered::FILE);
+    let documents: Vec<Text> = own.chain(shipped.iter().copied().filter(used)).cloned().collect();
     let mut plan = None;
     if let Some((document, file)) = project {
         let site = Site::new(file, environment);
@@ -175,8 +180,18 @@ fn read_with(own: &[Text], shipped: &[&Text], environment: Option<&str>) -> Load
         let parts = choose(&document, parts, |workflow| &workflow.name);
         let syncs = choose(&document, syncs, |sync| &sync.name);
         check::check(&mut built, (workflows, parts, syncs), &files, &refused, &mut report);
-        plan = (!report.has_errors()).then_some(built);
+        plan = Some(built);
     }
+    if let Some(read) = lock {
+        match read {
+            Ok(file) => {
+                remembered::check(&file, plan.as_ref(), &mut report);
+                files.push(file);
+            }
+            Err(found) => report.extend(found),
+        }
+    }
+    let plan = plan.filter(|_| !report.has_errors());
     files.extend(unread);
     files.extend(imports);
     Loaded { files, report: readable(report), plan }

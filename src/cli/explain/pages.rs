@@ -68,6 +68,7 @@ pub const PAGES: &[(&str, &str)] = pages![
     "one-kind",
     "one-way",
     "other-connector",
+    "other-version",
     "page-not-used",
     "plural-path",
     "read-only",
