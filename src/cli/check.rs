@@ -77,7 +77,7 @@ impl Check {
 }
 
 /// Writes the lock file, if it says something else.
-pub fn remember(folder: &Path, text: &str) -> Result<()> {
+fn remember(folder: &Path, text: &str) -> Result<()> {
     let path = folder.join(remembered::FILE);
     if std::fs::read_to_string(&path).is_ok_and(|before| before == text) {
         say::talk(&format!("{} is as it should be", path.display()));

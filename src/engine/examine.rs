@@ -204,7 +204,9 @@ impl Examiner<'_> {
         loop {
             let credential = vault::credential(connector, connection, &origin, self.secrets, token.as_ref())?;
             let response = self.client.send(&request, credential.as_ref()).await.map_err(|error| match error {
-                http::Error::Refused(_) => Failure::new("refused", error.to_string()),
+                // The name says it already.
+                http::Error::Refused(why) => Failure::new("refused", why),
+                http::Error::Unreachable(why) => Failure::new("unreachable", why),
                 error => Failure::new("unreachable", error.to_string()),
             })?;
             let is_refused = connector.refusal(&response).is_some_and(|failure| failure.name == "auth");

@@ -138,7 +138,7 @@ impl<'p> Prober<'p> {
             let (one, failure) = self.pages(operation, &input, pages, progress).await;
             left = left.saturating_sub(one.pages.len().max(1));
             heard.push(one);
-            failed.extend(failure.map(|failure| (*operation, failure)));
+            failed.extend(failure.map(|failure| self.failed(operation, &failure, &input)));
         }
         if let Some(id) = heard.iter().find_map(|heard| id_of(self.connector, object, heard)) {
             if let Some(get) = self.get(object, &base).filter(|_| !progress.refused) {
@@ -148,7 +148,7 @@ impl<'p> Prober<'p> {
                 }
                 let (one, failure) = self.pages(get, &input, 1, progress).await;
                 heard.push(one);
-                failed.extend(failure.map(|failure| (get, failure)));
+                failed.extend(failure.map(|failure| self.failed(get, &failure, &input)));
             }
             progress.ids.insert(&object.name, id);
         }
@@ -164,7 +164,6 @@ impl<'p> Prober<'p> {
         if !heard.is_empty() {
             compared = compare(self.connector, object, &heard, &self.written, &mut progress.probed.over);
         }
-        let failed = failed.into_iter().map(|(operation, failure)| self.failed(operation, &failure));
         compared.notes.splice(0..0, failed);
         progress.probed.objects.push(Found { object: object.name.clone(), asked, compared });
         progress.answers.extend(heard);
@@ -273,11 +272,18 @@ impl<'p> Prober<'p> {
         Ok(response)
     }
 
-    fn failed(&self, operation: &Operation, failure: &Failure) -> Note {
+    /// A failure in words, without the ids that the vendor may repeat in its own.
+    fn failed(&self, operation: &Operation, failure: &Failure, input: &Value) -> Note {
         let asked = format!("{} ({} {})", operation.name, operation.method, operation.path);
         let sign = told(&asked, failure, self.connection, operation);
         let help = sign.help.map_or_else(String::new, |help| format!("; {help}"));
-        Note { what: "answer", good: false, told: format!("{}{help}", sign.told) }
+        let mut told = sign.told;
+        let ids = input.as_object().into_iter().flatten().filter_map(|(_, value)| crate::expr::as_text(value));
+        // A shorter one says nothing, and would be found everywhere.
+        for id in ids.filter(|id| id.len() > 3) {
+            told = told.replace(&id, "…");
+        }
+        Note { what: "answer", good: false, told: format!("{told}{help}") }
     }
 
     /// Says of every operation that was not asked why it was not.

@@ -81,7 +81,7 @@ pub fn compare(
         if operation.lists {
             paging::compare(object, one, &found, written, &mut compared.notes, over);
         }
-        records.push((operation, found.into_iter().flatten().collect()));
+        records.push((operation, found.into_iter().flatten().filter(Value::is_object).collect()));
     }
     fields::compare(connector, object, &records, written, &mut compared, over);
     identity::compare(connector, object, &records, written, &mut compared.notes, over);
