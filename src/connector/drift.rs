@@ -165,8 +165,9 @@ impl Expected {
         match value {
             Value::Object(map) if depth < DEPTH_MAX => {
                 for name in self.required.iter().filter(|name| !map.contains_key(*name)) {
-                    let here = step(path, name);
-                    add(found, &here, Differs::Absent);
+                    extend(path, name);
+                    add(found, path, Differs::Absent);
+                    path.truncate(length);
                 }
                 for (name, value) in map {
                     match self.fields.get(name) {
@@ -180,8 +181,9 @@ impl Expected {
                         }
                         None if self.open || !is_word(name) => {}
                         None => {
-                            let here = step(path, name);
-                            add(found, &here, Differs::New(Seen::of(value)));
+                            extend(path, name);
+                            add(found, path, Differs::New(Seen::of(value)));
+                            path.truncate(length);
                         }
                     }
                 }
@@ -213,9 +215,9 @@ impl Expected {
 }
 
 fn add(found: &mut Vec<Drift>, path: &str, differs: Differs) {
-    let drift = Drift { field: path.to_owned(), differs };
-    if found.len() < DRIFTS_MAX && !found.contains(&drift) {
-        found.push(drift);
+    let is_known = found.iter().any(|known| known.differs == differs && known.field == path);
+    if !is_known && found.len() < DRIFTS_MAX {
+        found.push(Drift { field: path.to_owned(), differs });
     }
 }
 
@@ -224,12 +226,6 @@ fn extend(path: &mut String, name: &str) {
         path.push('.');
     }
     path.push_str(name);
-}
-
-fn step(path: &str, name: &str) -> String {
-    let mut path = path.to_owned();
-    extend(&mut path, name);
-    path
 }
 
 /// Letters to be told: a name as programs give it. Anything else may be data.
