@@ -37,40 +37,51 @@ pub struct Noted {
 #[derive(Default)]
 pub(super) struct Drifts {
     noted: Mutex<HashMap<String, Vec<Noted>>>,
-    /// One after the other, so that the last one written is the last one noted.
-    writing: tokio::sync::Mutex<()>,
+    noting: tokio::sync::Mutex<()>,
 }
 
 impl Engine {
-    /// Compares what a read gave with what is promised, and notes what differs.
-    pub(super) async fn compare(&self, connector: &Connector, connection: &str, operation: &Operation, value: &Value) {
+    /// Compares what a read gave with what is promised. What differs is noted on the side: no answer waits for it.
+    pub(super) fn compare(&self, connector: &Connector, connection: &str, operation: &Operation, value: &Value) {
         if !operation.reads {
             return;
         }
         let drifts = connector.drifts(operation, value);
-        if drifts.is_empty() {
+        let object = operation.object.clone();
+        if drifts.is_empty()
+            || self.inner.drifts.knows(connection, object.as_deref().unwrap_or(&operation.name), &drifts)
+        {
             return;
         }
+        let (engine, connector) = (self.clone(), connector.name.clone());
+        let (connection, operation) = (connection.to_owned(), operation.name.clone());
+        self.spawn(async move { engine.note(&connector, &connection, (object.as_deref(), &operation), drifts).await });
+    }
+
+    async fn note(
+        &self,
+        connector: &str,
+        connection: &str,
+        (object, operation): (Option<&str>, &str),
+        drifts: Vec<Drift>,
+    ) {
         let all = &self.inner.drifts;
+        // One after the other, so that the last one written is the last one noted.
+        let _turn = all.noting.lock().await;
         if !all.noted.lock().contains_key(connection) {
+            let plan = self.plan();
+            let Some(connector) = plan.connector(connector) else { return };
             // Without the store's answer some are told once more.
             let kept = noted(&self.inner.store, connector, connection).await.unwrap_or_default();
-            all.noted.lock().entry(connection.to_owned()).or_insert(kept);
+            all.noted.lock().insert(connection.to_owned(), kept);
         }
-        let object = operation.object.as_deref().unwrap_or(&operation.name);
-        let (fresh, changed) = all.note(connection, object, operation, drifts);
+        let (fresh, changed) = all.note(connection, object.unwrap_or(operation), operation, drifts);
         if !fresh.is_empty() {
             let differs = told(&fresh);
-            let next = next_step(connection, operation.object.as_deref());
-            tracing::warn!(
-                connection,
-                operation = operation.name,
-                differs,
-                "records are not as the connector says: {next}"
-            );
+            let next = next_step(connection, object);
+            tracing::warn!(connection, operation, differs, "records are not as the connector says: {next}");
         }
         if changed {
-            let _turn = all.writing.lock().await;
             let kept = json!(all.noted.lock().get(connection));
             if let Err(error) = self.inner.store.set_cursor(&key(connection), kept).await {
                 tracing::debug!(connection, %error, "what differs is not kept");
@@ -80,8 +91,19 @@ impl Engine {
 }
 
 impl Drifts {
+    /// Is there nothing to note?
+    fn knows(&self, connection: &str, object: &str, drifts: &[Drift]) -> bool {
+        let all = self.noted.lock();
+        let Some(noted) = all.get(connection) else { return false };
+        let (now, is_full) = (now_ms(), noted.len() >= NOTED_MAX);
+        drifts.iter().all(|drift| match noted.iter().find(|known| known.object == object && known.drift == *drift) {
+            Some(known) => now - known.last_ms <= DAY_MS,
+            None => is_full,
+        })
+    }
+
     /// Gives what was not noted yet, and whether there is something to keep.
-    fn note(&self, connection: &str, object: &str, operation: &Operation, drifts: Vec<Drift>) -> (Vec<Drift>, bool) {
+    fn note(&self, connection: &str, object: &str, operation: &str, drifts: Vec<Drift>) -> (Vec<Drift>, bool) {
         let (mut fresh, mut changed) = (Vec::new(), false);
         let now = now_ms();
         let mut all = self.noted.lock();
@@ -91,7 +113,7 @@ impl Drifts {
                 changed |= now - known.last_ms > DAY_MS;
                 known.last_ms = if now - known.last_ms > DAY_MS { now } else { known.last_ms };
             } else if noted.len() < NOTED_MAX {
-                let (object, operation) = (object.to_owned(), operation.name.clone());
+                let (object, operation) = (object.to_owned(), operation.to_owned());
                 noted.push(Noted { object, operation, drift: drift.clone(), first_ms: now, last_ms: now });
                 fresh.push(drift);
                 changed = true;

@@ -112,7 +112,7 @@ impl Engine {
         match connector.outcome(operation, &send.input, &connection.settings, &send.page, response) {
             Outcome::Done { value, next } => {
                 self.inner.accounts.accepted(&connection.name);
-                self.compare(connector, &connection.name, operation, &value).await;
+                self.compare(connector, &connection.name, operation, &value);
                 Answer::Done { value, next }
             }
             Outcome::Failed(failure) => {
