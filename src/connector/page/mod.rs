@@ -226,13 +226,16 @@ impl Pages {
             Kind::Offset { first, .. } => Some(offset::next(page, items.len(), *first)),
             Kind::Number(numbers) => numbers.next(page, response),
         };
-        // What is counted by us alone goes on for ever where the API does not listen.
-        let seen = mark(items);
-        if page.seen.as_ref() == Some(&seen) {
-            return Err(
-                "the list gives the same page again: it does not listen to what the request says of pages".into()
-            );
-        }
+        // What is counted by us alone goes on for ever where the API does not listen. Once it may be that new records have moved
+        // the others by a whole page.
+        let seen = match (mark(items), page.seen.as_deref()) {
+            (mark, Some(seen)) if seen == format!("{mark}{AGAIN}") => {
+                let why = "the list gives the same page again: it does not listen to what the request says of pages";
+                return Err(why.into());
+            }
+            (mark, Some(seen)) if seen == mark => mark + AGAIN,
+            (mark, _) => mark,
+        };
         Ok(next.map(|next| Page { next: Some(next), seen: Some(seen) }))
     }
 }
@@ -241,6 +244,9 @@ impl Pages {
 pub(super) fn next_link(response: &Response) -> Option<String> {
     link::in_headers(response, "next")
 }
+
+/// Behind the mark of a page that came twice.
+const AGAIN: &str = " again";
 
 /// Tells one page from another, by its ends.
 fn mark(items: &[Value]) -> String {
