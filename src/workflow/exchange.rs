@@ -121,6 +121,16 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    pub const ALL: [Outcome; 7] = [
+        Outcome::Created,
+        Outcome::Updated,
+        Outcome::Unchanged,
+        Outcome::Done,
+        Outcome::Skipped,
+        Outcome::TimedOut,
+        Outcome::Failed,
+    ];
+
     pub fn word(self) -> &'static str {
         match self {
             Outcome::Created => "created",

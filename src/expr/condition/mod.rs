@@ -283,15 +283,6 @@ impl Part {
 }
 
 impl Test {
-    fn misfits(&self, types: &Types<'_>) -> Vec<Problem> {
-        match self.right.constant() {
-            Some(right) if self.path.is_singular() => {
-                self.operator.misfits(self.path.text(), &types(&self.path), &right)
-            }
-            _ => Vec::new(),
-        }
-    }
-
     fn compile(key: &str, path: &Path, operator: Operator, written: &Value) -> Result<Test, Vec<Problem>> {
         let right = Expr::compile(written)?;
         let mut problems = Vec::new();

@@ -67,6 +67,11 @@ impl Path {
         Ok(Path { text: text.to_owned(), kind })
     }
 
+    /// The path of these names; `text` is what messages call it.
+    pub(crate) fn of_names(text: &str, names: &[String]) -> Path {
+        Path { text: text.to_owned(), kind: Kind::Singular(names.iter().cloned().map(Step::Name).collect()) }
+    }
+
     /// The value at a singular path, the list of a plural one (never `None`); null counts as absent.
     /// A plural path that finds too much gives an empty list; [`Path::find`] tells it.
     pub fn get(&self, scope: &Scope<'_>) -> Option<Value> {

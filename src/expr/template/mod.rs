@@ -8,6 +8,7 @@ mod render;
 mod scan;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use handlebars::template::Template as Parsed;
@@ -15,7 +16,8 @@ use handlebars::{TemplateError, TemplateErrorReason};
 use serde_json::{Map, Value};
 
 use super::helper::Helper;
-use super::{Fault, Problem, Read, Scope};
+use super::{Fault, Path, Problem, Read, Scope};
+use prepare::Prepared;
 
 /// The longest template in bytes.
 const SOURCE_MAX: usize = 64 * 1024;
@@ -32,6 +34,7 @@ struct Inner {
     source: String,
     parsed: Parsed,
     reads: Vec<Read>,
+    shown: Vec<Path>,
     needs: Needs,
     helpers: Vec<&'static Helper>,
 }
@@ -52,12 +55,16 @@ impl Template {
         }
         scan::scan(text)?;
         let mut parsed = Parsed::compile(text).map_err(|error| told(&error))?;
-        let prepared = prepare::prepare(&mut parsed)?;
+        let mut prepared = prepare::prepare(&mut parsed, text)?;
+        for read in &mut prepared.reads {
+            read.part = word(text, &read.text);
+        }
         let mut needs = Needs::default();
         for read in &prepared.reads {
             needs.add(&read.names);
         }
-        let inner = Inner { source: text.to_owned(), parsed, reads: prepared.reads, needs, helpers: prepared.helpers };
+        let Prepared { reads, shown, helpers } = prepared;
+        let inner = Inner { source: text.to_owned(), parsed, reads, shown, needs, helpers };
         Ok(Template { inner: Arc::new(inner) })
     }
 
@@ -71,6 +78,16 @@ impl Template {
     /// The paths it reads, as far as they can be known from its text.
     pub fn reads(&self) -> Vec<Read> {
         self.inner.reads.clone()
+    }
+
+    /// What it shows as it is.
+    pub(crate) fn shown(&self) -> &[Path] {
+        &self.inner.shown
+    }
+
+    /// The bytes of its text at which a value is read.
+    pub(crate) fn part(&self, read: &str) -> Option<Range<usize>> {
+        word(&self.inner.source, read)
     }
 
     /// The text depends on the project's zone or country too.
@@ -111,6 +128,16 @@ impl Needs {
             other => other.clone(),
         }
     }
+}
+
+/// Where a name stands as a whole, not as a part of a longer one.
+fn word(source: &str, name: &str) -> Option<Range<usize>> {
+    let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.' | '-' | '@' | '[');
+    let open = source.find("{{")?;
+    source[open..]
+        .match_indices(name)
+        .map(|(at, _)| open + at..open + at + name.len())
+        .find(|part| !source[..part.start].ends_with(is_part) && !source[part.end..].starts_with(is_part))
 }
 
 /// The parser's complaint in plain words.

@@ -6,34 +6,40 @@
 use std::collections::HashMap;
 
 use handlebars::template::{BlockParam, HelperTemplate, Parameter, Subexpression, TemplateElement};
-use handlebars::{Path, PathSeg, Template as Parsed};
+use handlebars::{Path as Written, PathSeg, Template as Parsed};
 use serde_json::Value;
 
 use super::render::{SHOW, TICK};
+use super::word;
 use crate::expr::helper::{self, Helper};
-use crate::expr::{Problem, Read};
+use crate::expr::{Path, Problem, Read};
 
 const BLOCKS: &[&str] = &["if", "unless", "each", "with"];
 
 pub(super) struct Prepared {
     pub reads: Vec<Read>,
+    /// What is shown as it is, without a helper.
+    pub shown: Vec<Path>,
     pub helpers: Vec<&'static Helper>,
 }
 
-pub(super) fn prepare(parsed: &mut Parsed) -> Result<Prepared, Problem> {
-    let mut preparer = Preparer { reads: Vec::new(), helpers: Vec::new(), inside: Vec::new() };
+pub(super) fn prepare(parsed: &mut Parsed, source: &str) -> Result<Prepared, Problem> {
+    let mut preparer =
+        Preparer { source, reads: Vec::new(), shown: Vec::new(), helpers: Vec::new(), inside: Vec::new() };
     preparer.template(parsed)?;
-    Ok(Prepared { reads: preparer.reads, helpers: preparer.helpers })
+    Ok(Prepared { reads: preparer.reads, shown: preparer.shown, helpers: preparer.helpers })
 }
 
-struct Preparer {
+struct Preparer<'s> {
+    source: &'s str,
     reads: Vec<Read>,
+    shown: Vec<Path>,
     helpers: Vec<&'static Helper>,
     /// For each `each` and `with` around this place the names that it gives (`as |name|`).
     inside: Vec<Vec<String>>,
 }
 
-impl Preparer {
+impl Preparer<'_> {
     /// Returns how many elements it has, blocks' included: what one pass through it costs.
     fn template(&mut self, template: &mut Parsed) -> Result<usize, Problem> {
         let mut size = template.elements.len();
@@ -43,7 +49,11 @@ impl Preparer {
                 TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => {
                     if call.params.is_empty() && call.hash.is_empty() {
                         let mut shown = call.name.clone();
+                        let known = self.reads.len();
                         self.parameter(&mut shown)?;
+                        if let (Parameter::Path(_), Some(read)) = (&shown, self.reads.get(known)) {
+                            self.shown.extend(read.whole());
+                        }
                         *element = built_in_call(SHOW, shown);
                     } else {
                         size += self.call(call)?;
@@ -80,16 +90,17 @@ impl Preparer {
                 );
             }
             let known = format!("there are {}", helper::names().collect::<Vec<_>>().join(", "));
-            return Err(Problem::new("unknown-helper", format!("there is no helper `{name}`")).nearest(
-                name,
-                helper::names(),
-                known,
-            ));
+            let problem = Problem::new("unknown-helper", format!("there is no helper `{name}`"));
+            return Err(self.placed(problem, name).nearest(name, helper::names(), known));
         };
         if !self.helpers.iter().any(|used| used.name == helper.name) {
             self.helpers.push(helper);
         }
         Ok(helper)
+    }
+
+    fn placed(&self, problem: Problem, name: &str) -> Problem {
+        Problem { part: word(self.source, name), ..problem }
     }
 
     /// Returns how many helpers are called in it.
@@ -116,7 +127,11 @@ impl Preparer {
         let name = block.name.as_name().unwrap_or_default().to_owned();
         if !BLOCKS.contains(&name.as_str()) {
             let problem = Problem::new("unknown-helper", format!("there is no block `{{{{#{name}}}}}`"));
-            return Err(problem.nearest(&name, BLOCKS.iter().copied(), format!("there are {}", BLOCKS.join(", "))));
+            return Err(self.placed(problem, &name).nearest(
+                &name,
+                BLOCKS.iter().copied(),
+                format!("there are {}", BLOCKS.join(", ")),
+            ));
         }
         let zero = block.hash.keys().any(|key| key != "includeZero" || !matches!(name.as_str(), "if" | "unless"));
         if block.params.len() != 1 || zero {
@@ -148,9 +163,9 @@ impl Preparer {
         Ok(size)
     }
 
-    fn path(&mut self, path: &Path) -> Result<(), Problem> {
+    fn path(&mut self, path: &Written) -> Result<(), Problem> {
         let segments = match path {
-            Path::Local((_, name, raw)) => {
+            Written::Local((_, name, raw)) => {
                 return match (name.as_str(), self.inside.is_empty()) {
                     ("index" | "key" | "first" | "last", false) => Ok(()),
                     (_, false) => {
@@ -159,7 +174,7 @@ impl Preparer {
                     (_, true) => Err(bad(format!("`{raw}` has a meaning only inside `{{{{#each}}}}`"))),
                 };
             }
-            Path::Relative((segments, _)) => segments,
+            Written::Relative((segments, _)) => segments,
         };
         let mut names: Vec<String> = Vec::new();
         let mut up = 0;

@@ -197,6 +197,14 @@ impl Expr {
         }
     }
 
+    /// The items, if the value is a list that is written out.
+    pub(in crate::expr) fn items(&self) -> Option<&[Expr]> {
+        match &self.node {
+            Node::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
     /// The path, if the value is one.
     pub fn as_path(&self) -> Option<&Path> {
         match &self.node {

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::instruction::{Instruction, Source};
+use super::instruction::{ITEM, Instruction, Source};
 use super::{Expr, Node, escaped};
 use crate::expr::convert::may_become;
-use crate::expr::{Conversion, FieldType, Locale, Path, Problem, convert};
+use crate::expr::{Conversion, FieldType, Locale, Path, Problem, Template, convert};
 
 /// The type of what a path finds; `Any` where nothing is known.
 pub type Types<'t> = dyn Fn(&Path) -> FieldType + 't;
@@ -23,6 +23,22 @@ impl Expr {
                 open: false,
             },
             Node::Instruction(instruction) => instruction.gives(types),
+        }
+    }
+
+    /// What can never be made of it, wherever it goes.
+    pub fn faults(&self, types: &Types<'_>) -> Vec<Problem> {
+        let below = |expr: &Expr, key: &str| -> Vec<Problem> {
+            expr.faults(types).into_iter().map(|problem| problem.under(key)).collect()
+        };
+        match &self.node {
+            Node::Literal(_) | Node::Path(_) => Vec::new(),
+            Node::Template(template) => {
+                template.shown().iter().filter_map(|path| no_text(template, path, types)).collect()
+            }
+            Node::List(items) => items.iter().enumerate().flat_map(|(at, item)| below(item, &at.to_string())).collect(),
+            Node::Map(fields) => fields.iter().flat_map(|(key, field)| below(field, &escaped(key))).collect(),
+            Node::Instruction(instruction) => instruction.faults(types),
         }
     }
 
@@ -78,24 +94,69 @@ impl Instruction {
 
     /// What there is before `$map` and `$otherwise`.
     fn begins(&self, types: &Types<'_>) -> FieldType {
-        let source = match &self.source {
-            Source::From(from) => from.gives(types),
-            Source::FirstOf(items) => union(items.iter().map(|item| item.gives(types))),
-            Source::FirstIn(list) => item_of(list, types),
-            Source::Each { list, to } => {
-                let item = item_of(list, types);
-                let inner = |path: &Path| path.type_below(super::instruction::ITEM, &item);
-                FieldType::List(Box::new(to.gives(&|path: &Path| inner(path).unwrap_or_else(|| types(path)))))
-            }
-            Source::Script(_) => FieldType::Any,
-            Source::Literal(value) => of_value(value),
-        };
+        let source = self.source.gives(types);
         let converted = self.conversion.as_ref().map_or(source.clone(), |conversion| converted(conversion, source));
         // A duration moves a time, a number a number.
         if self.add.is_none() || matches!(converted, FieldType::Integer | FieldType::Number) {
             return converted;
         }
         FieldType::Any
+    }
+
+    fn faults(&self, types: &Types<'_>) -> Vec<Problem> {
+        let below = |expr: &Expr, key: &str| -> Vec<Problem> {
+            expr.faults(types).into_iter().map(|problem| problem.under(key)).collect()
+        };
+        let mut found = match &self.source {
+            Source::From(from) => below(from, "$from"),
+            Source::FirstOf(items) => items
+                .iter()
+                .enumerate()
+                .flat_map(|(at, item)| below(item, &at.to_string()))
+                .map(|problem| problem.under("$first"))
+                .collect(),
+            Source::FirstIn(list) => below(list, "$first").into_iter().chain(no_list("$first", list, types)).collect(),
+            Source::Each { list, to } => {
+                let item = item_of(list, types);
+                let inner = |path: &Path| path.type_below(ITEM, &item).unwrap_or_else(|| types(path));
+                let of_to = to.faults(&inner).into_iter().map(|problem| problem.under("$to"));
+                below(list, "$each").into_iter().chain(no_list("$each", list, types)).chain(of_to).collect()
+            }
+            Source::Script(_) | Source::Literal(_) => Vec::new(),
+        };
+        for (key, to) in self.map.iter().flatten() {
+            found.extend(below(to, key).into_iter().map(|problem| problem.under("$map")));
+        }
+        found.extend(self.add.iter().flat_map(|add| below(add, "$add")));
+        found.extend(self.otherwise.iter().flat_map(|otherwise| below(otherwise, "$otherwise")));
+        found.extend(self.step(types));
+        found
+    }
+
+    /// The first step that cannot be done with what there is.
+    fn step(&self, types: &Types<'_>) -> Option<Problem> {
+        let source = self.source.gives(types);
+        if let Some(conversion) = &self.conversion {
+            let takes = match conversion {
+                Conversion::Number => FieldType::Number,
+                Conversion::Boolean | Conversion::Not => FieldType::Boolean,
+                _ => FieldType::Any,
+            };
+            if !may_become(&source, &takes) {
+                let message = format!("{} does not become {}", source.describe(), takes.describe());
+                return Some(
+                    Problem::new("wrong-type", message).help("take another value, or leave `$as` out").under("$as"),
+                );
+            }
+        }
+        let begins = self.begins(types);
+        let several = matches!(begins, FieldType::List(_) | FieldType::Map { .. });
+        if self.map.is_some() && several {
+            let message = format!("`$map` takes one value, and this is {}", begins.describe());
+            let help = "to do it for each item of a list, write `$each` with `$to: { $from: $.item, $map: … }`";
+            return Some(Problem::new("wrong-type", message).help(help).of_key("$map"));
+        }
+        None
     }
 
     /// What may stand in the place of the value.
@@ -110,6 +171,23 @@ impl Instruction {
             found.extend(below.map(|problem| problem.under("$otherwise")));
         }
         found
+    }
+}
+
+impl Source {
+    fn gives(&self, types: &Types<'_>) -> FieldType {
+        match self {
+            Source::From(from) => from.gives(types),
+            Source::FirstOf(items) => union(items.iter().map(|item| item.gives(types))),
+            Source::FirstIn(list) => item_of(list, types),
+            Source::Each { list, to } => {
+                let item = item_of(list, types);
+                let inner = |path: &Path| path.type_below(ITEM, &item).unwrap_or_else(|| types(path));
+                FieldType::List(Box::new(to.gives(&inner)))
+            }
+            Source::Script(_) => FieldType::Any,
+            Source::Literal(value) => of_value(value),
+        }
     }
 }
 
@@ -167,6 +245,33 @@ fn union(types: impl Iterator<Item = FieldType>) -> FieldType {
         Some(FieldType::OneOf(none)) if none.is_empty() => FieldType::Any,
         kind => kind.unwrap_or(FieldType::Any),
     }
+}
+
+fn no_list(key: &str, list: &Expr, types: &Types<'_>) -> Option<Problem> {
+    let given = list.gives(types);
+    if list.constant().is_some() || may_become(&given, &FieldType::List(Box::new(FieldType::Any))) {
+        return None;
+    }
+    let message = format!("`{key}` takes a list, and this is {}", given.describe());
+    Some(Problem::new("not-a-list", message).help("name a list, or a path that ends in `[*]`").under(key))
+}
+
+/// A list or a map in a template, which shows one value.
+fn no_text(template: &Template, path: &Path, types: &Types<'_>) -> Option<Problem> {
+    let given = types(path);
+    let several = matches!(given, FieldType::List(_) | FieldType::Map { .. });
+    several.then(|| {
+        let text = path.text();
+        let problem = Problem::new("wrong-type", format!("`{text}` is {}, not text", given.describe()));
+        let problem = problem.help(match given {
+            FieldType::List(_) => format!("use `{{{{join {text} \", \"}}}}` or `{{{{json {text}}}}}`"),
+            _ => format!("name a field of it, `{{{{{text}.…}}}}`, or use `{{{{json {text}}}}}`"),
+        });
+        match template.part(text) {
+            Some(part) => problem.of_part(part),
+            None => problem,
+        }
+    })
 }
 
 fn never(name: &str, value: &Expr, from: &FieldType, to: &FieldType) -> Option<Problem> {

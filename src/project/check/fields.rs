@@ -64,7 +64,7 @@ impl Walker<'_> {
     pub fn given(&mut self, with: Option<&Expr>, taker: &Taker<'_>, (pointer, verb): (&str, &str), names: &Names) {
         let key = pointer.rsplit('/').next().unwrap_or_default();
         if let Some(with) = with {
-            self.reads(&with.reads(), pointer, names);
+            self.value(with, pointer, names);
         }
         let fields = match with.map(|with| (with, with.fields())) {
             // It is there, and cannot be read.

@@ -12,6 +12,7 @@ mod others;
 pub(super) mod scripts;
 mod sync;
 mod twice;
+mod types;
 mod wait;
 mod walk;
 

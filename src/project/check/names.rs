@@ -1,9 +1,10 @@
 //! The names that a value may read at one place, and what is known of each.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::expr::{FieldType, Path, Read};
 use crate::source::{Diagnostic, File};
+use crate::workflow::Outcome;
 
 /// Roots in scope; each with the JSON Schema of what it holds (Null: unknown, anything may be read).
 #[derive(Clone, Debug, Default)]
@@ -134,6 +135,13 @@ impl Names {
         path.type_in(|root| self.roots.iter().rev().find(|(known, _)| known == root).map(|(_, schema)| schema))
     }
 
+    /// What is known of each item of the list that a path finds.
+    pub fn items_of(&self, path: &Path) -> Option<&Value> {
+        let read = path.read();
+        let whole = !read.plural && read.text.strip_prefix("$.").is_some_and(|rest| rest == read.names.join("."));
+        self.schema_of(&read.names).filter(|_| whole)?.get("items")
+    }
+
     /// Where a name that is unknown here is known.
     fn elsewhere(&self, root: &str) -> Option<String> {
         Some(match root {
@@ -242,13 +250,30 @@ pub(super) fn error_schema() -> Value {
     of_root(&ERROR)
 }
 
+pub(super) fn outcome_schema(ids: &[&str]) -> Value {
+    let outcomes = Outcome::ALL.map(Outcome::word);
+    let properties: Map<String, Value> = ids.iter().map(|id| ((*id).to_owned(), json!({ "enum": outcomes }))).collect();
+    json!({ "properties": properties })
+}
+
 fn of_root(root: &Root) -> Value {
-    closed(&root.fields.iter().map(|(name, _)| *name).collect::<Vec<_>>())
+    let properties: Map<String, Value> =
+        root.fields.iter().map(|(name, _)| ((*name).to_owned(), of_root_field(name))).collect();
+    json!({ "properties": properties })
+}
+
+fn of_root_field(name: &str) -> Value {
+    match name {
+        "previous" | "body" => Value::Null,
+        "changed" => json!({ "type": "array", "items": { "type": "string" } }),
+        "time" | "started_at" | "now" => json!({ "type": "string", "format": "date-time" }),
+        "attempt" => json!({ "type": "integer" }),
+        _ => json!({ "type": "string" }),
+    }
 }
 
 /// A map of exactly these fields.
 pub(super) fn closed<S: AsRef<str>>(fields: &[S]) -> Value {
-    let properties: serde_json::Map<String, Value> =
-        fields.iter().map(|field| (field.as_ref().to_string(), Value::Null)).collect();
+    let properties: Map<String, Value> = fields.iter().map(|field| (field.as_ref().to_string(), Value::Null)).collect();
     json!({ "properties": properties })
 }

@@ -64,7 +64,7 @@ impl Walker<'_> {
         let at = format!("{}/run", action.pointer);
         let Some(other) = self.others.named(&run.workflow) else {
             if let Some(with) = &run.with {
-                self.reads(&with.reads(), &format!("{}/with", action.pointer), names);
+                self.value(with, &format!("{}/with", action.pointer), names);
             }
             self.unknown(&run.workflow, &at);
             return;
@@ -128,7 +128,7 @@ impl Walker<'_> {
 
     pub(super) fn emit(&mut self, action: &Action, emit: &Emit, names: &Names) {
         if let Some(with) = &emit.with {
-            self.reads(&with.reads(), &format!("{}/with", action.pointer), names);
+            self.value(with, &format!("{}/with", action.pointer), names);
         }
         if !self.others.heard.contains(emit.name.as_str()) && !self.others.refused.any("workflow") {
             let message = format!("no active workflow hears `{}`", emit.name);

@@ -15,14 +15,28 @@ impl Walker<'_> {
     pub(super) fn wait(&mut self, action: &Action, wait: &Wait, names: &Names) -> Value {
         let at = |key: &str| format!("{}/wait/{key}", action.pointer);
         match wait {
-            Wait::For(span) => self.reads(&span.reads(), &at("for"), names),
-            Wait::Until(instant) => self.reads(&instant.reads(), &at("until"), names),
+            Wait::For(span) => self.span(span, ("for", &at("for")), names),
+            Wait::Until(instant) => self.typed(instant, ("until", &FieldType::DateTime), &at("until"), names),
             Wait::Event(awaited) => {
-                self.reads(&awaited.timeout.reads(), &at("timeout"), names);
+                self.span(&awaited.timeout, ("timeout", &at("timeout")), names);
                 return self.awaited(awaited, &at("match"), names);
             }
         }
         Value::Null
+    }
+
+    /// A duration, which is text with a unit.
+    fn span(&mut self, span: &Expr, (key, pointer): (&str, &str), names: &Names) {
+        self.value(span, pointer, names);
+        let kind = span.gives(&|path| names.type_of(path));
+        if span.constant().is_none() && !matches!(kind, FieldType::Any | FieldType::Text | FieldType::OneOf(_)) {
+            let found = Diagnostic::error("wrong-type", format!("`{key}` takes a duration, not {}", kind.describe()));
+            let help = match kind {
+                FieldType::Integer | FieldType::Number => "write the unit as well, in a template: `\"{{vars.days}}d\"`",
+                _ => "write `90s`, `15m`, `2h` or `3d`, or a path to such a text",
+            };
+            self.push(found.at(self.file, pointer, "").help(help));
+        }
     }
 
     fn awaited(&mut self, awaited: &Awaited, pointer: &str, names: &Names) -> Value {
@@ -32,7 +46,7 @@ impl Walker<'_> {
         let object = connector.and_then(|connector| connector.object(event.object.as_deref()?));
         let Some(object) = object else {
             if let Some(matches) = &awaited.matches {
-                self.reads(&matches.reads(), pointer, names);
+                self.value(matches, pointer, names);
             }
             let name = event.kinds.first().filter(|_| event.alias == PROJECT);
             return name.map_or(Value::Null, |name| self.others.body(name));

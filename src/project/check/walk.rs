@@ -6,10 +6,10 @@ use super::fields::{field_names, has_field};
 use super::names::{self, Names, is_reserved};
 use super::others::Others;
 use crate::connector::{Connector, Operation};
-use crate::expr::{Condition, Expr, FieldType, Read, text_of};
+use crate::expr::{Expr, Read};
 use crate::project::Plan;
-use crate::source::{Diagnostic, FINDINGS_MAX, File, Report, nearest, under};
-use crate::workflow::action::{Action, ForEach, Kind, OnError, Over, PROJECT, Switch};
+use crate::source::{Diagnostic, FINDINGS_MAX, File, Report, nearest};
+use crate::workflow::action::{Action, ForEach, Kind, OnError, Over, PROJECT};
 use crate::workflow::{Heard, Starts, Workflow};
 
 const NO_EVENT: &str = "write `alias.object.changed`, such as `crm.contact.changed`, or one of the vendor's own names";
@@ -70,7 +70,7 @@ impl<'a> Walker<'a> {
         names.add("event", names::event_schema());
         names.add("run", names::run_schema());
         let ids: Vec<&str> = self.workflow.all_actions().iter().filter_map(|action| action.id.as_deref()).collect();
-        names.add("outcome", names::closed(&ids));
+        names.add("outcome", names::outcome_schema(&ids));
         names.ids = ids.into_iter().map(String::from).collect();
         if !self.is_whole {
             names.unsure = true;
@@ -104,6 +104,7 @@ impl<'a> Walker<'a> {
                 self.body_of_project(heard, names);
             }
             Starts::Manual { inputs } => {
+                self.defaults(inputs);
                 names.add("inputs", json!({ "properties": inputs }));
             }
             Starts::Webhook { schema, .. } => names.extend_field("event", "body", schema.clone()),
@@ -132,7 +133,7 @@ impl<'a> Walker<'a> {
             self.condition(condition, "/trigger/only_if", names);
         }
         if let Some(expr) = &trigger.in_order_by {
-            self.reads(&expr.reads(), "/trigger/in_order_by", names);
+            self.value(expr, "/trigger/in_order_by", names);
         }
     }
 
@@ -243,38 +244,6 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Cases that no value can choose, as far as the schema says what there is.
-    fn cases(&mut self, switch: &Switch, pointer: &str, names: &Names) {
-        let reads = switch.value.reads();
-        let [read] = reads.as_slice() else { return };
-        if read.plural || !read.pointer.is_empty() || read.part.is_some() {
-            return;
-        }
-        let Some(FieldType::OneOf(values)) = names.schema_of(&read.names).map(FieldType::of_schema) else { return };
-        let known: Vec<String> = values.iter().map(text_of).collect();
-        for case in switch.cases.iter().filter(|case| !known.contains(&case.key)) {
-            let message = format!("`{}` is never `{}`", read.text, case.key);
-            let place = under(&under(pointer, "cases"), &case.key);
-            let found = Diagnostic::warning("unreachable-case", message).at_key(self.file, &place, "");
-            self.push(found.nearest(&case.key, known.iter().map(String::as_str)));
-        }
-    }
-
-    /// A path to one value, of which it is known that it is no list.
-    fn must_be_list(&mut self, list: &Expr, pointer: &str, names: &Names) {
-        let reads = list.reads();
-        let [read] = reads.as_slice() else { return };
-        if read.plural || !read.pointer.is_empty() || read.part.is_some() {
-            return;
-        }
-        let kind = names.schema_of(&read.names).and_then(|schema| schema.get("type")).and_then(Value::as_str);
-        if let Some(kind @ ("string" | "integer" | "number" | "boolean")) = kind {
-            let message = format!("`{}` is no list, but one value (`{kind}`)", read.text);
-            let found = Diagnostic::error("not-a-list", message).at(self.file, pointer, "");
-            self.push(found.help("name a list, or a path that ends in `[*]`"));
-        }
-    }
-
     fn actions(&mut self, actions: &[Action], names: &mut Names) {
         for action in actions {
             // More would not be told, and to look for the name that was meant takes time.
@@ -297,12 +266,12 @@ impl<'a> Walker<'a> {
                     self.with(call.with.as_ref(), connector, operation, None, (&action.pointer, "call"), names);
                     result = result_schema(connector, operation);
                 } else if let Some(with) = &call.with {
-                    self.reads(&with.reads(), &at("with"), names);
+                    self.value(with, &at("with"), names);
                 }
             }
             Kind::Upsert(upsert) => result = self.upsert(action, upsert, names),
             Kind::Set(set) => {
-                self.reads(&set.values.reads(), &at("set"), names);
+                self.value(&set.values, &at("set"), names);
                 let fields = set.values.fields().unwrap_or_default();
                 result = names::closed(&fields.iter().map(|(field, _)| *field).collect::<Vec<_>>());
             }
@@ -312,8 +281,8 @@ impl<'a> Walker<'a> {
                 self.actions(&choice.otherwise, names);
             }
             Kind::Switch(switch) => {
-                self.reads(&switch.value.reads(), &at("switch"), names);
-                self.cases(switch, &action.pointer, names);
+                self.value(&switch.value, &at("switch"), names);
+                self.switch(switch, &action.pointer, names);
                 for case in &switch.cases {
                     self.actions(&case.actions, names);
                 }
@@ -338,8 +307,8 @@ impl<'a> Walker<'a> {
             Kind::Hear(_) => {}
             Kind::Run(run) => self.run(action, run, names),
             Kind::Emit(emit) => self.emit(action, emit, names),
-            Kind::Stop(stop) => self.reads(&stop.value.reads(), &at("stop"), names),
-            Kind::Fail(fail) => self.reads(&fail.text.reads(), &at("fail"), names),
+            Kind::Stop(stop) => self.value(&stop.value, &at("stop"), names),
+            Kind::Fail(fail) => self.value(&fail.text, &at("fail"), names),
         }
         if let Some(id) = &action.id {
             if self.free(id, &at("id")) && names.has(id) {
@@ -363,8 +332,9 @@ impl<'a> Walker<'a> {
         let mut item = Value::Null;
         match &each.over {
             Over::List(list) => {
-                self.reads(&list.reads(), &pointer, names);
+                self.value(list, &pointer, names);
                 self.must_be_list(list, &pointer, names);
+                item = list.as_path().and_then(|path| names.items_of(path)).cloned().unwrap_or(Value::Null);
             }
             Over::Operation { alias, operation, with } => {
                 if let Some((connector, operation)) = self.operation(alias, operation, &pointer) {
@@ -377,7 +347,9 @@ impl<'a> Walker<'a> {
         }
         let written = self.file.value.pointer(&format!("{}/as", action.pointer)).is_some();
         let place = if written { format!("{}/as", action.pointer) } else { pointer };
-        if self.free(&each.name, &place) && names.has(&each.name) {
+        if !self.free(&each.name, &place) {
+            item = Value::Null;
+        } else if names.has(&each.name) {
             let found = Diagnostic::error("name-clash", format!("two things are called `{}`", each.name));
             self.push(found.at(self.file, &place, "").help("give the item another name: `as: other_name`"));
         }
@@ -389,7 +361,7 @@ impl<'a> Walker<'a> {
     fn upsert(&mut self, action: &Action, upsert: &crate::workflow::action::Upsert, names: &Names) -> Value {
         let at = |key: &str| format!("{}/{key}", action.pointer);
         if let Some(link) = &upsert.link {
-            self.reads(&link.reads(), &at("link"), names);
+            self.value(link, &at("link"), names);
             let path = link.reads().first().map(|read| read.names.join(".")).unwrap_or_default();
             let includes = &self.workflow.trigger.include;
             let included = |name: &String| {
@@ -450,13 +422,6 @@ impl<'a> Walker<'a> {
             self.with(upsert.with.as_ref(), connector, create, Some(object), (&action.pointer, "upsert"), names);
         }
         object.schema.clone()
-    }
-
-    fn condition(&mut self, condition: &Condition, pointer: &str, names: &Names) {
-        self.reads(&condition.reads(), pointer, names);
-        for problem in condition.misfits(&|path| names.type_of(path)) {
-            self.push(problem.told(self.file, pointer));
-        }
     }
 
     pub fn reads(&mut self, reads: &[Read], pointer: &str, names: &Names) {
