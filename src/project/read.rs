@@ -334,20 +334,26 @@ mod tests {
             // By shape, by the walk through a workflow, by YAML itself, by both ways of counting, and none.
             text(
                 "workflows/a.yaml",
-                format!("workflow: a\ntrigger: {{ manual: }}\nactions:\n{}", lines(130, "- stop: 1\n  x: 1")),
+                format!("workflow: a\ntrigger: {{ manual: }}\nactions:\n{}", lines(130, "- wait: { for: 1s }\n  x: 1")),
             ),
             text(
                 "workflows/b.yaml",
-                format!("workflow: b\ntrigger: {{ manual: }}\nactions:\n{}", lines(130, "- stop: $.nobody")),
+                format!("workflow: b\ntrigger: {{ manual: }}\nactions:\n{}", lines(130, "- wait: { until: $.nobody }")),
             ),
             text("workflows/c.yaml", lines(130, "<<: a")),
             text(
                 "workflows/d.yaml",
-                format!("workflow: d\ntrigger: {{ manual: }}\nactions:\n{}", lines(101, "- stop: { $script: a b }")),
+                format!(
+                    "workflow: d\ntrigger: {{ manual: }}\nactions:\n{}",
+                    lines(101, "- wait: { until: { $script: a b } }")
+                ),
             ),
             text(
                 "workflows/e.yaml",
-                format!("workflow: e\ntrigger: {{ manual: }}\nactions:\n{}", lines(100, "- stop: { $script: a b }")),
+                format!(
+                    "workflow: e\ntrigger: {{ manual: }}\nactions:\n{}",
+                    lines(100, "- wait: { until: { $script: a b } }")
+                ),
             ),
         ];
         let report = read(&own, &[], None).report;

@@ -54,6 +54,7 @@ pub const PAGES: &[(&str, &str)] = pages![
     "mixed-events",
     "mixed-instruction",
     "name-clash",
+    "never-done",
     "never-runs",
     "no-body",
     "no-changed-at",

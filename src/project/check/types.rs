@@ -6,7 +6,7 @@ use super::names::Names;
 use super::walk::Walker;
 use crate::expr::{Condition, Expr, FieldType, Path, Problem, convert, text_of};
 use crate::source::{Diagnostic, Severity, under};
-use crate::workflow::action::Switch;
+use crate::workflow::action::{Action, Kind, OnError, Switch};
 use crate::workflow::inputs::Inputs;
 
 impl Walker<'_> {
@@ -85,5 +85,18 @@ impl Walker<'_> {
             let place = format!("{}/default", under("/trigger/manual/inputs", name));
             self.push(found.at(self.file, &place, "").help(format!("`{name}` takes {}", kind.describe())));
         }
+    }
+
+    /// Actions behind the end of the run.
+    pub fn follows(&mut self, actions: &[Action]) {
+        let ends = |action: &Action| {
+            matches!(action.kind, Kind::Stop(_) | Kind::Fail(_))
+                && action.only_if.is_none()
+                && matches!(action.on_error, OnError::Fail)
+        };
+        let Some(next) = actions.iter().position(ends).and_then(|at| actions.get(at + 1)) else { return };
+        let found = Diagnostic::warning("never-done", "nothing is done after `stop` or `fail` has ended the run");
+        let found = found.at(self.file, &next.pointer, "this and all that follows in the list");
+        self.push(found.help("move it before that action, or put that one below an `if`"));
     }
 }

@@ -245,6 +245,7 @@ impl<'a> Walker<'a> {
     }
 
     fn actions(&mut self, actions: &[Action], names: &mut Names) {
+        self.follows(actions);
         for action in actions {
             // More would not be told, and to look for the name that was meant takes time.
             if self.count >= FINDINGS_MAX {
