@@ -35,6 +35,7 @@ pub const PAGES: &[(&str, &str)] = pages![
     "bad-yaml",
     "cannot-upsert",
     "compare-null",
+    "constant-var",
     "custom-tag",
     "duplicate-key",
     "duplicate-name",

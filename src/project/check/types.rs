@@ -87,6 +87,18 @@ impl Walker<'_> {
         }
     }
 
+    /// What looks as if it read something, where nothing is read.
+    pub fn vars(&mut self) {
+        for (name, value) in self.workflow.vars.as_object().into_iter().flatten() {
+            if Expr::compile(value).is_ok_and(|expr| expr.constant().as_ref() == Some(value)) {
+                continue;
+            }
+            let message = format!("`{name}` reads nothing: `vars` are constants, and stand as they are written");
+            let found = Diagnostic::warning("constant-var", message).at(self.file, &under("/vars", name), "");
+            self.push(found.help("write it where it is needed, or let an action `set` name it"));
+        }
+    }
+
     /// Actions behind the end of the run.
     pub fn follows(&mut self, actions: &[Action]) {
         let ends = |action: &Action| {

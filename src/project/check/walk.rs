@@ -25,6 +25,7 @@ pub(super) fn walk(
     let mut walker =
         Walker { plan, workflow, file, is_whole, others, report, count: 0, ids: Vec::new(), linkable: None };
     let mut names = walker.roots();
+    walker.vars();
     // What stands in for a trigger that cannot be read.
     let is_bare = matches!(&workflow.trigger.starts, Starts::Manual { inputs } if inputs.is_empty());
     if is_whole || !is_bare {
