@@ -99,6 +99,7 @@ pub const PAGES: &[(&str, &str)] = pages![
     "unknown-error",
     "unknown-event",
     "unknown-field",
+    "unknown-function",
     "unknown-helper",
     "unknown-import",
     "unknown-instruction",

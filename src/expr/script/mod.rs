@@ -4,6 +4,7 @@
 //! changes nothing. There is no file, network, clock, randomness, module, `eval` or output to reach. Work, depth and
 //! sizes are bounded: by steps and by the data that is looked at, never by time, so that it ends alike everywhere.
 
+mod calls;
 mod data;
 mod engine;
 mod reads;
@@ -54,6 +55,7 @@ impl Script {
             return Err(Problem::new("bad-script", "a script says nothing").help(help));
         }
         let ast = ENGINE.compile(text).map_err(|error| told::problem(&error, text))?;
+        calls::calls(&ast, text)?;
         let reads = reads::reads(&ast, text)?;
         Ok(Script { compiled: Arc::new(Compiled { text: text.clone(), ast, reads }), written: None })
     }
