@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value};
 
 use super::{KeyedList, address::scalar, field};
-use crate::expr::{FieldType, Locale, convert, e164, is_blank, read_time};
+use crate::expr::{Fault, FieldType, Locale, convert, e164, is_blank, read_time};
 use crate::source::nearest;
 
 /// An entry of `objects:`.
@@ -130,15 +130,18 @@ impl Object {
         names: &Names,
         update: bool,
         locale: &Locale,
-    ) -> Result<Value, String> {
-        let Value::Object(input) = input else { return Err(format!("`{}` takes a map of fields", self.name)) };
+    ) -> Result<Value, Fault> {
+        let Value::Object(input) = input else {
+            return Err(Fault::new(format!("`{}` takes a map of fields", self.name)));
+        };
         let mut fields = Map::new();
         for (name, value) in input {
             let way = match self.type_of_name(name) {
                 Some(_) => vec![name.clone()],
                 None => field::names(name),
             };
-            field::put(&mut fields, &way, value.clone()).map_err(|()| format!("`{name}` is given twice"))?;
+            field::put(&mut fields, &way, value.clone())
+                .map_err(|()| Fault::new(format!("`{name}` is given twice")).under(name))?;
         }
         let (mut top, mut sent) = (Map::new(), Map::new());
         for (name, value) in fields {
@@ -146,12 +149,16 @@ impl Object {
                 top.insert(name, value);
                 continue;
             }
-            self.refuse(&name, &value, update)?;
+            let wrong = |why: String| {
+                let written = input.keys().find(|key| **key == name || field::names(key).first() == Some(&name));
+                Fault::new(why).under(written.unwrap_or(&name))
+            };
+            self.refuse(&name, &value, update).map_err(wrong)?;
             if let Some(list) = self.keyed_lists.iter().find(|list| list.name == name) {
-                let items = list.lower(&value, names.lists.get(&list.name))?;
+                let items = list.lower(&value, names.lists.get(&list.name)).map_err(wrong)?;
                 let way = field::names(&list.at);
                 if field::put(&mut sent, &way, Value::Array(items)).is_err() {
-                    return Err(format!("give either `{}` or `{}`", list.name, list.at));
+                    return Err(wrong(format!("give either `{}` or `{}`", list.name, list.at)));
                 }
                 continue;
             }
@@ -160,23 +167,23 @@ impl Object {
                     let own = own.iter().find(|(known, _)| *known == name);
                     let made = convert(&value, kind, locale);
                     let made = made.or_else(|why| own.map_or(Err(why), |(_, own)| convert(&value, own, locale)));
-                    made.map_err(|why| format!("`{name}`: {why}"))?
+                    made.map_err(|why| wrong(format!("`{name}`: {why}")))?
                 }
                 None if self.knows(&name) == Some(false) && !self.stays_on_top(&name) => {
-                    return Err(self.unknown_field(&name));
+                    return Err(wrong(self.unknown_field(&name)));
                 }
                 None => value,
             };
             let taken = if self.stays_on_top(&name) { &mut top } else { &mut sent };
             if field::put(taken, std::slice::from_ref(&name), value).is_err() {
-                return Err(format!("`{name}` is given twice"));
+                return Err(wrong(format!("`{name}` is given twice")));
             }
         }
         if let Some(at) = &self.fields_at {
             let inside = std::mem::take(&mut sent);
             if !inside.is_empty() {
                 field::put(&mut sent, &field::names(at), Value::Object(inside))
-                    .map_err(|()| format!("`{at}` is given twice"))?;
+                    .map_err(|()| Fault::new(format!("`{at}` is given twice")))?;
             }
         }
         top.extend(sent);

@@ -11,7 +11,7 @@ use super::drift::Expected;
 use super::page::{Pages, linked_url};
 use super::spelling::{Spelling, query, spell};
 use super::{Body, Connector, Failure, Names, Request, field};
-use crate::expr::{Expr, FieldType, Locale, Path, Scope, convert};
+use crate::expr::{Expr, Fault, FieldType, Locale, Path, Scope, convert};
 use crate::source::{Place, nearest};
 
 /// An operation, read and checked.
@@ -279,7 +279,7 @@ impl Operation {
         input: &Value,
         names: &Names,
         locale: &Locale,
-    ) -> Result<Value, String> {
+    ) -> Result<Value, Fault> {
         let (known, open) = match self.takes() {
             FieldType::Map { fields, open } => (fields, open),
             _ => (Vec::new(), true),
@@ -295,9 +295,11 @@ impl Operation {
                 continue;
             }
             let value = match kind_of(name) {
-                Some(kind) => convert(value, kind, locale).map_err(|why| format!("`{name}`: {why}"))?,
+                Some(kind) => {
+                    convert(value, kind, locale).map_err(|why| Fault::new(format!("`{name}`: {why}")).under(name))?
+                }
                 None if open => value.clone(),
-                None => return Err(self.takes_no(name, &known)),
+                None => return Err(Fault::new(self.takes_no(name, &known)).under(name)),
             };
             sent.insert(name.clone(), value);
         }
@@ -307,7 +309,7 @@ impl Operation {
             let first = |name: &String| field::names(name).into_iter().next().unwrap_or_default();
             let stray = fields.keys().map(first).find(|name| !open && kind_of(name).is_none());
             if let Some(stray) = stray {
-                return Err(self.takes_no(&stray, &known));
+                return Err(Fault::new(self.takes_no(&stray, &known)).under(&stray));
             }
             sent.extend(written.as_object().cloned().unwrap_or_default());
         }

@@ -37,11 +37,19 @@ pub struct Failure {
     pub retry_after_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// Which value could not be made: a JSON pointer below the action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
 }
 
 impl Failure {
     pub fn new(name: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { name: name.into(), message: message.into(), existing_id: None, retry_after_ms: None, status: None }
+        let (name, message) = (name.into(), message.into());
+        Self { name, message, existing_id: None, retry_after_ms: None, status: None, at: None }
+    }
+    /// Says which value could not be made.
+    pub fn at(self, pointer: String) -> Self {
+        Self { at: Some(pointer), ..self }
     }
 }
 

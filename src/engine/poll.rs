@@ -300,7 +300,7 @@ fn input(plan: &Plan, connector: &Connector, connection: &Connection, polling: &
     let value = with.eval(&Scope::new(&root, &plan.locale)).map_err(|fault| invalid(fault.message))?;
     let operation = known(connector, &polling.feed.operation)?;
     let value = value.unwrap_or_else(|| json!({}));
-    operation.unshape(connector, &value, &Names::default(), &plan.locale).map_err(invalid)
+    operation.unshape(connector, &value, &Names::default(), &plan.locale).map_err(|fault| invalid(fault.message))
 }
 
 fn find<'p>(plan: &'p Plan, polling: &Polling) -> Result<(&'p Connector, &'p Connection, &'p Object), Failure> {

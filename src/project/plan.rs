@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use super::{Connection, Text};
 use crate::connector::Connector;
 use crate::expr::Locale;
+use crate::source::{File, Place};
 use crate::sync::Sync;
 use crate::workflow::Workflow;
 use crate::workflow::action::{Action, Kind};
@@ -54,6 +55,13 @@ impl Plan {
     /// The connector of a connection.
     pub fn connector_of(&self, connection: &str) -> Option<&Connector> {
         self.connector(&self.connection(connection)?.connector)
+    }
+
+    /// Where in its document a value stands; the place around it if it cannot be found. The document is read for that: this
+    /// is for what is told to people, not for what happens often.
+    pub fn place(&self, around: &Place, pointer: &str) -> Place {
+        let text = self.documents.iter().find(|document| *document.path == *around.path);
+        text.and_then(|text| File::read(&text.path, &text.text).ok()).map_or(around.clone(), |file| file.place(pointer))
     }
 
     pub fn workflow(&self, name: &str) -> Option<&Workflow> {

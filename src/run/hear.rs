@@ -93,7 +93,7 @@ impl Deciding<'_> {
             None => return Err(Failure::new("invalid", format!("no connection stands for `{}`", event.alias))),
         };
         let wanted = match &awaited.matches {
-            Some(matches) => matches.eval(&scope).map_err(|fault| invalid(&fault, "match"))?,
+            Some(matches) => matches.eval(&scope).map_err(|fault| invalid(&fault, "wait.match"))?,
             None => None,
         };
         let object = frame.connector(&event.alias).and_then(|connector| connector.object(event.object.as_deref()?));
@@ -102,7 +102,7 @@ impl Deciding<'_> {
             let value = wanted.as_ref().and_then(|wanted| wanted.get(name));
             let value = value.map_or(Value::Null, |value| self.comparable(object, name, value));
             if value.is_null() {
-                return Err(Failure::new("invalid", format!("`match`: there is no value for `{name}`")));
+                return Err(Failure::new("invalid", format!("`wait.match`: there is no value for `{name}`")));
             }
             values.push(value);
         }

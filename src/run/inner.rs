@@ -82,7 +82,7 @@ impl Deciding<'_> {
             return Err(Failure::new("invalid", format!("`{}` has no `manual` trigger", run.workflow)));
         };
         inputs::take(wanted, given.unwrap_or(Value::Null), &self.plan.locale)
-            .map_err(|message| Failure::new("invalid", format!("`with`: {message}")))
+            .map_err(|message| Failure::new("invalid", format!("`with`: {message}")).at("/with".into()))
     }
 
     /// Makes an event of the project; it is stored in the commit that finishes the action.

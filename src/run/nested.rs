@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::decide::Deciding;
 use super::entry::Fact;
-use super::walk::{Flow, Spot, condition_fault, name_result};
+use super::walk::{Flow, Spot, name_result};
 use crate::connector::Failure;
 use crate::expr::Scope;
-use crate::workflow::action::{Action, Call, ForEach, Kind, Over, Parallel, call, for_each};
+use crate::workflow::action::{Action, Call, ForEach, Kind, Over, Parallel, call, for_each, undecided};
 use crate::workflow::{Advance, Context, Finish, Outcome};
 
 /// Chooses a branch, and gives its actions.
@@ -145,7 +145,7 @@ impl Deciding<'_> {
                     Ok(None) => Vec::new(),
                     Ok(Some(Value::Array(items))) => items,
                     Ok(Some(_)) => return spot.fail(Failure::new("invalid", "`for_each`: the value is no list")),
-                    Err(fault) => return spot.fail(condition_fault("for_each", &fault)),
+                    Err(fault) => return spot.fail(undecided(&fault, "for_each")),
                 },
                 Over::Operation { alias, operation, with } => {
                     let list = Call { alias: alias.clone(), operation: operation.clone(), with: None };

@@ -12,7 +12,7 @@ use super::walk::{Flow, fail};
 use crate::connector::{Connector, Failure, Names, Object, Operation, Page, Reference, join};
 use crate::expr::{Scope, as_text};
 use crate::trigger::Event;
-use crate::workflow::action::Kind;
+use crate::workflow::action::{Kind, undecided};
 use crate::workflow::{Answer, Purpose, RecordRef, Retry, Sending, Starts, Workflow};
 
 /// Pages that are read to find one record, at most.
@@ -33,7 +33,7 @@ impl Deciding<'_> {
         match condition.holds(&Scope::new(&root, &self.plan.locale)) {
             Ok(true) => Ok(record),
             Ok(false) => Err(Flow::Skipped("`only_if` of the trigger does not hold".into())),
-            Err(fault) => Err(fail("trigger", Failure::new("invalid", format!("`only_if`: {}", fault.message)))),
+            Err(fault) => Err(fail("trigger", undecided(&fault, "only_if"))),
         }
     }
 

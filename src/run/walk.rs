@@ -10,8 +10,8 @@ use super::decide::{Deciding, Next, error_value, instant};
 use super::entry::{Fact, Link};
 use super::frame::Frame;
 use crate::connector::Failure;
-use crate::expr::{Fault, Scope, as_text};
-use crate::workflow::action::{Action, Kind, Wait};
+use crate::expr::{Scope, as_text};
+use crate::workflow::action::{Action, Kind, Wait, undecided};
 use crate::workflow::{Accounts, Advance, Context, Finish, OnError, Outcome, RecordRef, Retry};
 
 /// How a list of actions, or one, came out.
@@ -95,7 +95,7 @@ impl Deciding<'_> {
                 Ok(true) => {}
                 Ok(false) => return self.finish(action, spot, Outcome::Skipped, Value::Null, None),
                 Err(fault) => {
-                    return self.failed(action, spot, condition_fault("only_if", &fault));
+                    return self.failed(action, spot, undecided(&fault, "only_if"));
                 }
             }
         }
@@ -118,7 +118,7 @@ impl Deciding<'_> {
         match &action.kind {
             Kind::If(choice) => {
                 let choose = |scope: &Scope<'_>| {
-                    let holds = choice.condition.holds(scope).map_err(|fault| condition_fault("if", &fault))?;
+                    let holds = choice.condition.holds(scope).map_err(|fault| undecided(&fault, "if"))?;
                     Ok(if holds { "then".to_string() } else { "else".to_string() })
                 };
                 let actions = |branch: &str| choice.actions(branch);
@@ -126,7 +126,7 @@ impl Deciding<'_> {
             }
             Kind::Switch(switch) => {
                 let choose = |scope: &Scope<'_>| {
-                    switch.choose(scope).map(String::from).map_err(|fault| condition_fault("switch", &fault))
+                    switch.choose(scope).map(String::from).map_err(|fault| undecided(&fault, "switch"))
                 };
                 let actions = |branch: &str| switch.actions(branch);
                 self.choice(action, spot, (&choose, &actions))
@@ -135,7 +135,7 @@ impl Deciding<'_> {
             Kind::ForEach(each) => self.for_each(action, each, spot),
             Kind::Stop(stop) => match stop.value.eval(&spot.scope(self)) {
                 Ok(value) => Flow::Stopped(value.unwrap_or(Value::Null)),
-                Err(fault) => spot.fail(condition_fault("stop", &fault)),
+                Err(fault) => spot.fail(undecided(&fault, "stop")),
             },
             Kind::Wait(Wait::Event(awaited)) => self.awaits(action, awaited, spot),
             Kind::Hear(hear) => self.hear(action, hear, spot),
@@ -303,8 +303,4 @@ pub(super) fn name_result(action: &Action, root: &mut Value, outcome: Outcome, r
 
 pub(super) fn fail(address: &str, failure: Failure) -> Flow {
     Flow::Failed { address: address.into(), failure }
-}
-
-pub(super) fn condition_fault(key: &str, fault: &Fault) -> Failure {
-    Failure::new("invalid", format!("`{key}`: {}", fault.message))
 }

@@ -186,7 +186,7 @@ fn run(case: &Case) -> Vec<String> {
         let became = operation.unshape(&connector, &one.input, &one.names, &Locale::default());
         let result = match (became, &one.becomes, &one.fails) {
             (Ok(became), Some(becomes), None) => same("what is sent", &became, becomes),
-            (Err(message), None, Some(fails)) => same("the failure", &json!(message), &json!(fails)),
+            (Err(fault), None, Some(fails)) => same("the failure", &json!(fault.message), &json!(fails)),
             (became, ..) => Err(format!("gave {became:?}")),
         };
         wrong.extend(result.err().map(|why| format!("writes[{index}]: {why}")));

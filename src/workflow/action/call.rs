@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{invalid, split_alias};
+use super::{invalid, split_alias, undecided};
 use crate::connector::{Connector, Failure, Operation, Page};
 use crate::expr::Expr;
 use crate::workflow::{Advance, Answer, Context, Exchange, Finish, Outcome, Purpose, Reading, Sending};
@@ -120,7 +120,5 @@ fn input(
     let value = with.eval(&context.scope).map_err(|fault| invalid(&fault, "with"))?;
     let value = value.unwrap_or_else(|| Value::Object(Map::new()));
     let names = names(alias, operation, context);
-    operation
-        .unshape(connector, &value, &names, context.locale)
-        .map_err(|message| Failure::new("invalid", format!("`with`: {message}")))
+    operation.unshape(connector, &value, &names, context.locale).map_err(|fault| undecided(&fault, "with"))
 }

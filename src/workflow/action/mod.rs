@@ -315,5 +315,15 @@ fn split_alias(text: &str, what: &str, example: &str, reading: &mut Reading<'_>)
 pub fn invalid(fault: &Fault, key: &str) -> Failure {
     let field = fault.pointer.trim_start_matches('/').replace('/', ".");
     let place = if field.is_empty() { format!("`{key}`") } else { format!("`{key}` at `{field}`") };
-    Failure::new("invalid", format!("{place}: {}", fault.message))
+    Failure::new("invalid", format!("{place}: {}", fault.message)).at(pointer(key, fault))
+}
+
+/// As [`invalid`], where the message says itself which part it is about.
+pub fn undecided(fault: &Fault, key: &str) -> Failure {
+    Failure::new("invalid", format!("`{key}`: {}", fault.message)).at(pointer(key, fault))
+}
+
+/// Where that stands below the action; a key may lie in another: `wait.until`.
+fn pointer(key: &str, fault: &Fault) -> String {
+    format!("/{}{}", key.replace('.', "/"), fault.pointer)
 }

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{invalid, split_alias};
+use super::{invalid, split_alias, undecided};
 use crate::connector::{Failure, Names, Object, Operation, Page};
 use crate::expr::{Expr, FieldType, as_text, is_blank};
 use crate::workflow::{Advance, Answer, Context, Exchange, Finish, Outcome, Purpose, Reading, RecordRef, Sending};
@@ -333,7 +333,7 @@ impl<'a> Step<'a> {
 
     fn unshape(&self, operation: &Operation, input: Map<String, Value>) -> Result<Value, Failure> {
         let input = operation.unshape(self.connector, &Value::Object(input), &self.names, self.context.locale);
-        input.map_err(|message| Failure::new("invalid", format!("`with`: {message}")))
+        input.map_err(|fault| undecided(&fault, "with"))
     }
 
     fn shape(&self, standard: &str, value: &Value) -> Value {

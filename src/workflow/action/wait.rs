@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{PROJECT, invalid, is_constant};
+use super::{PROJECT, invalid, is_constant, undecided};
 use crate::connector::Failure;
-use crate::expr::{Expr, Locale, Read, Scope, parse_duration, read_time, shown};
+use crate::expr::{Expr, Fault, Locale, Read, Scope, parse_duration, read_time, shown};
 use crate::workflow::trigger::read_heard;
 use crate::workflow::{Heard, Reading};
 
@@ -206,5 +206,5 @@ fn after(span: &Expr, key: &str, scope: &Scope<'_>, now_ms: i64) -> Result<i64, 
 
 fn not(value: Option<&Value>, key: &str, wanted: &str) -> Failure {
     let found = value.map_or_else(|| "nothing".to_string(), shown);
-    Failure::new("invalid", format!("`{key}`: {found} is no {wanted}"))
+    undecided(&Fault::new(format!("{found} is no {wanted}")), key)
 }
