@@ -26,6 +26,7 @@ use super::address::header_name_fault;
 use super::read::{Reader, Side, under};
 use super::written::Named;
 use crate::expr::Expr;
+use crate::source::File;
 
 /// How a connection proves who it is. Expressions read `secrets` and `connection` only.
 #[derive(Debug)]
@@ -75,6 +76,16 @@ pub(super) struct AuthWritten {
 }
 
 const KINDS: [&str; 7] = ["bearer", "basic", "api_key", "oauth2", "hmac", "exchange", "none"];
+
+/// Kinds that stand where an entry's name belongs.
+pub(super) fn nameless(file: &File) -> Vec<&str> {
+    let is_way = |value: &Value| KINDS.iter().any(|kind| value.get(kind).is_some());
+    let entries = file.value.get("auth").and_then(Value::as_object).into_iter().flatten();
+    entries
+        .filter(|(name, way)| KINDS.contains(&name.as_str()) && !is_way(way))
+        .map(|(name, _)| name.as_str())
+        .collect()
+}
 
 /// The settings that a vendor's answer fills in, so that they need not be declared twice.
 pub(super) fn saved_settings(written: &AuthWritten) -> Vec<String> {

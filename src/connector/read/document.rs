@@ -49,7 +49,10 @@ fn read_all(files: &[&File], report: &mut Report) -> Option<Connector> {
         return None;
     }
     for (file, role) in &roles {
-        check_shape(file, "", if *role == Role::Main { &SCHEMA } else { &PARTIAL }, report);
+        match role {
+            Role::Main => main_shape(file, report),
+            _ => check_shape(file, "", &PARTIAL, report),
+        }
     }
     if report.has_errors() {
         return None;
@@ -68,6 +71,26 @@ fn read_all(files: &[&File], report: &mut Report) -> Option<Connector> {
     settings.extend(document.auth.iter().flat_map(|(_, written)| auth::saved_settings(written)));
     let mut reader = Reader { merged: &merged, report, settings, attached: (0, 0) };
     meaning(&mut reader, &document, &roles)
+}
+
+fn main_shape(file: &File, report: &mut Report) {
+    let mut found = Report::default();
+    check_shape(file, "", &SCHEMA, &mut found);
+    for kind in auth::nameless(file) {
+        let pointer = under("/auth", kind);
+        let inside = file.span(&pointer);
+        let is_inside = |one: &Diagnostic| {
+            one.primary.as_ref().is_some_and(|place| inside.start <= place.span.start && place.span.end <= inside.end)
+        };
+        found.diagnostics.retain(|one| !is_inside(one));
+        let message = format!("`{kind}` is a kind of auth, and stands where an entry's name belongs");
+        let help = match kind {
+            "none" => "write `auth: { open: { none: {} } }`".to_owned(),
+            kind => format!("write `auth: {{ NAME: {{ {kind}: … }} }}`: a connection picks an entry by its name"),
+        };
+        report.push(Diagnostic::error("one-kind", message).at_key(file, &pointer, "").help(help));
+    }
+    report.extend(found);
 }
 
 fn meaning(reader: &mut Reader<'_>, document: &Document, roles: &[(&File, Role)]) -> Option<Connector> {
