@@ -12,6 +12,7 @@ mod field;
 mod helper;
 mod locale;
 mod path;
+mod schema;
 mod scope;
 mod script;
 
@@ -30,6 +31,7 @@ pub use duration::{duration_text, parse_duration};
 pub use field::FieldType;
 pub use locale::{Locale, e164, read_time, write_time};
 pub use path::Path;
+pub use schema::schema_faults;
 pub use scope::Scope;
 pub use template::Template;
 pub use value::{Expr, Types, as_text, is_blank};

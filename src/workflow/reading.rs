@@ -107,7 +107,8 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn problems(&mut self, problems: Vec<Problem>) {
+    /// What is wrong with a part of what stands here.
+    pub fn problems(&mut self, problems: Vec<Problem>) {
         for problem in problems {
             self.report.push(problem.told(self.file, &self.pointer));
         }

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::Reading;
 use crate::connector::{VerifyRule, read_verify};
-use crate::expr::{Condition, Expr};
-use crate::source::{Diagnostic, Place, nearest};
+use crate::expr::{Condition, Expr, schema_faults};
+use crate::source::{Place, nearest};
 use crate::trigger::{Missed, Schedule};
 
 /// A list is not looked at more often.
@@ -337,7 +337,7 @@ fn read_webhook(document: WebhookDocument, reading: &mut Reading<'_>) -> Option<
         },
     };
     if let Some(schema) = &document.schema {
-        check_schema(schema, &mut reading.child("schema"));
+        reading.child("schema").problems(schema_faults(schema));
     }
     Some(Starts::Webhook {
         path: document.webhook,
@@ -345,46 +345,6 @@ fn read_webhook(document: WebhookDocument, reading: &mut Reading<'_>) -> Option<
         schema: document.schema.unwrap_or(Value::Null),
         id,
     })
-}
-
-/// What the body's schema says of types and fields; the other words of JSON Schema are taken as they are.
-fn check_schema(schema: &Value, reading: &mut Reading<'_>) {
-    const TYPES: [&str; 7] = ["string", "integer", "number", "boolean", "array", "object", "null"];
-    const WORDS: [&str; 8] =
-        ["type", "properties", "required", "items", "enum", "format", "additionalProperties", "description"];
-    let Value::Object(words) = schema else {
-        if !schema.is_boolean() {
-            let found = reading.error("wrong-type", "a schema is a map", "");
-            found.help = Some("write `{ type: object, properties: { id: { type: string } } }`".into());
-        }
-        return;
-    };
-    for (word, value) in words {
-        let mut reading = reading.child(word);
-        match (word.as_str(), value) {
-            ("type", Value::String(name)) if !TYPES.contains(&name.as_str()) => {
-                let found = reading.error("bad-value", format!("JSON Schema has no type `{name}`"), "");
-                let near = nearest(name, TYPES).map(|near| format!("did you mean `{near}`?"));
-                found.help = Some(near.unwrap_or_else(|| format!("there are {}", TYPES.join(", "))));
-            }
-            ("properties", Value::Object(fields)) => {
-                fields.iter().for_each(|(name, field)| check_schema(field, &mut reading.child(name)));
-            }
-            ("items", items) => check_schema(items, &mut reading),
-            ("properties", _) => {
-                reading.error("wrong-type", "`properties` is a map of fields", "").help =
-                    Some("write one `name: { type: string }` for each field".into());
-            }
-            (word, _) if !WORDS.contains(&word) => {
-                if let Some(near) = nearest(word, WORDS) {
-                    let found = Diagnostic::error("unknown-key", format!("JSON Schema has no word `{word}`"));
-                    let found = found.at_key(reading.file, &reading.pointer.clone(), "");
-                    reading.push(found.help(format!("did you mean `{near}`?")));
-                }
-            }
-            _ => {}
-        }
-    }
 }
 
 fn read_schedule(document: ScheduleDocument, reading: &mut Reading<'_>) -> Option<Starts> {

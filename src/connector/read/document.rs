@@ -10,7 +10,7 @@ use super::reader::{Reader, Side, under};
 use super::{limits, object, operation, schema as schemas, webhook};
 use crate::connector::written::{Document, Named};
 use crate::connector::{Auth, Connector, address, auth};
-use crate::expr::Expr;
+use crate::expr::{Expr, schema_faults};
 use crate::source::{Diagnostic, File, Report, check_shape};
 
 /// JSON Schema of the kind.
@@ -106,8 +106,12 @@ fn meaning(reader: &mut Reader<'_>, document: &Document, roles: &[(&File, Role)]
         }
     }
     let base_url = base_url(reader, document.base_url.as_deref());
-    for (name, _) in document.connection.iter() {
-        reader.check_name(&under("/connection", name), "a setting", name);
+    for (name, setting) in document.connection.iter() {
+        let pointer = under("/connection", name);
+        reader.check_name(&pointer, "a setting", name);
+        for found in schema_faults(&schemas::setting(setting)) {
+            reader.report.push(found.told(reader.file(&pointer), &pointer));
+        }
     }
     let header_values = headers(reader, "/headers", &document.headers, Side::Connection);
     let auth = auths(reader, &document.auth);

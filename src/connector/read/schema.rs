@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::imported;
 use super::reader::Reader;
 use crate::connector::written::{Named, SettingWritten};
+use crate::expr::schema_faults;
 use crate::source::{File, TEXT_BYTES_MAX, VALUES_MAX};
 
 /// Where a connector may name a file with a schema; `*` is any key.
@@ -44,16 +45,16 @@ fn is_json(path: &str) -> bool {
 pub(super) fn settings(written: &Named<SettingWritten>) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
-    for (name, setting) in written.iter() {
-        if !setting.optional && setting.default.is_none() {
+    for (name, one) in written.iter() {
+        if !one.optional && one.default.is_none() {
             required.push(Value::from(name));
         }
-        properties.insert(name.to_owned(), setting_schema(setting));
+        properties.insert(name.to_owned(), setting(one));
     }
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
 }
 
-fn setting_schema(setting: &SettingWritten) -> Value {
+pub(super) fn setting(setting: &SettingWritten) -> Value {
     let mut schema = Map::new();
     schema.insert("type".into(), Value::from(setting.r#type.as_deref().unwrap_or("string")));
     let parts = [
@@ -100,7 +101,13 @@ fn close(schema: &mut Value) {
 fn as_written(reader: &mut Reader<'_>, pointer: &str, written: Option<&Value>) -> Value {
     match written {
         None | Some(Value::Null) => Value::Null,
-        Some(Value::Object(schema)) => Value::Object(schema.clone()),
+        Some(schema @ Value::Object(_)) => {
+            for found in schema_faults(schema) {
+                let file = reader.file(&format!("{pointer}{}", found.pointer));
+                reader.report.push(found.told(file, pointer));
+            }
+            schema.clone()
+        }
         Some(Value::String(name)) => of_file(reader, pointer, name).unwrap_or(Value::Null),
         Some(_) => {
             let help = "e.g. `{ type: object, properties: { id: { type: string } } }`";
@@ -150,6 +157,10 @@ fn of_file(reader: &mut Reader<'_>, pointer: &str, name: &str) -> Option<Value> 
                 let help = "e.g. `{ \"type\": \"object\", \"properties\": { \"id\": { \"type\": \"string\" } } }`";
                 reader.error("wrong-type", pointer, format!("`{path}` holds no schema: that is a map"), help);
                 return None;
+            }
+            for found in schema_faults(&schema) {
+                let message = format!("`{path}` at `{}`: {}", found.pointer, found.message);
+                reader.error(found.code, pointer, message, found.help.unwrap_or_default());
             }
             Some(schema)
         }
