@@ -66,6 +66,13 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// `only_if`. Who writes the key alone has not left it out.
+    pub fn guard(&mut self, written: Option<&Value>) -> Option<Condition> {
+        let mut reading = self.child("only_if");
+        let value = written.or_else(|| reading.file.value.pointer(&reading.pointer))?;
+        reading.condition(value)
+    }
+
     /// A duration such as `2s`; `field` is the key that holds it.
     pub fn duration(&mut self, text: &str) -> Option<Duration> {
         let duration = parse_duration(text);

@@ -248,7 +248,7 @@ impl Trigger {
     pub fn read(document: &Document, reading: &mut Reading<'_>) -> Option<Trigger> {
         let value = Value::Object(document.0.clone());
         let common: Common = reading.parse(&value)?;
-        let only_if = common.only_if.as_ref().and_then(|value| reading.child("only_if").condition(value));
+        let only_if = reading.guard(common.only_if.as_ref());
         let in_order_by = common.in_order_by.as_ref().and_then(|value| reading.child("in_order_by").expr(value));
         let mut include = Vec::new();
         let starts = if document.0.contains_key("event") {

@@ -65,6 +65,8 @@ impl Condition {
             _ if depth > DEPTH_MAX => {
                 problems.push(Problem::new("too-deep", format!("conditions are nested more than {DEPTH_MAX} deep")));
             }
+            Value::Array(items) if items.is_empty() => problems.push(empty()),
+            Value::Object(lines) if lines.is_empty() => problems.push(empty()),
             Value::Array(items) => {
                 for (at, item) in items.iter().enumerate() {
                     let at = at.to_string();
@@ -173,6 +175,11 @@ impl Condition {
         }
         reads
     }
+}
+
+fn empty() -> Problem {
+    let problem = Problem::new("bad-condition", "an empty condition asks nothing, and always holds");
+    problem.help("write what must hold, such as `$.contact.email: { blank: false }`, or leave the key out")
 }
 
 fn under_all<T>(place: &[String], found: T, under: impl Fn(T, &str) -> T) -> T {

@@ -187,6 +187,13 @@ impl Operator {
                 let message = format!("`{name}` takes a list, not {}", told(other));
                 Some(Problem::new("bad-test", message).help(format!("write `{name}: [ … ]`")))
             }
+            (Operator::In | Operator::NotIn | Operator::ContainsAny | Operator::ContainsAll, Value::Array(items))
+                if items.is_empty() =>
+            {
+                let never = matches!(self, Operator::In | Operator::ContainsAny);
+                let message = format!("`{name}` with an empty list {} holds", if never { "never" } else { "always" });
+                Some(Problem::new("bad-test", message).help("write the values in the list, or leave the line out"))
+            }
             (Operator::Contains, Value::Array(_)) => Some(
                 Problem::new("bad-test", "`contains` takes one value").help("write `contains_any` or `contains_all`"),
             ),

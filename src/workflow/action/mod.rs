@@ -218,7 +218,7 @@ impl Action {
                 OnError::Actions(read_list(actions, &mut reading.child("on_error")))
             }
         };
-        let only_if = common.only_if.as_ref().and_then(|value| reading.child("only_if").condition(value));
+        let only_if = reading.guard(common.only_if.as_ref());
         let retry = common.retry.as_ref().map(|retry| Retry::read(retry, &mut reading.child("retry")));
         let timeout = common.timeout.as_ref().and_then(|text| reading.child("timeout").timeout(text));
         if let Some(help) = kind.as_ref().and_then(Kind::without_requests) {
