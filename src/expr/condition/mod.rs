@@ -131,8 +131,13 @@ impl Condition {
 
     /// Tests that can only fail, by the types of the values on the left; `Any` where nothing is known.
     pub fn misfits(&self, types: &Types<'_>) -> Vec<Problem> {
-        let mut found = Vec::new();
+        let mut found: Vec<Problem> = Vec::new();
         for (place, part) in &self.parts {
+            if let Part::Test(test) = part {
+                let missed = test.path.misses(types).map(|problem| problem.of_key(&test.key));
+                // Several operators of one line ask of one path.
+                found.extend(missed.filter(|problem| !found.contains(problem)));
+            }
             let of_part: Vec<Problem> = match part {
                 Part::Any(any) => any
                     .iter()
@@ -148,6 +153,25 @@ impl Condition {
             found.extend(of_part.into_iter().map(|problem| under_all(place, problem, Problem::under)));
         }
         found
+    }
+
+    /// The paths of which it asks whether they have changed, each with the pointer of its line.
+    pub fn changed(&self) -> Vec<Read> {
+        let mut reads: Vec<Read> = Vec::new();
+        for (place, part) in &self.parts {
+            let of_part: Vec<Read> = match part {
+                Part::Any(any) => any
+                    .iter()
+                    .enumerate()
+                    .flat_map(|(at, one)| one.changed().into_iter().map(move |read| read.under(&at.to_string())))
+                    .collect(),
+                Part::All(one) | Part::Not(one) => one.changed(),
+                Part::Test(test) if test.operator == Operator::Changed => vec![test.path.read()],
+                Part::Script(_) | Part::Test(_) => Vec::new(),
+            };
+            reads.extend(of_part.into_iter().map(|read| under_all(place, read, Read::under)));
+        }
+        reads
     }
 
     /// Every path that is read, on the left and on the right; a left one has the pointer of its line.

@@ -1,6 +1,7 @@
 //! JSONPath (RFC 9535), compiled once. A singular path gives a value, any other a list: decided by grammar.
 
 mod filter;
+mod misses;
 mod plural;
 
 use jsonpath_rust::parser::model::{Segment, Selector};

@@ -32,7 +32,8 @@ impl Expr {
             expr.faults(types).into_iter().map(|problem| problem.under(key)).collect()
         };
         match &self.node {
-            Node::Literal(_) | Node::Path(_) => Vec::new(),
+            Node::Literal(_) => Vec::new(),
+            Node::Path(path) => path.misses(types).into_iter().collect(),
             Node::Template(template) => {
                 template.shown().iter().filter_map(|path| no_text(template, path, types)).collect()
             }

@@ -68,6 +68,9 @@ const EVENT: Root = Root {
     ],
 };
 
+/// Fields of an event that only one of a record has.
+const OF_A_RECORD: [&str; 2] = ["changed", "previous"];
+
 const RUN: Root = Root {
     name: "run",
     what: "The run itself.",
@@ -166,6 +169,14 @@ impl Names {
         }
     }
 
+    /// Nothing can have changed where there is no record.
+    pub fn about_nothing(&mut self) {
+        let event = self.roots.iter_mut().find(|(known, _)| known == "event");
+        if let Some(Value::Object(fields)) = event.and_then(|(_, schema)| schema.get_mut("properties")) {
+            fields.retain(|name, _| !OF_A_RECORD.contains(&name.as_str()));
+        }
+    }
+
     /// What is wrong with reading a path here, at the scalar under `pointer`.
     pub fn check(&self, read: &Read, file: &File, pointer: &str) -> Option<Diagnostic> {
         let (root, rest) = read.names.split_first()?;
@@ -190,6 +201,9 @@ impl Names {
         let found = Diagnostic::error("unknown-field", format!("`{owner}` has no field `{name}`"));
         let found = at_read(found, read, file, pointer);
         let found = match owner.as_str() {
+            "event" if OF_A_RECORD.contains(&name.as_str()) => {
+                found.help("only the event of a record has it: `event: alias.object.changed`")
+            }
             "vars" => found.help(format!("add `{name}:` under `vars`")),
             "inputs" => found.help(format!("add `{name}:` under `inputs` of the trigger")),
             "connection" => found.help(format!("add `{name}:` under `uses`")),

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::names::Names;
 use super::walk::Walker;
-use crate::expr::{Condition, Expr, FieldType, Path, Problem, convert, text_of};
+use crate::expr::{Condition, Expr, FieldType, Path, Problem, Read, convert, text_of};
 use crate::source::{Diagnostic, Severity, under};
 use crate::workflow::action::{Action, Kind, OnError, Switch};
 use crate::workflow::inputs::Inputs;
@@ -27,6 +27,27 @@ impl Walker<'_> {
     pub fn condition(&mut self, condition: &Condition, pointer: &str, names: &Names) {
         self.reads(&condition.reads(), pointer, names);
         self.problems(condition.misfits(&|path| names.type_of(path)), pointer);
+        for read in condition.changed() {
+            self.changes(&read, &format!("{pointer}{}", read.pointer), names);
+        }
+    }
+
+    /// Only the event's record is compared with what it was before.
+    fn changes(&mut self, read: &Read, pointer: &str, names: &Names) {
+        let root = read.names.first().map_or("$", String::as_str);
+        let (message, help) = match self.about.as_deref() {
+            Some(record) if record == root => return,
+            Some(record) => (
+                format!("`changed` is asked of `{root}`, and only what changed of `{record}` is known"),
+                format!("write `$.{record}.…`, a field of the record that the event is about"),
+            ),
+            None if names.unsure => return,
+            None => (
+                "`changed` is asked, and the trigger brings no record that could have changed".to_owned(),
+                "leave it out, or begin with a record: `event: alias.object.changed`".to_owned(),
+            ),
+        };
+        self.push(Diagnostic::error("no-effect", message).at_key(self.file, pointer, "").help(help));
     }
 
     fn problems(&mut self, problems: Vec<Problem>, pointer: &str) {

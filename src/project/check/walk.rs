@@ -22,8 +22,7 @@ pub(super) fn walk(
     others: &Others<'_>,
     report: &mut Report,
 ) {
-    let mut walker =
-        Walker { plan, workflow, file, is_whole, others, report, count: 0, ids: Vec::new(), linkable: None };
+    let mut walker = Walker { plan, workflow, file, is_whole, others, report, count: 0, ids: Vec::new(), about: None };
     let mut names = walker.roots();
     walker.vars();
     // What stands in for a trigger that cannot be read.
@@ -51,8 +50,8 @@ pub(super) struct Walker<'a> {
     /// Findings so far.
     count: usize,
     ids: Vec<String>,
-    /// The name of the trigger's record, which `link` may name.
-    linkable: Option<String>,
+    /// The name of the record that the run is about, which `link` may name.
+    pub about: Option<String>,
 }
 
 impl<'a> Walker<'a> {
@@ -126,6 +125,11 @@ impl<'a> Walker<'a> {
                 }
             }
             Starts::Schedule { .. } => {}
+        }
+        if self.about.is_none()
+            && matches!(trigger.starts, Starts::Event(_) | Starts::Webhook { .. } | Starts::Schedule { .. })
+        {
+            names.about_nothing();
         }
         if let Some(name) = &trigger.name {
             self.free(name, "/trigger/as");
@@ -217,7 +221,7 @@ impl<'a> Walker<'a> {
                 }
             }
         }
-        self.linkable = Some(name.clone());
+        self.about = Some(name.clone());
         if !is_reserved(&name) {
             names.add(&name, schema);
         }
@@ -373,10 +377,10 @@ impl<'a> Walker<'a> {
                         .and_then(|rest| rest.strip_prefix('.'))
                         .is_some_and(|rest| includes.iter().any(|known| known == rest))
             };
-            let is_known = self.is_whole || self.linkable.is_some();
-            if is_known && !self.linkable.as_ref().is_some_and(included) {
+            let is_known = self.is_whole || self.about.is_some();
+            if is_known && !self.about.as_ref().is_some_and(included) {
                 let found = Diagnostic::error("bad-link", "`link` names the record that the run is about");
-                let example = self.linkable.clone().unwrap_or_else(|| "contact".into());
+                let example = self.about.clone().unwrap_or_else(|| "contact".into());
                 self.push(found.at(self.file, &at("link"), "").help(format!("write `link: $.{example}`")));
             }
         }
