@@ -72,6 +72,7 @@ impl Deciding<'_> {
             }
             _ => {}
         }
+        self.name_all(action.on_error.actions(), &format!("{address}/on_error"), root);
     }
 
     fn name_all(&self, actions: &[Action], address: &str, root: &mut Value) {

@@ -117,6 +117,11 @@ impl Names {
         self.unsure |= branch.unsure;
     }
 
+    pub fn without(mut self, name: &str) -> Names {
+        self.roots.retain(|(known, _)| known != name);
+        self
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.roots.iter().any(|(known, _)| known == name)
     }

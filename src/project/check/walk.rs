@@ -330,6 +330,7 @@ impl<'a> Walker<'a> {
             let mut inner = names.clone();
             inner.add("error", names::error_schema());
             self.actions(actions, &mut inner);
+            names.join(inner.without("error"));
         }
     }
 
