@@ -316,6 +316,20 @@ impl Operation {
         Ok(Value::Object(sent))
     }
 
+    /// Is there a value for every field that is required?
+    ///
+    /// # Errors
+    /// The first field that has none.
+    pub fn given(&self, input: &Map<String, Value>) -> Result<(), Fault> {
+        let required = self.input.get("required").and_then(Value::as_array).into_iter().flatten();
+        let holds =
+            |key: &String, name: &str| key == name || field::names(key).first().is_some_and(|first| first == name);
+        match required.filter_map(Value::as_str).find(|name| !input.keys().any(|key| holds(key, name))) {
+            Some(name) => Err(Fault::new(format!("`{name}` is required, and there is no value for it")).under(name)),
+            None => Ok(()),
+        }
+    }
+
     fn takes_no(&self, name: &str, known: &[(String, FieldType)]) -> String {
         let near = nearest(name, known.iter().map(|(own, _)| own.as_str()));
         let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));

@@ -248,7 +248,13 @@ fn input(
                 left_out.extend(object.create_only.iter().cloned());
             }
             left_out.retain(|field| !holes.contains(&field.as_str()));
-            schema::input(Some(&object.schema), &left_out, holes)
+            let mut schema = schema::input(Some(&object.schema), &left_out, holes);
+            if name == "create" {
+                // The id comes from the API, whether it is marked so or not.
+                left_out.push(object.id.clone());
+                schema::require(&mut schema, &object.schema, &left_out);
+            }
+            schema
         }
         _ => schema::input(None, &[], holes),
     }

@@ -233,6 +233,15 @@ pub(super) fn input(object: Option<&Value>, leave_out: &[String], holes: &[&str]
     schema
 }
 
+/// What a new record needs, as its object's schema says.
+pub(super) fn require(schema: &mut Value, object: &Value, leave_out: &[String]) {
+    let wanted = object.get("required").and_then(Value::as_array).into_iter().flatten();
+    let wanted = wanted.filter(|name| !leave_out.iter().any(|field| *name == field));
+    if let Some(Value::Array(required)) = schema.get_mut("required") {
+        required.extend(wanted.filter(|name| !required.contains(name)).cloned().collect::<Vec<_>>());
+    }
+}
+
 /// What fills the path is part of the input, and required.
 pub(super) fn add_holes(schema: &mut Value, holes: &[&str]) {
     let Value::Object(schema) = schema else { return };

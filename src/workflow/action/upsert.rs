@@ -228,6 +228,7 @@ impl<'a> Step<'a> {
 
     fn create(&self) -> Result<Advance, Failure> {
         let operation = self.operation("create")?;
+        operation.given(&self.input).map_err(|fault| undecided(&fault, "with"))?;
         let input = self.unshape(operation, self.input.clone())?;
         Ok(Advance::Send(self.sending(Purpose::Create, "create", input)))
     }
