@@ -14,6 +14,8 @@ mod shape;
 mod syntax;
 mod tolerant;
 mod within;
+#[cfg(test)]
+mod work;
 
 pub use diagnostic::{Diagnostic, Label, Report, Severity};
 pub use file::{File, Place, Span, lay_over, under};
@@ -23,3 +25,5 @@ pub use render::{render_json, render_text};
 pub use shape::check_shape;
 pub use tolerant::tolerant;
 pub use within::Written;
+#[cfg(test)]
+pub(crate) use work::worked;
