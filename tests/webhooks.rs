@@ -16,6 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use dovetail::run::Ending;
 use dovetail::store::{Counts, Status};
 use ed25519_dalek::{Signer as _, SigningKey};
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use stage::{GHL, PEOPLE, Stage};
 
@@ -295,7 +296,8 @@ async fn what_the_store_has_no_room_for_is_refused_for_a_while_and_nothing_accep
     let refused = tokio::sync::Notify::new();
     let posts = letters.iter().map(async |letter| {
         let said = post(letter).await;
-        if said.0 != 200 {
+        // A body that is too slow says nothing of the store.
+        if said.0 == 429 {
             refused.notify_one();
         }
         said
@@ -313,9 +315,10 @@ async fn what_the_store_has_no_room_for_is_refused_for_a_while_and_nothing_accep
     let busy = others.iter().filter(|said| said.0 == 429).count();
     assert!(taken > 0 && busy > 0, "{taken} and {busy} of {}", said.len());
     assert_eq!(stage.counts().await.events, taken as u64);
-    // What was refused is taken later, what was taken is known.
+    // What was refused is taken later, what was taken is known. Not all at once: that could be too much again.
     let again = letters.iter().zip(&said).filter(|(_, said)| said.0 != 200).map(|(letter, _)| post(letter));
-    assert!(futures_util::future::join_all(again).await.iter().all(|said| said.0 == 200));
+    let again: Vec<_> = futures_util::stream::iter(again).buffer_unordered(4).collect().await;
+    assert!(again.iter().all(|said| said.0 == 200), "{again:?}");
     let known = said.iter().position(|said| said.0 == 200).expect("one was taken");
     assert_eq!(post(&letters[known]).await.0, 200);
     let counts = stage.counts().await;
