@@ -78,12 +78,21 @@ impl Test {
 
     /// A value that the schema does not name.
     fn never(&self, left: &FieldType, right: &Right) -> Option<Problem> {
-        let (FieldType::OneOf(values), Some(constant)) = (left, &right.constant) else { return None };
-        if values.contains(constant) || !is_equality(self.operator) {
-            return None;
-        }
+        let holds = matches!(self.operator, Operator::Contains | Operator::ContainsAny | Operator::ContainsAll);
+        let values = match left {
+            FieldType::OneOf(values) if is_equality(self.operator) => values,
+            FieldType::List(items) if holds => match &**items {
+                FieldType::OneOf(values) => values,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let constant = right.constant.as_ref().filter(|constant| !values.contains(constant))?;
         let (asked, known) = (text_of(constant), values.iter().map(text_of).collect::<Vec<_>>());
-        let problem = Problem::new("unreachable-case", format!("`{}` is never `{asked}`", self.path.text()));
+        let problem = Problem::new(
+            "unreachable-case",
+            format!("`{}` {} `{asked}`", self.path.text(), if holds { "never holds" } else { "is never" }),
+        );
         let otherwise = format!("write one of `{}`", known.join("`, `"));
         Some(problem.nearest(&asked, known.iter().map(String::as_str), otherwise))
     }
