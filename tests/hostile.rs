@@ -172,7 +172,7 @@ fn documents() -> Vec<Hostile> {
             "connections",
             "dovetail.yaml",
             project(format!("connections:\n{}", lines(3_000, |at| format!("  {}", account(at))))),
-            Findings,
+            Fine,
         ),
         (
             "connections to what is not there",
@@ -330,7 +330,23 @@ fn what_is_no_document_is_not_read() {
         .expect("a schema");
     let deep = naming(0);
     std::fs::write(deep.join("connectors/s.json"), "[".repeat(500_000)).expect("a schema");
+    let imports = |document: String| {
+        let folder = project();
+        std::fs::write(folder.join("connectors/c.yaml"), "connector: c\nimport: ./c.json\n").expect("the connector");
+        std::fs::write(folder.join("connectors/c.json"), document).expect("the document");
+        folder
+    };
+    let values = imports(format!("{{ \"openapi\": \"3.0.0\", \"a\": [{}1] }}", "1,".repeat(MIB * 9 / 10)));
+    let nested = imports(format!("{{ \"openapi\": {}", "[".repeat(MIB)));
+    let larger = imports(" ".repeat(3 * MIB));
     let table = [
+        (
+            values,
+            3,
+            "error[bad-import]: `connectors/c.json`: the document cannot be read: it says more than 200000 values",
+        ),
+        (nested, 3, "error[bad-import]: `connectors/c.json`: the document cannot be read"),
+        (larger, 3, "error[bad-import]: `connectors/c.json` is larger than 2 MiB"),
         (schema, 3, "the connector's schema files hold more than 1 MiB or 20000 values"),
         (linked, 1, "connectors/s.json leads out of the project's folder"),
         (twice, 3, "the connector's schema files hold more than 1 MiB or 20000 values"),

@@ -89,6 +89,7 @@ impl Import {
             renamed: renamed(self.rename)?,
             source,
             terse: self.terse,
+            values_max: None,
         };
         let imported = import(&text, &options).map_err(|refused| match refused.asked {
             true => exit::usage(refused.to_string()),

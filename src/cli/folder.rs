@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::{exit, shipped};
-use crate::connector::{import, is_openapi};
+use crate::connector::is_openapi;
 use crate::project::{self, Loaded, Text};
 use crate::source::TEXT_BYTES_MAX;
 
@@ -36,12 +36,12 @@ pub fn texts(folder: &Path) -> Result<Vec<Text>> {
     for name in MAIN {
         let path = root.join(name);
         if path.is_file() {
-            texts.push(read(&root, &path)?);
+            texts.push(read(&root, &path, TEXT_BYTES_MAX)?);
         }
     }
     let lock = root.join(project::remembered::FILE);
     if lock.is_file() {
-        texts.push(read(&root, &lock)?);
+        texts.push(read(&root, &lock, TEXT_BYTES_MAX)?);
     }
     let mut left = BYTES_MAX;
     for name in ["connectors", "workflows"] {
@@ -50,11 +50,11 @@ pub fn texts(folder: &Path) -> Result<Vec<Text>> {
             walk(&root, &path, 0, &mut left, &mut texts)?;
         }
     }
-    for name in project::named_files(&texts) {
+    for (name, max) in project::named_files(&texts) {
         let path = root.join(&name);
         // One that is not there is told where it is named.
-        if path.exists() && !texts.iter().any(|text| text.path == name) {
-            take(&root, &path, &mut left, &mut texts)?;
+        if path.exists() {
+            take(&root, &path, max, &mut left, &mut texts)?;
         }
     }
     Ok(texts)
@@ -100,28 +100,28 @@ fn walk(root: &Path, folder: &Path, depth: usize, left: &mut usize, texts: &mut 
         if path.is_dir() {
             walk(root, &path, depth + 1, left, texts)?;
         } else if is_document(&path) {
-            take(root, &path, left, texts)?;
+            take(root, &path, TEXT_BYTES_MAX, left, texts)?;
         }
     }
     Ok(())
 }
 
-/// Reads one more file, if so many and so much may be read.
-fn take(root: &Path, path: &Path, left: &mut usize, texts: &mut Vec<Text>) -> Result<()> {
+/// Reads one more file, up to a little more than `max` bytes, if so many and so much may be read.
+fn take(root: &Path, path: &Path, max: usize, left: &mut usize, texts: &mut Vec<Text>) -> Result<()> {
     if texts.len() >= DOCUMENTS_MAX {
         bail!("the project has more than {DOCUMENTS_MAX} documents");
     }
-    let text = read(root, path)?;
+    let text = read(root, path, max)?;
     let Some(rest) = left.checked_sub(text.text.len()) else { bail!("the project's documents are larger than 64 MiB") };
     *left = rest;
     texts.push(text);
     Ok(())
 }
 
-/// YAML, and no pretend vendor's part.
+/// YAML, no pretend vendor's part, and no OpenAPI document, which is read where it is named.
 fn is_document(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_string()).unwrap_or_default();
-    (name.ends_with(".yaml") || name.ends_with(".yml")) && !name.ends_with(".sandbox.yaml")
+    (name.ends_with(".yaml") || name.ends_with(".yml")) && !name.ends_with(".sandbox.yaml") && !is_openapi(&name)
 }
 
 /// The place that a path leads to, which must be in the project.
@@ -133,7 +133,7 @@ fn within(root: &Path, path: &Path) -> Result<PathBuf> {
     Ok(real)
 }
 
-fn read(root: &Path, path: &Path) -> Result<Text> {
+fn read(root: &Path, path: &Path, max: usize) -> Result<Text> {
     let real = within(root, path)?;
     let relative = path.strip_prefix(root).unwrap_or(path);
     let name = relative.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
@@ -143,8 +143,6 @@ fn read(root: &Path, path: &Path) -> Result<Text> {
     }
     let file = std::fs::File::open(&real).with_context(|| format!("{name} cannot be read"))?;
     let mut bytes = Vec::new();
-    // OpenAPI documents are larger than what people write.
-    let max = if name.ends_with(".json") || is_openapi(&name) { import::TEXT_BYTES_MAX } else { TEXT_BYTES_MAX };
     file.take(max as u64 + 4).read_to_end(&mut bytes).with_context(|| format!("{name} cannot be read"))?;
     // Enough of a longer file to see that it is too long, up to its last whole character.
     if let Err(error) = std::str::from_utf8(&bytes)

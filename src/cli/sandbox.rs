@@ -9,7 +9,7 @@ use clap::{Arg, ArgMatches, Command};
 use serde_json::Value;
 
 use super::{exit, say, serve, shipped};
-use crate::connector::named_files;
+use crate::connector::{imported_file, schema_files};
 use crate::project::Text;
 use crate::sandbox::{Error, Proof, Settings, Vendor};
 use crate::source::File;
@@ -205,7 +205,12 @@ impl Sandbox {
 fn connector(path: &Path) -> Result<(String, Vec<Text>)> {
     let file = text(path)?;
     let read = File::read(&file.path, &file.text).ok();
-    let named = read.and_then(|file| Some((file.value.get("connector")?.as_str()?.to_owned(), named_files(&file))));
+    let named = read.and_then(|file| {
+        Some((
+            file.value.get("connector")?.as_str()?.to_owned(),
+            schema_files(&file).into_iter().chain(imported_file(&file)).collect::<Vec<_>>(),
+        ))
+    });
     match named {
         Some((name, schemas)) => {
             let there = schemas.iter().map(Path::new).filter(|schema| schema.is_file());

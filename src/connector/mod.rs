@@ -45,7 +45,9 @@ pub use keyed_list::KeyedList;
 pub use object::{Change, Feed, Names, Object, Reference, join};
 pub use operation::{IfUnsure, Operation, Page, Paging, Unsure};
 pub use outcome::{Failure, Outcome};
-pub use read::{IMPORTED, imported, is_openapi, merged, named_files, read_verify, schema};
+pub use read::{
+    IMPORTED, IMPORTED_BYTES_MAX, imported, imported_file, is_openapi, merged, read_verify, schema, schema_files,
+};
 pub use request::{Request, Response};
 pub use signature::{Algorithm, Encoding, Hole, Signature, Signed, Stands};
 pub use webhook::{Scheme, Sign, VerifyRule, WebhookEvent, Webhooks};

@@ -1,6 +1,6 @@
 //! From texts to a plan: which document is what, and all findings at once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use super::resolve::{Site, build, choose, known_names, read_project};
 use super::test_document::{self, Subject};
 use super::{Plan, bounds, check, parts, remembered};
 use crate::connector::{self, Connector};
-use crate::source::{Diagnostic, FINDINGS_MAX, File, Report, nearest};
+use crate::source::{Diagnostic, FINDINGS_MAX, File, Report, TEXT_BYTES_MAX, nearest};
 use crate::sync::Sync;
 use crate::workflow::{Workflow, WorkflowRead};
 
@@ -34,11 +34,17 @@ pub struct Loaded {
 /// The five kinds, by first key.
 const KINDS: [&str; 5] = ["connector", "workflow", "sync", "test", "project"];
 
-/// The paths of the schemas and OpenAPI documents that the documents name, and that belong to the project with them.
-pub fn named_files(documents: &[Text]) -> BTreeSet<String> {
+/// The files that the documents name and that belong to the project with them, schemas and OpenAPI documents: their paths, and how
+/// many bytes may be read of each.
+pub fn named_files(documents: &[Text]) -> BTreeMap<String, usize> {
     let may_name = |text: &&Text| text.text.contains(".json") || text.text.contains("\nimport:");
     let files = documents.iter().filter(may_name).filter_map(|text| File::read(&text.path, &text.text).ok());
-    files.filter(|file| file.first_key() == Some("connector")).flat_map(|file| connector::named_files(&file)).collect()
+    let mut named = BTreeMap::new();
+    for file in files.filter(|file| file.first_key() == Some("connector")) {
+        named.extend(connector::schema_files(&file).into_iter().map(|path| (path, TEXT_BYTES_MAX)));
+        named.extend(connector::imported_file(&file).map(|path| (path, connector::IMPORTED_BYTES_MAX)));
+    }
+    named
 }
 
 /// The files among a project's texts that are read where a connector names them, and the documents.
@@ -383,7 +389,7 @@ mod tests {
             text("connectors/crm.yaml", connector),
             text("connectors/contact.json", r#"{ "properties": { "id": { "type": "string" } } }"#),
         ];
-        assert_eq!(named_files(&own[..2]), BTreeSet::from(["connectors/contact.json".to_owned()]));
+        assert_eq!(named_files(&own[..2]), BTreeMap::from([("connectors/contact.json".to_owned(), TEXT_BYTES_MAX)]));
         let loaded = read(&own, &shipped, None);
         assert!(loaded.report.is_empty(), "{:?}", loaded.report);
         let plan = loaded.plan.expect("a plan");

@@ -11,38 +11,38 @@ use crate::source::tolerant;
 
 /// The longest text.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
-const VALUES_MAX: usize = 1_000_000;
+pub(super) const VALUES_MAX: usize = 1_000_000;
 
-pub(super) fn read(text: &str) -> Result<Value, Refused> {
+pub(super) fn read(text: &str, values_max: usize) -> Result<Value, Refused> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(Refused::new("the document is larger than 16 MiB", "cut it down to the paths that you need"));
     }
     let text = text.trim_start_matches('\u{feff}');
     let wrong = match text.trim_start().starts_with('{') {
-        true => match json(text) {
+        true => match json(text, values_max) {
             Ok(value) => return Ok(value),
             Err(error) => Some(error.to_string()),
         },
         false => None,
     };
     // A JSON text with a comma too many is still YAML.
-    tolerant(text, VALUES_MAX).map_err(|error| {
+    tolerant(text, values_max).map_err(|error| {
         let why = wrong.unwrap_or(error);
         Refused::new(format!("the document cannot be read: {why}"), "an OpenAPI document is JSON or YAML")
     })
 }
 
-fn json(text: &str) -> serde_json::Result<Value> {
-    let left = Cell::new(VALUES_MAX);
+fn json(text: &str, values_max: usize) -> serde_json::Result<Value> {
+    let left = Cell::new(values_max);
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Counted(&left).deserialize(&mut reader)?;
+    let value = Counted(&left, values_max).deserialize(&mut reader)?;
     reader.end()?;
     Ok(value)
 }
 
 /// Counts down how many values may still come.
 #[derive(Clone, Copy)]
-struct Counted<'a>(&'a Cell<usize>);
+struct Counted<'a>(&'a Cell<usize>, usize);
 
 impl<'de> DeserializeSeed<'de> for Counted<'_> {
     type Value = Value;
@@ -50,7 +50,7 @@ impl<'de> DeserializeSeed<'de> for Counted<'_> {
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         match self.0.get().checked_sub(1) {
             Some(left) => self.0.set(left),
-            None => return Err(D::Error::custom(format!("it says more than {VALUES_MAX} values"))),
+            None => return Err(D::Error::custom(format!("it says more than {} values", self.1))),
         }
         deserializer.deserialize_any(self)
     }

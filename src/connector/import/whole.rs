@@ -44,6 +44,8 @@ pub struct Options {
     pub levels: Option<usize>,
     /// How many folders below the project the file will lie; 1 if it says nothing.
     pub folders: Option<usize>,
+    /// Values that the document may hold, at most.
+    pub values_max: Option<usize>,
     /// The document's name, for the first lines and where there is no title.
     pub source: String,
 }
@@ -65,7 +67,7 @@ pub struct Imported {
 /// # Errors
 /// What cannot be read, is no OpenAPI document, or holds nothing of what is wanted.
 pub fn import(text: &str, options: &Options) -> Result<Imported, Refused> {
-    let value = read::read(text)?;
+    let value = read::read(text, options.values_max.unwrap_or(read::VALUES_MAX))?;
     let document = Document::of(&value)?;
     let mut notes = Notes::default();
     let all = calls(&document, &options.filled, &mut notes);

@@ -11,13 +11,17 @@ use crate::source::{Diagnostic, File};
 /// Behind the path of a document, as a file of a connector.
 pub const IMPORTED: &str = " (imported)";
 
+/// A document that a project names may be larger than what people write, in bytes.
+pub const IMPORTED_BYTES_MAX: usize = 2 * 1024 * 1024;
+const IMPORTED_VALUES_MAX: usize = 200_000;
+
 /// Is this an OpenAPI document by its name? It is read where a connector names it.
 pub fn is_openapi(path: &str) -> bool {
     path.ends_with(".openapi.yaml") || path.ends_with(".openapi.yml")
 }
 
-/// The document that a connector's file names.
-pub(super) fn named(file: &File) -> Option<String> {
+/// The OpenAPI document that a connector's file names.
+pub fn imported_file(file: &File) -> Option<String> {
     beside(&file.path, &wanted(file)?.from)
 }
 
@@ -56,6 +60,10 @@ pub fn imported<'d>(
         let found = Diagnostic::error("unknown-import", format!("there is no document `{path}`"));
         return refused(found, help.into());
     };
+    if text.len() > IMPORTED_BYTES_MAX {
+        let found = Diagnostic::error("bad-import", format!("`{path}` is larger than 2 MiB"));
+        return refused(found, "leave out of it what is not needed, or run `dovetail connector import` on it".into());
+    }
     let setting = wanted.setting.iter().map(|(name, with)| (name, Filling::Setting(with.clone())));
     let fixed = wanted.fixed.iter().map(|(name, with)| (name, Filling::Fixed(with.clone())));
     let options = Options {
@@ -64,6 +72,7 @@ pub fn imported<'d>(
         filled: setting.chain(fixed).map(|(name, with)| Filled { name: name.to_owned(), with }).collect(),
         renamed: wanted.rename.iter().map(|(found, wanted)| (found.to_owned(), wanted.clone())).collect(),
         source: path.clone(),
+        values_max: Some(IMPORTED_VALUES_MAX),
         ..Options::default()
     };
     let imported = match import::import(text, &options) {

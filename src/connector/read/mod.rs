@@ -13,7 +13,7 @@ mod webhook;
 
 pub(super) use document::{headers, read};
 pub use document::{merged, schema};
-pub use imported::{IMPORTED, imported, is_openapi};
+pub use imported::{IMPORTED, IMPORTED_BYTES_MAX, imported, imported_file, is_openapi};
 pub(super) use reader::{Reader, Side, under};
-pub use schema::named_files;
+pub use schema::schema_files;
 pub use verify::read_verify;

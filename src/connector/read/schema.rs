@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::imported;
 use super::reader::Reader;
 use crate::connector::written::{Named, SettingWritten};
 use crate::expr::schema_faults;
@@ -18,14 +17,13 @@ const NAMING: [&str; 6] = [
     "webhooks/events/*/schema",
 ];
 
-/// The paths of the schemas, and of the OpenAPI document, that a connector's file names and that lie in the same project.
-pub fn named_files(file: &File) -> Vec<String> {
+/// The paths of the JSON files with schemas that a connector's file names and that lie in the same project.
+pub fn schema_files(file: &File) -> Vec<String> {
     let mut names = Vec::new();
     for place in NAMING {
         named(&file.value, &place.split('/').collect::<Vec<_>>(), &mut names);
     }
-    let schemas = names.into_iter().filter_map(|name| beside(&file.path, name)).filter(|path| is_json(path));
-    schemas.chain(imported::named(file)).collect()
+    names.into_iter().filter_map(|name| beside(&file.path, name)).filter(|path| is_json(path)).collect()
 }
 
 fn named<'v>(value: &'v Value, steps: &[&str], names: &mut Vec<&'v str>) {
