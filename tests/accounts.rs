@@ -217,7 +217,7 @@ async fn an_account_is_disconnected_and_a_secret_is_given_without_a_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_doctor_says_what_is_wrong_and_what_to_do() {
-    let stage = connected().await;
+    let mut stage = connected().await;
     let (code, said) = stage.run(&["doctor"]);
     assert_eq!(code, Some(0), "{said}");
     for line in [
@@ -227,6 +227,18 @@ async fn a_doctor_says_what_is_wrong_and_what_to_do() {
     ] {
         assert!(said.contains(line), "{line}\n{said}");
     }
+    // Where webhooks are to come in, without and with somebody who hears them.
+    let address = stage.address(PEOPLE);
+    let (code, said) = stage.run(&["doctor", CONNECTION, "--public-url", &format!("http://{address}")]);
+    assert!(code == Some(1) && said.contains("BAD   webhooks: something else answers"), "{code:?} {said}");
+    let serve = stage.serve().await;
+    let port = serve.port;
+    let url = format!("http://127.0.0.1:{port}");
+    let (code, said) = stage.run(&["doctor", CONNECTION, "--public-url", &url, "--allow-net", &url["http://".len()..]]);
+    assert!(code == Some(0) && said.contains("good  webhooks: `serve` answers at"), "{code:?} {said}");
+    drop(serve);
+    let (code, said) = stage.run(&["doctor", CONNECTION, "--public-url", &url, "--allow-net", &url["http://".len()..]]);
+    assert!(code == Some(1) && said.contains("→ start `serve`"), "{code:?} {said}");
     // A token that the vendor does not know.
     stage.secrets("pit-sandbox-location", "a-wrong-token");
     let secrets = stage.project().join("../secrets.yaml");

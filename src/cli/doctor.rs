@@ -17,10 +17,16 @@ pub struct Doctor {
     project: Project,
     #[command(flatten)]
     operator: Operator,
+    /// How senders of webhooks reach `serve`, e.g. `https://hooks.example.com`: whether it answers there.
+    #[arg(long, value_name = "URL", value_parser = super::hooks::url)]
+    public_url: Option<String>,
     /// As JSON.
     #[arg(long)]
     json: bool,
 }
+
+/// Under this name stands what is of no connection.
+const FROM_OUTSIDE: &str = "from outside";
 
 impl Doctor {
     pub async fn run(self) -> Result<u8> {
@@ -47,6 +53,14 @@ impl Doctor {
             }
             all.push((connection.name.clone(), signs));
         }
+        if let Some(url) = &self.public_url {
+            let signs = vec![examiner.heard_at(url).await];
+            if !self.json {
+                say::data(FROM_OUTSIDE);
+                tell_signs(&signs);
+            }
+            all.push((FROM_OUTSIDE.into(), signs));
+        }
         if self.json {
             let all: serde_json::Map<String, serde_json::Value> =
                 all.iter().map(|(name, signs)| (name.clone(), serde_json::json!(signs))).collect();
@@ -59,6 +73,10 @@ impl Doctor {
 
 fn tell(name: &str, connector: &str, signs: &[Sign]) {
     say::data(&format!("{name} ({connector})"));
+    tell_signs(signs);
+}
+
+fn tell_signs(signs: &[Sign]) {
     for sign in signs {
         let word = match sign.health {
             Health::Good => "good",

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::drift;
-use crate::connector::{Connector, Failure, Operation, Outcome, Page, Response};
+use crate::connector::{Connector, Failure, Operation, Outcome, Page, Request, Response};
 use crate::http::{self, Client};
 use crate::project::{Connection, Plan};
 use crate::store::Store;
@@ -82,6 +82,29 @@ impl Examiner<'_> {
         signs.extend(self.webhooks(connection, connector));
         signs.extend(self.drifted(connection, connector).await);
         signs
+    }
+
+    /// Does `serve` hear what is sent to the address that is given to senders? Asked from this computer.
+    pub async fn heard_at(&self, public_url: &str) -> Sign {
+        let url = format!("{}/healthz", public_url.trim_end_matches('/'));
+        let request = Request { method: "GET".into(), url: url.clone(), headers: Vec::new(), body: None };
+        let bad = |told: String, help: &str| Sign::new("webhooks", Health::Bad, told).help(help);
+        match self.client.send(&request, None).await {
+            Ok(response) if response.status == 200 && response.body["status"] == "ok" => Sign::new(
+                "webhooks",
+                Health::Good,
+                format!("`serve` answers at {public_url}, asked from this computer"),
+            ),
+            Ok(response) => bad(
+                format!("something else answers at {url}, with {}", response.status),
+                "let the proxy hand everything below this address to `serve`, with the path as it is",
+            ),
+            Err(http::Error::Refused(why)) => bad(why, "an inside address must be allowed: --allow-net ADDRESS:PORT"),
+            Err(error) => bad(
+                format!("{url}: {error}"),
+                "start `serve`, and look at the name, the proxy and the firewall before it",
+            ),
+        }
     }
 
     /// Records that were not as the connector says, by object.
