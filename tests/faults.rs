@@ -357,11 +357,7 @@ async fn a_vendor_that_is_down_harms_only_what_needs_it() {
     let mut stage = Stage::set().await;
     stage.write("workflows/to-people.yaml", TO_PEOPLE);
     stage.write("workflows/tags.yaml", TAGS);
-    let path = stage.project().join("dovetail.yaml");
-    let text = std::fs::read_to_string(path).expect("the project");
-    let (before, rest) = text.split_once("active:\n").expect("a list of active workflows");
-    let rest: String = rest.lines().skip_while(|line| line.starts_with("  - ")).flat_map(|line| [line, "\n"]).collect();
-    stage.write("dovetail.yaml", &format!("{before}active:\n  - to-people\n  - tags\n{rest}"));
+    stage.activate(&["to-people", "tags"]);
     stage.flags.extend(["--at-once".to_owned(), "8".to_owned()]);
     stage.fault(PEOPLE, json!({ "at": "contact.create", "delay_ms": 600_000, "times": 100_000 })).await;
     let serve = stage.serve().await;

@@ -84,17 +84,6 @@ async fn completed(stage: &Stage) -> usize {
     stage.over().await.iter().filter(|run| done(run)).count()
 }
 
-/// Only these workflows are active.
-fn activate(stage: &Stage, names: &[&str]) {
-    let path = stage.project().join("dovetail.yaml");
-    let text = std::fs::read_to_string(&path).expect("the project");
-    let at = text.find("active:\n").expect("a list of active workflows") + "active:\n".len();
-    let rest: String =
-        text[at..].lines().skip_while(|line| line.starts_with("  - ")).flat_map(|line| [line, "\n"]).collect();
-    let active: String = names.iter().map(|name| format!("  - {name}\n")).collect();
-    stage.write("dovetail.yaml", &format!("{}{active}{rest}", &text[..at]));
-}
-
 /// `dovetail reload`: its exit code, and what it said.
 async fn reload(stage: &Stage) -> (Option<i32>, String) {
     let mut command = stage::command();
@@ -124,7 +113,7 @@ async fn a_vendor_that_yaml_adds_is_used_without_a_restart() {
     std::fs::write(&secrets, text).expect("the secrets");
     let connection = format!("{{ connector: crm, base_url: 'http://{}', token: $.secrets.crm_token }}", crm.address());
     stage.edit("dovetail.yaml", "\nconnections:\n", &format!("\nconnections:\n  our-crm: {connection}\n"));
-    activate(&stage, &["to-crm"]);
+    stage.activate(&["to-crm"]);
     // The files are noticed; nobody asks for it.
     said(&serve, "1 active workflow, 4 connections").await;
 
@@ -139,7 +128,7 @@ async fn a_vendor_that_yaml_adds_is_used_without_a_restart() {
 async fn nothing_is_dropped_while_documents_change_a_hundred_times() {
     let mut stage = Stage::set().await;
     stage.write("workflows/counts.yaml", COUNTS);
-    activate(&stage, &["counts"]);
+    stage.activate(&["counts"]);
     let _serve = stage.serve().await;
     let (stage, end) = (&stage, &AtomicBool::new(false));
     let send = async |sender: usize| {
@@ -179,7 +168,7 @@ async fn nothing_is_dropped_while_documents_change_a_hundred_times() {
 async fn documents_with_errors_are_told_and_not_taken_up() {
     let mut stage = Stage::set().await;
     stage.write("workflows/counts.yaml", COUNTS);
-    activate(&stage, &["counts"]);
+    stage.activate(&["counts"]);
     let serve = stage.serve().await;
     stage.edit("workflows/counts.yaml", "first_name", "frist_name");
     said(&serve, "error[unknown-field]").await;
@@ -208,7 +197,7 @@ async fn runs_end_on_the_version_that_they_began_with() {
     let mut stage = Stage::set().await;
     stage.write("workflows/waits.yaml", WAITS);
     stage.write("workflows/counts.yaml", COUNTS);
-    activate(&stage, &["waits"]);
+    stage.activate(&["waits"]);
     let serve = stage.serve().await;
     let ada = stage.make(GHL, "contact", json!({ "email": "ada@example.com" })).await;
     stage.tell("ContactCreate", &ada).await;
@@ -219,7 +208,7 @@ async fn runs_end_on_the_version_that_they_began_with() {
     })
     .await;
     // Nobody waits for such an event any more, in two versions.
-    activate(&stage, &["counts"]);
+    stage.activate(&["counts"]);
     reloaded(&stage).await;
     stage.edit("workflows/counts.yaml", "lead", "client");
     reloaded(&stage).await;
@@ -247,11 +236,11 @@ async fn lists_and_schedules_begin_and_end_with_the_workflows_that_want_them() {
     let poll = "changes: { poll: { with: list, by: timestamps.created, newest_first: true, every: 1s } }";
     let over = format!("connector: {QUIZ}\nobjects: {{ response: {{ {poll} }} }}\n");
     stage.write("connectors/opinion-stage.override.yaml", &over);
-    activate(&stage, &["counts"]);
+    stage.activate(&["counts"]);
     let serve = stage.serve().await;
     assert_eq!(stage.requests(QUIZ, "response.list").await.len(), 0);
 
-    activate(&stage, &["ticks", "hears-quiz"]);
+    stage.activate(&["ticks", "hears-quiz"]);
     reloaded(&stage).await;
     until("the list is read", async || (stage.requests(QUIZ, "response.list").await.len() > 1).then_some(())).await;
     let first = until("the schedule is kept", async || schedule(&stage).await).await;
@@ -273,7 +262,7 @@ async fn lists_and_schedules_begin_and_end_with_the_workflows_that_want_them() {
     .await;
     assert!(second["read_ms"].as_i64() > first["read_ms"].as_i64());
 
-    activate(&stage, &["ticks"]);
+    stage.activate(&["ticks"]);
     reloaded(&stage).await;
     let before = stage.requests(QUIZ, "response.list").await.len();
     // A list of the same pace says how much time has gone by.
@@ -281,7 +270,7 @@ async fn lists_and_schedules_begin_and_end_with_the_workflows_that_want_them() {
     stage.write("workflows/hears-contacts.yaml", &tasks.replace("opinion-stage", PEOPLE));
     let over = "objects: { contact: { changes: { poll: { with: list, by: created_at, every: 1s } } } }";
     stage.write("connectors/opinion-stage-contacts.override.yaml", &format!("connector: {PEOPLE}\n{over}\n"));
-    activate(&stage, &["hears-contacts"]);
+    stage.activate(&["hears-contacts"]);
     reloaded(&stage).await;
     until("some seconds have gone by", async || (stage.requests(PEOPLE, "contact.list").await.len() > 3).then_some(()))
         .await;
@@ -301,7 +290,7 @@ async fn schedule(stage: &Stage) -> Option<serde_json::Value> {
 async fn a_secret_that_changes_is_used_from_then_on() {
     let mut stage = Stage::set().await;
     stage.write("workflows/counts.yaml", COUNTS);
-    activate(&stage, &["counts"]);
+    stage.activate(&["counts"]);
     stage.secrets("pit-sandbox-location", "a-token-that-has-ended");
     let serve = stage.serve().await;
     let ada = stage.make(GHL, "contact", json!({ "email": "ada@example.com" })).await;

@@ -54,10 +54,13 @@ impl Engine {
     /// The store's; the present version stays then.
     pub async fn reload(&self, plan: Plan) -> Result<bool, store::Error> {
         let one_at_a_time = self.inner.reloading.lock().await;
-        if plan.hash == self.plan().hash {
+        let former = self.plan();
+        if plan.hash == former.hash {
             return Ok(false);
         }
         self.keep(&plan).await?;
+        // Its hour begins when it is replaced.
+        self.keep(&former).await?;
         self.make_present(Arc::new(filled(plan, self.inner.vault.as_deref()))).await?;
         self.follow();
         drop(one_at_a_time);

@@ -56,7 +56,7 @@ pub(super) fn parted(own: &[Text]) -> (Vec<File>, Vec<&Text>) {
 }
 
 /// What connectors import; those whose document cannot be imported are told, and taken away.
-pub(super) fn imports(connectors: &mut Vec<&File>, named: &[File], report: &mut Report) -> Vec<File> {
+fn imports(connectors: &mut Vec<&File>, named: &[File], report: &mut Report) -> Vec<File> {
     let lives = |file: &&File| file.value.get("base_url").is_some();
     let living: Vec<&Value> =
         connectors.iter().filter(|file| lives(file)).map(|file| &file.value["connector"]).collect();
@@ -120,12 +120,7 @@ fn read_with(own: &[Text], shipped: &[&Text], environment: Option<&str>) -> Load
     }
     let mut refused = Refused::new(unread.iter().chain(odd));
     let of = |kind: &str| kinds.iter().filter(|(known, _)| *known == kind).map(|(_, file)| *file).collect::<Vec<_>>();
-    let mut connector_files = of("connector");
-    let imports = imports(&mut connector_files, &schemas, &mut report);
-    connector_files.extend(&imports);
-    let own_paths = own.iter().map(|text| text.path.as_str()).chain(imports.iter().map(|file| &*file.path));
-    let own_paths: Vec<&str> = own_paths.collect();
-    let (connectors, used) = read_connectors(&connector_files, &schemas, &own_paths, &mut report);
+    let (connectors, used, imports) = read_connectors(of("connector"), &schemas, own, &mut report);
     let mut workflows: Vec<(Workflow, &File)> = Vec::new();
     // What is left of those with mistakes.
     let mut parts: Vec<(Workflow, &File)> = Vec::new();
@@ -257,13 +252,17 @@ fn kind_word(file: &File) -> &str {
     file.first_key().unwrap_or_default()
 }
 
-/// Reads connectors by name; gives them, and the paths of the files that were used.
+/// Reads connectors by name; gives them, the paths of the files that were used, and what was imported.
 pub(super) fn read_connectors(
-    files: &[&File],
-    schemas: &[File],
-    own: &[&str],
+    mut written: Vec<&File>,
+    named: &[File],
+    own: &[Text],
     report: &mut Report,
-) -> (Vec<Connector>, Vec<String>) {
+) -> (Vec<Connector>, Vec<String>, Vec<File>) {
+    let imports = imports(&mut written, named, report);
+    let files: Vec<&File> = written.into_iter().chain(&imports).collect();
+    let own: Vec<&str> =
+        own.iter().map(|text| text.path.as_str()).chain(imports.iter().map(|file| &*file.path)).collect();
     let name_of = |file: &File| file.value.get("connector").and_then(Value::as_str).map(String::from);
     let mut names: Vec<String> = files.iter().filter_map(|file| name_of(file)).collect();
     names.sort();
@@ -290,13 +289,13 @@ pub(super) fn read_connectors(
         }
         used.extend(chosen.iter().map(|file| file.path.to_string()));
         // Files that are not strings under `connector:` are found by the shape check of the reader.
-        let together: Vec<&File> = chosen.into_iter().chain(schemas).collect();
+        let together: Vec<&File> = chosen.into_iter().chain(named).collect();
         connectors.extend(Connector::read(&together, report));
     }
     for file in files.iter().filter(|file| name_of(file).is_none()) {
         Connector::read(&[file], report);
     }
-    (connectors, used)
+    (connectors, used, imports)
 }
 
 /// The documents that `active:` and `test:` can name, also those with mistakes; no two may have one name.

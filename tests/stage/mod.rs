@@ -117,6 +117,15 @@ impl Stage {
         std::fs::write(file, text.replace(from, to)).expect("a file of the project");
     }
 
+    /// Only these workflows are active.
+    pub fn activate(&self, names: &[&str]) {
+        let text = std::fs::read_to_string(self.project().join("dovetail.yaml")).expect("the project");
+        let (before, rest) = text.split_once("active:\n").expect("a list of active workflows");
+        let rest: Vec<&str> = rest.lines().skip_while(|line| line.starts_with("  - ")).collect();
+        let active: String = names.iter().map(|name| format!("  - {name}\n")).collect();
+        self.write("dovetail.yaml", &format!("{before}active:\n{active}{}\n", rest.join("\n")));
+    }
+
     /// The secrets file, readable by its owner only.
     pub fn secrets(&self, ghl: &str, people: &str) {
         use std::os::unix::fs::PermissionsExt as _;

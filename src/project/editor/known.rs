@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::connector::{Connector, Object, Operation};
 use crate::project::Text;
 use crate::project::parts;
-use crate::project::read::{imports, parted, read_connectors};
+use crate::project::read::{parted, read_connectors};
 use crate::source::{File, Report};
 
 /// What can be named in a project, read without regard to mistakes in workflows: they are about to be mended.
@@ -50,12 +50,7 @@ impl Known {
             documents.into_iter().chain(shipped).filter_map(|text| File::read(&text.path, &text.text).ok()).collect();
         let of = |kind: &str| files.iter().filter(|file| file.first_key() == Some(kind)).collect::<Vec<_>>();
         let mut report = Report::default();
-        let mut connector_files = of("connector");
-        let imports = imports(&mut connector_files, &schemas, &mut report);
-        connector_files.extend(&imports);
-        let own_paths = own.iter().map(|text| text.path.as_str()).chain(imports.iter().map(|file| &*file.path));
-        let own_paths: Vec<&str> = own_paths.collect();
-        let (connectors, _) = read_connectors(&connector_files, &schemas, &own_paths, &mut report);
+        let (connectors, ..) = read_connectors(of("connector"), &schemas, own, &mut report);
         if report.has_errors() {
             return None;
         }
