@@ -69,7 +69,7 @@ impl Engine {
     /// May it go now? Else how long to wait before asking again: the vendor is down, or a limit is used up.
     pub(super) fn may_go(&self, plan: &Plan, send: &Send, ready: &Ready) -> Result<Pass, Duration> {
         let origin = origin(&ready.request.url).unwrap_or_default();
-        // Whoever hangs leaves a part of all that may be at work to the others.
+        // Whoever hangs leaves a part of all that may be at work to the others, once it shows.
         let most = (self.inner.at_once - self.inner.at_once / 4).max(1);
         let pass = self.inner.circuits.pass(&send.connection, &origin, most, Instant::now())?;
         match self.take(plan, send, true) {

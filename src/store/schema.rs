@@ -131,7 +131,7 @@ CREATE INDEX subscriptions_by_key ON subscriptions (listener, source, key);
 ";
 
 const KEPT: &str = "
--- When a version of the project last became the present one.
+-- When a version of the project last became the present one, or was replaced.
 ALTER TABLE plans ADD COLUMN kept_ms INTEGER NOT NULL DEFAULT 0;
 ";
 
