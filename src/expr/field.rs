@@ -29,9 +29,14 @@ pub enum FieldType {
 }
 
 impl FieldType {
-    /// Reads a JSON Schema; what it cannot express is `Any`.
+    /// Reads a JSON Schema; what it cannot express is `Any`. A map takes other fields unless the schema refuses them.
     pub fn of_schema(schema: &Value) -> FieldType {
-        read(schema, 0)
+        read(schema, true, 0)
+    }
+
+    /// The same of what is read: a map holds no other fields unless the schema says so.
+    pub fn of_known(schema: &Value) -> FieldType {
+        read(schema, false, 0)
     }
 
     /// As told to people: `text`, `an integer`, `a list of text`.
@@ -68,7 +73,8 @@ impl FieldType {
     }
 }
 
-fn read(schema: &Value, depth: usize) -> FieldType {
+/// `open`: whether a map may hold other fields where its schema does not say.
+fn read(schema: &Value, open: bool, depth: usize) -> FieldType {
     if depth > DEPTH_MAX {
         return FieldType::Any;
     }
@@ -80,7 +86,7 @@ fn read(schema: &Value, depth: usize) -> FieldType {
     }
     for key in ["anyOf", "oneOf"] {
         if let Some(branches) = schema.get(key).and_then(Value::as_array) {
-            return alternatives(branches, depth);
+            return alternatives(branches, open, depth);
         }
     }
     match type_name(schema) {
@@ -95,20 +101,20 @@ fn read(schema: &Value, depth: usize) -> FieldType {
         Some("number") => FieldType::Number,
         Some("boolean") => FieldType::Boolean,
         Some("array") => {
-            FieldType::List(Box::new(schema.get("items").map_or(FieldType::Any, |items| read(items, depth + 1))))
+            FieldType::List(Box::new(schema.get("items").map_or(FieldType::Any, |items| read(items, open, depth + 1))))
         }
-        Some("object") => map(schema, depth),
+        Some("object") => map(schema, open, depth),
         Some(_) => FieldType::Any,
-        None if schema.get("properties").is_some() => map(schema, depth),
+        None if schema.get("properties").is_some() => map(schema, open, depth),
         None => FieldType::Any,
     }
 }
 
 /// Null among the alternatives says only that the field may be cleared; several others cannot be expressed.
-fn alternatives(branches: &[Value], depth: usize) -> FieldType {
+fn alternatives(branches: &[Value], open: bool, depth: usize) -> FieldType {
     let mut others = branches.iter().filter(|branch| type_name(branch) != Some("null"));
     match (others.next(), others.next()) {
-        (Some(only), None) => read(only, depth + 1),
+        (Some(only), None) => read(only, open, depth + 1),
         _ => FieldType::Any,
     }
 }
@@ -129,10 +135,11 @@ fn type_name(schema: &Value) -> Option<&str> {
     }
 }
 
-fn map(schema: &Value, depth: usize) -> FieldType {
+fn map(schema: &Value, open: bool, depth: usize) -> FieldType {
     let fields = schema.get("properties").and_then(Value::as_object);
-    let fields = fields.into_iter().flatten().map(|(name, field)| (name.clone(), read(field, depth + 1))).collect();
-    FieldType::Map { fields, open: schema.get("additionalProperties") != Some(&Value::Bool(false)) }
+    let fields = fields.into_iter().flatten().map(|(name, field)| (name.clone(), read(field, open, depth + 1))).collect();
+    let open = schema.get("additionalProperties").map_or(open, |others| *others != Value::Bool(false));
+    FieldType::Map { fields, open }
 }
 
 #[cfg(test)]
@@ -169,6 +176,15 @@ mod tests {
             let read = FieldType::of_schema(&schema);
             assert_eq!(read, expected, "{schema}");
             assert_eq!(read.describe(), described);
+        }
+        let unsaid = json!({ "type": "object", "properties": {} });
+        let open = |kind: FieldType| matches!(kind, FieldType::Map { open: true, .. });
+        assert!(open(FieldType::of_schema(&unsaid)), "what a schema does not refuse is taken");
+        assert!(!open(FieldType::of_known(&unsaid)), "and not expected");
+        for told in [true, false] {
+            let told_so = json!({ "type": "object", "additionalProperties": told });
+            assert_eq!(open(FieldType::of_schema(&told_so)), told);
+            assert_eq!(open(FieldType::of_known(&told_so)), told);
         }
     }
 }

@@ -166,12 +166,6 @@ pub struct Read {
 }
 
 impl Read {
-    /// The path, if it consists of names only.
-    fn whole(&self) -> Option<Path> {
-        let text = self.names.join(".");
-        (!self.plural && text == self.text).then(|| Path::of_names(&text, &self.names))
-    }
-
     pub(crate) fn under(self, key: &str) -> Self {
         Self { pointer: pointer_under(key, &self.pointer), ..self }
     }

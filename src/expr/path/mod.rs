@@ -1,14 +1,14 @@
 //! JSONPath (RFC 9535), compiled once. A singular path gives a value, any other a list: decided by grammar.
 
 mod filter;
-mod misses;
 mod plural;
+mod types;
 
 use jsonpath_rust::parser::model::{Segment, Selector};
 use jsonpath_rust::parser::parse_json_path;
 use serde_json::Value;
 
-use super::{Fault, FieldType, Problem, Read, Scope};
+use super::{Fault, Problem, Read, Scope};
 use plural::Plural;
 
 /// The longest path in bytes.
@@ -31,9 +31,11 @@ enum Kind {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(in crate::expr) enum Step {
     Name(String),
     Index(i64),
+    /// The item of a template's block. Its type is known; the value is found by the template.
+    Each,
 }
 
 impl Path {
@@ -68,9 +70,17 @@ impl Path {
         Ok(Path { text: text.to_owned(), kind })
     }
 
-    /// The path of these names; `text` is what messages call it.
-    pub(crate) fn of_names(text: &str, names: &[String]) -> Path {
-        Path { text: text.to_owned(), kind: Kind::Singular(names.iter().cloned().map(Step::Name).collect()) }
+    /// The path of these steps, as a template has it; `text` is what messages call it.
+    pub(in crate::expr) fn of_steps(text: &str, steps: Vec<Step>) -> Path {
+        Path { text: text.to_owned(), kind: Kind::Singular(steps) }
+    }
+
+    /// The steps of a singular path.
+    pub(in crate::expr) fn steps(&self) -> &[Step] {
+        match &self.kind {
+            Kind::Singular(steps) => steps,
+            Kind::Plural(_) => &[],
+        }
     }
 
     /// The value at a singular path, the list of a plural one (never `None`); null counts as absent.
@@ -130,42 +140,9 @@ impl Path {
     pub fn text(&self) -> &str {
         &self.text
     }
-
-    /// What type it finds, as far as the schemas of the roots say; of a plural path only that it is a list.
-    pub fn type_in<'s>(&self, root: impl FnOnce(&str) -> Option<&'s Value>) -> FieldType {
-        let Kind::Singular(steps) = &self.kind else { return FieldType::List(Box::new(FieldType::Any)) };
-        let Some((Step::Name(name), rest)) = steps.split_first() else { return FieldType::Any };
-        let found = root(name).and_then(|schema| rest.iter().try_fold(schema, |schema, step| step.schema(schema)));
-        found.map_or(FieldType::Any, FieldType::of_schema)
-    }
-
-    /// What type it finds in a root of that name, of which the type is known; None if it begins elsewhere.
-    pub(crate) fn type_below(&self, root: &str, kind: &FieldType) -> Option<FieldType> {
-        let Kind::Singular(steps) = &self.kind else { return None };
-        let (_, rest) = steps.split_first().filter(|(first, _)| first.name() == Some(root))?;
-        let found = rest.iter().try_fold(kind, |kind, step| step.inner(kind));
-        Some(found.cloned().unwrap_or(FieldType::Any))
-    }
 }
 
 impl Step {
-    fn schema<'s>(&self, schema: &'s Value) -> Option<&'s Value> {
-        match self {
-            Step::Name(name) => schema.get("properties")?.get(name),
-            Step::Index(_) => schema.get("items"),
-        }
-    }
-
-    fn inner<'t>(&self, kind: &'t FieldType) -> Option<&'t FieldType> {
-        match (self, kind) {
-            (Step::Name(name), FieldType::Map { fields, .. }) => {
-                fields.iter().find(|(known, _)| known == name).map(|(_, kind)| kind)
-            }
-            (Step::Index(_), FieldType::List(items)) => Some(items),
-            _ => None,
-        }
-    }
-
     /// None if the segment can lead to more than one value.
     fn read(segment: &Segment) -> Option<Step> {
         match segment {
@@ -179,6 +156,7 @@ impl Step {
         match self {
             Step::Name(name) => value.get(name.as_str()),
             Step::Index(index) => value.as_array().and_then(|items| item_at(items, *index)),
+            Step::Each => None,
         }
     }
 
@@ -190,13 +168,14 @@ impl Step {
                 let at = place_of(items.len(), *index)?;
                 items.get_mut(at)
             }
+            Step::Each => None,
         }
     }
 
     fn name(&self) -> Option<&str> {
         match self {
             Step::Name(name) => Some(name),
-            Step::Index(_) => None,
+            Step::Index(_) | Step::Each => None,
         }
     }
 }

@@ -5,6 +5,7 @@
 use jsonpath_rust::parser::model::{Filter, Segment, Selector};
 use serde_json::{Map, Value};
 
+use super::types::Link;
 use super::{filter, item_at};
 use crate::expr::Scope;
 
@@ -34,6 +35,24 @@ impl Plural {
             _ => None,
         });
         leading.collect()
+    }
+
+    /// The segments as links, up to the first whose type cannot be followed; and whether that are all.
+    pub(super) fn links(&self) -> (Vec<Link<'_>>, bool) {
+        let links: Vec<Link<'_>> = self
+            .segments
+            .iter()
+            .map_while(|segment| match segment {
+                Segment::Selector(Selector::Name(name)) => Some(Link::Name(name)),
+                Segment::Selector(Selector::Index(index)) => Some(Link::Index(*index)),
+                Segment::Selector(Selector::Wildcard) => Some(Link::Each("[*]")),
+                Segment::Selector(Selector::Slice(..)) => Some(Link::Each("[:]")),
+                Segment::Selector(Selector::Filter(_)) => Some(Link::Each("[?…]")),
+                _ => None,
+            })
+            .collect();
+        let whole = links.len() == self.segments.len();
+        (links, whole)
     }
 
     /// Everything that the path leads to and is there.

@@ -34,6 +34,7 @@ struct Inner {
     source: String,
     parsed: Parsed,
     reads: Vec<Read>,
+    paths: Vec<Path>,
     shown: Vec<Path>,
     needs: Needs,
     helpers: Vec<&'static Helper>,
@@ -63,8 +64,8 @@ impl Template {
         for read in &prepared.reads {
             needs.add(&read.names);
         }
-        let Prepared { reads, shown, helpers } = prepared;
-        let inner = Inner { source: text.to_owned(), parsed, reads, shown, needs, helpers };
+        let Prepared { reads, paths, shown, helpers } = prepared;
+        let inner = Inner { source: text.to_owned(), parsed, reads, paths, shown, needs, helpers };
         Ok(Template { inner: Arc::new(inner) })
     }
 
@@ -78,6 +79,11 @@ impl Template {
     /// The paths it reads, as far as they can be known from its text.
     pub fn reads(&self) -> Vec<Read> {
         self.inner.reads.clone()
+    }
+
+    /// All that it reads, also of the items inside a block.
+    pub(crate) fn paths(&self) -> &[Path] {
+        &self.inner.paths
     }
 
     /// What it shows as it is.

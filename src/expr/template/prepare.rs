@@ -12,31 +12,44 @@ use serde_json::Value;
 use super::render::{SHOW, TICK};
 use super::word;
 use crate::expr::helper::{self, Helper};
-use crate::expr::{Path, Problem, Read};
+use crate::expr::path::{Path, Step};
+use crate::expr::{Problem, Read};
 
 const BLOCKS: &[&str] = &["if", "unless", "each", "with"];
 
 pub(super) struct Prepared {
     pub reads: Vec<Read>,
+    /// All that is read, also of the items inside a block.
+    pub paths: Vec<Path>,
     /// What is shown as it is, without a helper.
     pub shown: Vec<Path>,
     pub helpers: Vec<&'static Helper>,
 }
 
 pub(super) fn prepare(parsed: &mut Parsed, source: &str) -> Result<Prepared, Problem> {
-    let mut preparer =
-        Preparer { source, reads: Vec::new(), shown: Vec::new(), helpers: Vec::new(), inside: Vec::new() };
+    let (reads, paths, shown, helpers) = Default::default();
+    let mut preparer = Preparer { source, reads, paths, shown, helpers, inside: Vec::new() };
     preparer.template(parsed)?;
-    Ok(Prepared { reads: preparer.reads, shown: preparer.shown, helpers: preparer.helpers })
+    let Preparer { reads, paths, shown, helpers, .. } = preparer;
+    Ok(Prepared { reads, paths, shown, helpers })
+}
+
+/// An `each` or `with` around a place.
+struct Block {
+    /// The names that it gives (`as |name|`); the first is the item's.
+    given: Vec<String>,
+    /// What the names inside begin with; none if that is made by a helper.
+    here: Option<Vec<Step>>,
 }
 
 struct Preparer<'s> {
     source: &'s str,
     reads: Vec<Read>,
+    paths: Vec<Path>,
     shown: Vec<Path>,
     helpers: Vec<&'static Helper>,
-    /// For each `each` and `with` around this place the names that it gives (`as |name|`).
-    inside: Vec<Vec<String>>,
+    /// The blocks around this place.
+    inside: Vec<Block>,
 }
 
 impl Preparer<'_> {
@@ -49,10 +62,10 @@ impl Preparer<'_> {
                 TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => {
                     if call.params.is_empty() && call.hash.is_empty() {
                         let mut shown = call.name.clone();
-                        let known = self.reads.len();
+                        let known = self.paths.len();
                         self.parameter(&mut shown)?;
-                        if let (Parameter::Path(_), Some(read)) = (&shown, self.reads.get(known)) {
-                            self.shown.extend(read.whole());
+                        if let Parameter::Path(_) = shown {
+                            self.shown.extend(self.paths.get(known).cloned());
                         }
                         *element = built_in_call(SHOW, shown);
                     } else {
@@ -139,13 +152,18 @@ impl Preparer<'_> {
                 bad(format!("`{{{{#{name}}}}}` takes one value")).help(format!("write `{{{{#{name} contact.tags}}}}`"))
             );
         }
+        let known = self.paths.len();
         let mut size = 0;
         for parameter in block.params.iter_mut().chain(block.hash.values_mut()) {
             size += self.parameter(parameter)?;
         }
         let opens = matches!(name.as_str(), "each" | "with");
         if opens {
-            self.inside.push(block.block_param.as_ref().map(given_names).unwrap_or_default());
+            let over = self.paths.get(known).filter(|_| matches!(block.params[..], [Parameter::Path(_)]));
+            let item = (name == "each").then_some(Step::Each);
+            let here = over.map(|path| path.steps().iter().cloned().chain(item).collect());
+            let given = block.block_param.as_ref().map(given_names).unwrap_or_default();
+            self.inside.push(Block { given, here });
         }
         if let Some(template) = &mut block.template {
             let turn = self.template(template)?;
@@ -164,7 +182,7 @@ impl Preparer<'_> {
     }
 
     fn path(&mut self, path: &Written) -> Result<(), Problem> {
-        let segments = match path {
+        let (segments, written) = match path {
             Written::Local((_, name, raw)) => {
                 return match (name.as_str(), self.inside.is_empty()) {
                     ("index" | "key" | "first" | "last", false) => Ok(()),
@@ -174,7 +192,7 @@ impl Preparer<'_> {
                     (_, true) => Err(bad(format!("`{raw}` has a meaning only inside `{{{{#each}}}}`"))),
                 };
             }
-            Written::Relative((segments, _)) => segments,
+            Written::Relative((segments, written)) => (segments, written),
         };
         let mut names: Vec<String> = Vec::new();
         let mut up = 0;
@@ -197,19 +215,47 @@ impl Preparer<'_> {
         if names.first().is_some_and(|first| first == "$") {
             return Err(bad("`$.` inside `{{ }}`").help("leave it out: `{{contact.email}}`"));
         }
-        let given = names.first().is_some_and(|first| self.inside.iter().flatten().any(|name| name == first));
-        let outside = from_root || up == self.inside.len();
-        if given || !outside {
+        let blocks = self.inside.iter().rev();
+        if let Some((block, number)) = blocks.clone().find_map(|block| Some((block, block.number_of(names.first()?)?))) {
+            // What else a block gives is the number or the name of the item.
+            let path = block.path(written, &names[1..]).filter(|_| number == 0);
+            self.paths.extend(path);
+            return Ok(());
+        }
+        if let Some(block) = blocks.clone().nth(up).filter(|_| !from_root) {
+            let path = block.path(written, &names);
+            self.paths.extend(path);
             return Ok(());
         }
         if names.is_empty() {
             return Err(bad("`this` has a meaning only inside `{{#each}}` and `{{#with}}`"));
         }
         let text = names.join(".");
-        let is_index = |name: &String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+        self.paths.push(Path::of_steps(&text, names.iter().map(|name| step(name)).collect()));
+        let is_index = |name: &String| matches!(step(name), Step::Index(_));
         let names = names.into_iter().take_while(|name| !is_index(name)).collect();
         self.reads.push(Read { pointer: String::new(), names, plural: false, text, part: None });
         Ok(())
+    }
+}
+
+impl Block {
+    fn number_of(&self, name: &str) -> Option<usize> {
+        self.given.iter().position(|given| given == name)
+    }
+
+    /// The path of names inside it.
+    fn path(&self, written: &str, names: &[String]) -> Option<Path> {
+        let steps = self.here.iter().flatten().cloned().chain(names.iter().map(|name| step(name))).collect();
+        self.here.as_ref().map(|_| Path::of_steps(written, steps))
+    }
+}
+
+/// A number is an item's.
+fn step(name: &str) -> Step {
+    match name.parse() {
+        Ok(index) if name.bytes().all(|byte| byte.is_ascii_digit()) => Step::Index(index),
+        _ => Step::Name(name.to_owned()),
     }
 }
 

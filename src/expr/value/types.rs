@@ -35,7 +35,9 @@ impl Expr {
             Node::Literal(_) => Vec::new(),
             Node::Path(path) => path.misses(types).into_iter().collect(),
             Node::Template(template) => {
-                template.shown().iter().filter_map(|path| no_text(template, path, types)).collect()
+                let missed = |path: &Path| path.misses(types).map(|problem| at_read(template, path, problem));
+                let missed = template.paths().iter().filter_map(missed);
+                missed.chain(template.shown().iter().filter_map(|path| no_text(template, path, types))).collect()
             }
             Node::List(items) => items.iter().enumerate().flat_map(|(at, item)| below(item, &at.to_string())).collect(),
             Node::Map(fields) => fields.iter().flat_map(|(key, field)| below(field, &escaped(key))).collect(),
@@ -268,11 +270,15 @@ fn no_text(template: &Template, path: &Path, types: &Types<'_>) -> Option<Proble
             FieldType::List(_) => format!("use `{{{{join {text} \", \"}}}}` or `{{{{json {text}}}}}`"),
             _ => format!("name a field of it, `{{{{{text}.…}}}}`, or use `{{{{json {text}}}}}`"),
         });
-        match template.part(text) {
-            Some(part) => problem.of_part(part),
-            None => problem,
-        }
+        at_read(template, path, problem)
     })
+}
+
+fn at_read(template: &Template, path: &Path, problem: Problem) -> Problem {
+    match template.part(path.text()) {
+        Some(part) => problem.of_part(part),
+        None => problem,
+    }
 }
 
 fn never(name: &str, value: &Expr, from: &FieldType, to: &FieldType) -> Option<Problem> {

@@ -129,8 +129,7 @@ impl Names {
     /// What is known of the value at a path of plain names.
     pub fn schema_of(&self, path: &[String]) -> Option<&Value> {
         let (root, rest) = path.split_first()?;
-        let (_, schema) = self.roots.iter().rev().find(|(known, _)| known == root)?;
-        rest.iter().try_fold(schema, |schema, name| schema.get("properties")?.get(name))
+        rest.iter().try_fold(self.root(root)?, |schema, name| schema.get("properties")?.get(name))
     }
 
     fn is_list(&self, path: &str) -> bool {
@@ -140,14 +139,17 @@ impl Names {
 
     /// The type of what a path finds here, as far as it is known.
     pub fn type_of(&self, path: &Path) -> FieldType {
-        path.type_in(|root| self.roots.iter().rev().find(|(known, _)| known == root).map(|(_, schema)| schema))
+        path.type_in(|root| self.root(root))
     }
 
     /// What is known of each item of the list that a path finds.
     pub fn items_of(&self, path: &Path) -> Option<&Value> {
-        let read = path.read();
-        let whole = !read.plural && read.text.strip_prefix("$.").is_some_and(|rest| rest == read.names.join("."));
-        self.schema_of(&read.names).filter(|_| whole)?.get("items")
+        let found = path.schema_in(|root| self.root(root))?;
+        if path.is_singular() { found.get("items") } else { Some(found) }
+    }
+
+    fn root(&self, name: &str) -> Option<&Value> {
+        self.roots.iter().rev().find(|(known, _)| known == name).map(|(_, schema)| schema)
     }
 
     /// Where a name that is unknown here is known.
@@ -189,7 +191,7 @@ impl Names {
             let found = Diagnostic::error("secret-out-of-place", "a secret can only stand in a connection");
             return Some(at_read(found, read, file, pointer).help("use it under `connections:` in dovetail.yaml"));
         }
-        let Some((_, schema)) = self.roots.iter().rev().find(|(known, _)| known == root) else {
+        let Some(schema) = self.root(root) else {
             if self.unsure {
                 return None;
             }
