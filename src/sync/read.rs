@@ -164,9 +164,9 @@ impl Reader<'_> {
             let none_found = parts.matching.and_then(|matching| matching.none_found.get(&alias));
             sides.push(Side {
                 object,
-                only_if: condition.and_then(|value| self.condition(value, &under(&at("only_if"), &alias))),
+                only_if: condition.map(|value| self.condition(value, &under(&at("only_if"), &alias))),
                 none_found: none_found.copied().unwrap_or(NoneFound::Ask),
-                on_create: create.and_then(|value| self.expr(value, &under(&at("on_create"), &alias))),
+                on_create: create.map(|value| self.expr(value, &under(&at("on_create"), &alias))),
                 delete: parts.deletes.get(&alias).copied().unwrap_or(outer),
                 alias,
             });
@@ -303,14 +303,16 @@ impl Reader<'_> {
         }
     }
 
-    fn condition(&mut self, value: &Value, pointer: &str) -> Option<Condition> {
-        let compiled = Condition::compile(value).map(|condition| condition.placed(self.file, pointer));
-        compiled.map_err(|problems| problems.into_iter().for_each(|problem| self.problem(problem, pointer))).ok()
+    fn condition(&mut self, value: &Value, pointer: &str) -> Condition {
+        let (condition, problems) = Condition::read(value);
+        problems.into_iter().for_each(|problem| self.problem(problem, pointer));
+        condition.placed(self.file, pointer)
     }
 
-    fn expr(&mut self, value: &Value, pointer: &str) -> Option<Expr> {
-        let compiled = Expr::compile(value).map(|expr| expr.placed(self.file, pointer));
-        compiled.map_err(|problems| problems.into_iter().for_each(|problem| self.problem(problem, pointer))).ok()
+    fn expr(&mut self, value: &Value, pointer: &str) -> Expr {
+        let (expr, problems) = Expr::read(value);
+        problems.into_iter().for_each(|problem| self.problem(problem, pointer));
+        expr.placed(self.file, pointer)
     }
 
     fn duration(&mut self, text: &str, pointer: &str) -> Option<std::time::Duration> {

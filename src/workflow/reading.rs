@@ -46,31 +46,23 @@ impl<'a> Reading<'a> {
     }
 
     /// Compiles a value that follows the value rule; its problems become findings.
-    pub fn expr(&mut self, value: &Value) -> Option<Expr> {
-        match Expr::compile(value) {
-            Ok(expr) => Some(expr.placed(self.file, &self.pointer)),
-            Err(problems) => {
-                self.problems(problems);
-                None
-            }
-        }
+    pub fn expr(&mut self, value: &Value) -> Expr {
+        let (expr, problems) = Expr::read(value);
+        self.problems(problems);
+        expr.placed(self.file, &self.pointer)
     }
 
-    pub fn condition(&mut self, value: &Value) -> Option<Condition> {
-        match Condition::compile(value) {
-            Ok(condition) => Some(condition.placed(self.file, &self.pointer)),
-            Err(problems) => {
-                self.problems(problems);
-                None
-            }
-        }
+    pub fn condition(&mut self, value: &Value) -> Condition {
+        let (condition, problems) = Condition::read(value);
+        self.problems(problems);
+        condition.placed(self.file, &self.pointer)
     }
 
     /// `only_if`. Who writes the key alone has not left it out.
     pub fn guard(&mut self, written: Option<&Value>) -> Option<Condition> {
         let mut reading = self.child("only_if");
         let value = written.or_else(|| reading.file.value.pointer(&reading.pointer))?;
-        reading.condition(value)
+        Some(reading.condition(value))
     }
 
     /// A duration such as `2s`; `field` is the key that holds it.

@@ -249,7 +249,7 @@ impl Trigger {
         let value = Value::Object(document.0.clone());
         let common: Common = reading.parse(&value)?;
         let only_if = reading.guard(common.only_if.as_ref());
-        let in_order_by = common.in_order_by.as_ref().and_then(|value| reading.child("in_order_by").expr(value));
+        let in_order_by = common.in_order_by.as_ref().map(|value| reading.child("in_order_by").expr(value));
         let mut include = Vec::new();
         let starts = if document.0.contains_key("event") {
             let event: EventDocument = reading.parse(&value)?;
@@ -380,7 +380,7 @@ fn read_schedule(document: ScheduleDocument, reading: &mut Reading<'_>) -> Optio
 
 fn read_poll(document: PollDocument, reading: &mut Reading<'_>) -> Option<Starts> {
     let every = reading.child("every").duration_within(&document.every, (EVERY_MIN, Duration::MAX))?;
-    let with = document.with.as_ref().and_then(|value| reading.child("with").expr(value));
+    let with = document.with.as_ref().map(|value| reading.child("with").expr(value));
     let Some((alias, operation)) = document.poll.split_once('.') else {
         let mut reading = reading.child("poll");
         let found = reading.error("unknown-operation", format!("`{}` is no operation", document.poll), "");

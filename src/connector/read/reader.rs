@@ -113,18 +113,13 @@ impl<'a> Reader<'a> {
     }
 
     pub fn expr(&mut self, pointer: &str, value: &Value, side: Side) -> Option<Expr> {
-        match Expr::compile(value) {
-            Ok(expr) => {
-                for read in expr.reads() {
-                    self.check_read(pointer, &read, side);
-                }
-                Some(expr)
-            }
-            Err(problems) => {
-                self.problems(pointer, problems);
-                None
-            }
+        let (expr, problems) = Expr::read(value);
+        let is_whole = problems.is_empty();
+        self.problems(pointer, problems);
+        for read in expr.reads() {
+            self.check_read(pointer, &read, side);
         }
+        is_whole.then_some(expr)
     }
 
     pub fn check_read(&mut self, pointer: &str, read: &Read, side: Side) {

@@ -54,9 +54,15 @@ impl Condition {
     /// # Errors
     /// Every problem: unknown operators with the nearest one, bad paths, a regular expression that does not compile, …
     pub fn compile(value: &Value) -> Result<Condition, Vec<Problem>> {
+        let (condition, problems) = Condition::read(value);
+        if problems.is_empty() { Ok(condition) } else { Err(problems) }
+    }
+
+    /// As [`Condition::compile`], with what could be compiled beside every problem, so that the rest can be checked too.
+    pub fn read(value: &Value) -> (Condition, Vec<Problem>) {
         let mut problems = Vec::new();
         let condition = Condition::compile_at(value, 0, &mut problems);
-        if problems.is_empty() { Ok(condition) } else { Err(problems) }
+        (condition, problems)
     }
 
     fn compile_at(value: &Value, depth: usize, problems: &mut Vec<Problem>) -> Condition {
@@ -229,10 +235,11 @@ fn line(key: &str, written: &Value, depth: usize, parts: &mut Vec<(Vec<String>, 
         ),
         ("all", _) => parts.push((place, Part::All(Condition::compile_under(written, key, depth, problems)))),
         ("not", _) => parts.push((place, Part::Not(Condition::compile_under(written, key, depth, problems)))),
-        ("$script", _) => match Script::compile(written) {
-            Ok(script) => parts.push((place, Part::Script(script))),
-            Err(problem) => problems.push(problem.under(key)),
-        },
+        ("$script", _) => {
+            let (script, found) = Script::compile(written);
+            parts.extend(script.map(|script| (place, Part::Script(script))));
+            problems.extend(found.into_iter().map(|problem| problem.under(key)));
+        }
         _ if is_path(key) => match Path::compile(key) {
             Ok(path) => test_line(key, &path, written, parts, problems),
             Err(problem) => problems.push(problem.of_key(key)),
@@ -258,12 +265,9 @@ fn test_line(
 ) {
     let mut add = |operator, inner: Option<&String>, written: &Value| {
         let place: Vec<String> = std::iter::once(key.to_owned()).chain(inner.cloned()).collect();
-        match Test::compile(key, path, operator, written) {
-            Ok(test) => parts.push((place, Part::Test(Box::new(test)))),
-            Err(found) => {
-                problems.extend(found.into_iter().map(|problem| under_all(&place, problem, Problem::under)));
-            }
-        }
+        let (test, found) = Test::compile(key, path, operator, written);
+        problems.extend(found.into_iter().map(|problem| under_all(&place, problem, Problem::under)));
+        parts.push((place, Part::Test(Box::new(test))));
     };
     match written {
         Value::Array(_) => add(Operator::In, None, written),
@@ -314,9 +318,8 @@ impl Part {
 }
 
 impl Test {
-    fn compile(key: &str, path: &Path, operator: Operator, written: &Value) -> Result<Test, Vec<Problem>> {
-        let right = Expr::compile(written)?;
-        let mut problems = Vec::new();
+    fn compile(key: &str, path: &Path, operator: Operator, written: &Value) -> (Test, Vec<Problem>) {
+        let (mut right, mut problems) = Expr::read(written);
         if !path.is_singular() && !operator.takes_plural() {
             let message = format!("`{}` gathers a list, and `{}` takes one value", path.text(), operator.name());
             let help = "a list takes contains, contains_any, contains_all, blank, exists and eq";
@@ -339,11 +342,11 @@ impl Test {
             );
         }
         if !problems.is_empty() {
-            return Err(problems);
+            right = Expr::unread();
         }
         let pattern = constant.as_ref().and_then(Value::as_str).filter(|_| operator == Operator::Matches);
         let regex = pattern.and_then(|pattern| operator::compile_regex(pattern).ok());
-        Ok(Test { key: key.to_owned(), path: path.clone(), operator, right, regex })
+        (Test { key: key.to_owned(), path: path.clone(), operator, right, regex }, problems)
     }
 
     fn holds(&self, scope: &Scope<'_>) -> Result<bool, Fault> {

@@ -26,9 +26,8 @@ static LIBRARY: LazyLock<BTreeMap<String, BTreeSet<usize>>> = LazyLock::new(|| {
     library
 });
 
-/// # Errors
-/// The first call of something that there is not, or with more or fewer values than it takes.
-pub(super) fn calls(ast: &AST, text: &str) -> Result<(), Problem> {
+/// Calls of something that there is not, or with more or fewer values than it takes.
+pub(super) fn calls(ast: &AST, text: &str) -> Vec<Problem> {
     let mut own: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
     for function in ast.iter_functions() {
         own.entry(function.name).or_default().insert(function.params.len());
@@ -57,8 +56,9 @@ pub(super) fn calls(ast: &AST, text: &str) -> Result<(), Problem> {
     let wrong = called.iter().filter(|call| is_name(&call.name) && !BUILT_IN.contains(&call.name.as_str()));
     wrong
         .filter(|call| !(call.is_method && kept.contains(&call.name)))
-        .find_map(|call| call.wrong(&own))
-        .map_or(Ok(()), |(place, problem)| Err(problem.of_part(word(text, offset(text, place)))))
+        .filter_map(|call| call.wrong(&own))
+        .map(|(place, problem)| problem.of_part(word(text, offset(text, place))))
+        .collect()
 }
 
 struct Call {

@@ -38,26 +38,21 @@ struct Compiled {
 }
 
 impl Script {
-    /// # Errors
-    /// What is wrong with the text, and where in it.
-    pub(super) fn compile(written: &Value) -> Result<Script, Problem> {
+    /// All that is wrong with the text, each with its place in it; and the script, if it can be read at all.
+    pub(super) fn compile(written: &Value) -> (Option<Script>, Vec<Problem>) {
         static ENGINE: LazyLock<rhai::Engine> = LazyLock::new(engine::bounded);
-        let Value::String(text) = written else {
-            let message = format!("a script is a text, not {}", shown(written));
-            return Err(Problem::new("bad-script", message).help("write it in quotes, or below `$script: |`"));
+        let text = match text_of(written) {
+            Ok(text) => text,
+            Err(problem) => return (None, vec![problem]),
         };
-        if text.len() > TEXT_MAX {
-            let message = format!("a script of {} bytes is too long, {TEXT_MAX} are allowed", text.len());
-            return Err(Problem::new("bad-script", message).help("split it: `set` keeps what a script gives"));
-        }
-        if text.trim().is_empty() {
-            let help = "write what it gives, such as `contact.tags.len()`";
-            return Err(Problem::new("bad-script", "a script says nothing").help(help));
-        }
-        let ast = ENGINE.compile(text).map_err(|error| told::problem(&error, text))?;
-        calls::calls(&ast, text)?;
-        let reads = reads::reads(&ast, text)?;
-        Ok(Script { compiled: Arc::new(Compiled { text: text.clone(), ast, reads }), written: None })
+        let ast = match ENGINE.compile(text) {
+            Ok(ast) => ast,
+            Err(error) => return (None, vec![told::problem(&error, text)]),
+        };
+        let (reads, hidden) = reads::reads(&ast, text);
+        let problems = calls::calls(&ast, text).into_iter().chain(hidden).collect();
+        let compiled = Compiled { text: text.to_owned(), ast, reads };
+        (Some(Script { compiled: Arc::new(compiled), written: None }), problems)
     }
 
     /// Says where it stands, so that what goes wrong in it is told with its line there.
@@ -114,6 +109,22 @@ impl Script {
     pub(super) fn reads(&self) -> Vec<Read> {
         self.compiled.reads.clone()
     }
+}
+
+fn text_of(written: &Value) -> Result<&str, Problem> {
+    let Value::String(text) = written else {
+        let message = format!("a script is a text, not {}", shown(written));
+        return Err(Problem::new("bad-script", message).help("write it in quotes, or below `$script: |`"));
+    };
+    if text.len() > TEXT_MAX {
+        let message = format!("a script of {} bytes is too long, {TEXT_MAX} are allowed", text.len());
+        return Err(Problem::new("bad-script", message).help("split it: `set` keeps what a script gives"));
+    }
+    if text.trim().is_empty() {
+        let help = "write what it gives, such as `contact.tags.len()`";
+        return Err(Problem::new("bad-script", "a script says nothing").help(help));
+    }
+    Ok(text)
 }
 
 impl std::fmt::Debug for Script {

@@ -7,12 +7,12 @@ use rhai::{AST, ASTNode, Expr, Position, Stmt};
 use super::told::{offset, word};
 use crate::expr::{Problem, Read};
 
-/// # Errors
-/// A function reads a variable of the script, which it cannot see.
-pub(super) fn reads(ast: &AST, text: &str) -> Result<Vec<Read>, Problem> {
+/// All that is read; and where a function reads a variable of the script, which it cannot see.
+pub(super) fn reads(ast: &AST, text: &str) -> (Vec<Read>, Vec<Problem>) {
     let functions: BTreeSet<&str> = ast.iter_functions().map(|function| function.name).collect();
-    let mut own: BTreeSet<String> =
-        ast.iter_functions().flat_map(|function| function.params).map(str::to_owned).collect();
+    // A closure does not see what the closure around it is given.
+    let closures = ast.iter_functions().filter(|function| function.name.starts_with("anon$"));
+    let mut own: BTreeSet<String> = closures.flat_map(|closure| closure.params).map(str::to_owned).collect();
     let mut inside: Vec<(String, Position)> = Vec::new();
     let mut reads: Vec<Read> = Vec::new();
     // The statements of the script come first, then those of its functions.
@@ -40,15 +40,18 @@ pub(super) fn reads(ast: &AST, text: &str) -> Result<Vec<Read>, Problem> {
         }
         true
     });
-    if let Some((name, place)) = inside.iter().find(|(name, _)| own.contains(name)) {
+    inside.retain(|(name, _)| own.contains(name));
+    let hidden = inside.iter().map(|(name, place)| {
         let message = format!("a function cannot see `{name}`, which the script around it gives");
-        return Err(Problem::new("bad-script", message).of_part(word(text, offset(text, *place))).help(
+        Problem::new("bad-script", message).of_part(word(text, offset(text, *place))).help(
             "a function sees its parameters and the context; write a `for` loop, or hand it over as a parameter",
-        ));
-    }
+        )
+    });
+    let hidden: Vec<Problem> = hidden.collect();
     let mut told: BTreeSet<Vec<String>> = BTreeSet::new();
-    reads.retain(|read| told.insert(read.names.clone()));
-    Ok(reads)
+    let is_hidden = |read: &Read| inside.iter().any(|(name, _)| *name == read.names[0]);
+    reads.retain(|read| !is_hidden(read) && told.insert(read.names.clone()));
+    (reads, hidden)
 }
 
 /// The read of a name and of the fields that are named right behind it.

@@ -10,7 +10,10 @@ use crate::expr::Locale;
 use crate::source::worked;
 
 fn given(text: &str, data: &Value) -> Result<Option<Value>, String> {
-    let script = Script::compile(&Value::from(text)).map_err(|problem| problem.message)?;
+    let script = match Script::compile(&Value::from(text)) {
+        (Some(script), problems) if problems.is_empty() => script,
+        (_, mut problems) => return Err(problems.remove(0).message),
+    };
     script.eval(&Scope::new(data, &Locale::default())).map_err(|fault| fault.message)
 }
 
@@ -95,7 +98,7 @@ fn many_scripts_in_one_value_share_its_work() {
 fn reads_are_the_paths_outside() {
     let text = "let own = contact.email; for one in response.answers { own += one.x; }\n\
                 people.filter(|p| p.age > vars.least && person?.custom.band == own_of(p)); fn own_of(x) { run.now }";
-    let script = Script::compile(&Value::from(text)).unwrap();
+    let script = Script::compile(&Value::from(text)).0.unwrap();
     let reads: Vec<(String, String)> =
         script.reads().into_iter().map(|read| (read.names.join("."), text[read.part.unwrap()].to_owned())).collect();
     let expected = [
@@ -121,7 +124,7 @@ fn a_problem_is_where_it_is_written() {
         ("let a = (1;", ";"),
         ("eval(1)", "eval"),
     ] {
-        let problem = Script::compile(&Value::from(text)).unwrap_err();
+        let problem = Script::compile(&Value::from(text)).1.remove(0);
         assert_eq!(&text[problem.part.unwrap()], wrong, "{text}");
     }
 }

@@ -95,24 +95,29 @@ impl Instruction {
         let (from, each, to) = (part("$from"), part("$each"), part("$to"));
         let (more, otherwise) = (part("$add"), part("$otherwise"));
         let first = fields.get("$first").map(|value| first(value, depth, problems));
-        let script = fields.get("$script").and_then(|written| {
-            Script::compile(written).map_err(|problem| problems.push(problem.under("$script"))).ok()
+        let script = fields.get("$script").map(|written| {
+            let (script, found) = Script::compile(written);
+            problems.extend(found.into_iter().map(|problem| problem.under("$script")));
+            script.map_or_else(|| Source::From(Expr::unread()), Source::Script)
         });
         let source = match (from, first, each, to, script) {
             (Some(from), ..) => Source::From(from),
             (_, Some(first), ..) => first,
             (_, _, Some(list), Some(to), _) => Source::Each { list, to },
-            (.., Some(script)) => Source::Script(script),
-            _ => Source::Literal(fields.get("$literal").cloned().unwrap_or(Value::Null)),
+            (.., Some(script)) => script,
+            _ => fields.get("$literal").map_or_else(|| Source::From(Expr::unread()), |value| Source::Literal(value.clone())),
         };
         problems.extend(more.as_ref().and_then(add::check).map(|problem| problem.under("$add")));
         let conversion = fields.get("$as").and_then(|written| {
             Conversion::compile(written).map_err(|problem| problems.push(problem.under("$as"))).ok()
         });
         let map = fields.get("$map").and_then(|written| map(written, depth, problems));
-        let instruction = Instruction { source, conversion, map, add: more, otherwise };
-        if problems.is_empty() {
-            problems.extend(instruction.fails_always());
+        let mut instruction = Instruction { source, conversion, map, add: more, otherwise };
+        if problems.is_empty()
+            && let Some(problem) = instruction.fails_always()
+        {
+            problems.push(problem);
+            instruction.source = Source::From(Expr::unread());
         }
         instruction
     }

@@ -36,6 +36,8 @@ enum Node {
     List(Vec<Expr>),
     Map(Vec<(String, Expr)>),
     Instruction(Box<Instruction>),
+    /// It could not be compiled, which was told.
+    Unread,
 }
 
 impl Expr {
@@ -44,9 +46,20 @@ impl Expr {
     /// # Errors
     /// Every problem, each with the pointer of its place inside `value`.
     pub fn compile(value: &Value) -> Result<Expr, Vec<Problem>> {
+        let (expr, problems) = Expr::read(value);
+        if problems.is_empty() { Ok(expr) } else { Err(problems) }
+    }
+
+    /// As [`Expr::compile`], with what could be compiled beside every problem, so that the rest can be checked too.
+    pub fn read(value: &Value) -> (Expr, Vec<Problem>) {
         let mut problems = Vec::new();
         let expr = Expr::compile_at(value, 0, &mut problems);
-        if problems.is_empty() { Ok(expr) } else { Err(problems) }
+        (expr, problems)
+    }
+
+    /// What could not be compiled; nothing is known of it.
+    pub(in crate::expr) fn unread() -> Expr {
+        Expr { node: Node::Unread }
     }
 
     /// Compiles a part; what is wrong in it is added to `problems`.
@@ -54,11 +67,11 @@ impl Expr {
         let node = match value {
             Value::Array(_) | Value::Object(_) if depth > DEPTH_MAX => {
                 problems.push(Problem::new("too-deep", format!("a value is nested more than {DEPTH_MAX} deep")));
-                Node::Literal(Value::Null)
+                Node::Unread
             }
             Value::String(text) => Node::of_text(text).unwrap_or_else(|problem| {
                 problems.push(problem);
-                Node::Literal(Value::Null)
+                Node::Unread
             }),
             Value::Array(items) => {
                 let items = items.iter().enumerate();
@@ -96,7 +109,7 @@ impl Expr {
 
     pub(in crate::expr) fn place(&mut self, file: &File, pointer: &str) {
         match &mut self.node {
-            Node::Literal(_) | Node::Path(_) | Node::Template(_) => {}
+            Node::Literal(_) | Node::Path(_) | Node::Template(_) | Node::Unread => {}
             Node::List(items) => place_all(items, file, pointer),
             Node::Map(fields) => {
                 fields.iter_mut().for_each(|(key, field)| field.place(file, &under(pointer, &escaped(key))));
@@ -147,13 +160,14 @@ impl Expr {
                 Ok(Some(Value::Object(made)))
             }
             Node::Instruction(instruction) => instruction.make(scope, work),
+            Node::Unread => Err(Fault::new("this could not be read")),
         }
     }
 
     /// Every path that is read, templates' included. What an `$each` reads of its own `$.item` is not among them.
     pub fn reads(&self) -> Vec<Read> {
         match &self.node {
-            Node::Literal(_) => Vec::new(),
+            Node::Literal(_) | Node::Unread => Vec::new(),
             Node::Path(path) => vec![path.read()],
             Node::Template(template) => template.reads(),
             Node::List(items) => {
@@ -180,7 +194,7 @@ impl Expr {
     fn depends(&self) -> bool {
         match &self.node {
             Node::Literal(_) => false,
-            Node::Path(_) => true,
+            Node::Path(_) | Node::Unread => true,
             Node::Template(template) => template.reads_locale() || !template.reads().is_empty(),
             Node::List(items) => items.iter().any(Expr::depends),
             Node::Map(fields) => fields.iter().any(|(_, field)| field.depends()),

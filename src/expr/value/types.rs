@@ -23,6 +23,7 @@ impl Expr {
                 open: false,
             },
             Node::Instruction(instruction) => instruction.gives(types),
+            Node::Unread => FieldType::Any,
         }
     }
 
@@ -32,7 +33,7 @@ impl Expr {
             expr.faults(types).into_iter().map(|problem| problem.under(key)).collect()
         };
         match &self.node {
-            Node::Literal(_) => Vec::new(),
+            Node::Literal(_) | Node::Unread => Vec::new(),
             Node::Path(path) => path.misses(types).into_iter().collect(),
             Node::Template(template) => {
                 let missed = |path: &Path| path.misses(types).map(|problem| at_read(template, path, problem));

@@ -34,7 +34,7 @@ impl Call {
         let with = document.with.as_ref().map(|value| reading.child("with").expr(value));
         let split = split_alias(&document.call, "operation", "crm.note.create", &mut reading.child("call"));
         let (alias, operation) = split?;
-        Some(Self { alias, operation, with: with.flatten() })
+        Some(Self { alias, operation, with })
     }
 
     pub fn advance(&self, context: &Context<'_>) -> Advance {

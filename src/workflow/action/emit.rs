@@ -29,10 +29,7 @@ pub const PROJECT: &str = "project";
 
 impl Emit {
     pub(super) fn read(document: Document, reading: &mut Reading<'_>) -> Option<Self> {
-        let with = match &document.with {
-            Some(value) => Some(reading.child("with").expr(value)?),
-            None => None,
-        };
+        let with = document.with.as_ref().map(|value| reading.child("with").expr(value));
         Some(Self { name: document.emit, with })
     }
 }

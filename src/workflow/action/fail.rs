@@ -22,7 +22,7 @@ pub struct Fail {
 
 impl Fail {
     pub(super) fn read(document: Document, reading: &mut Reading<'_>) -> Option<Self> {
-        Some(Self { text: reading.child("fail").expr(&Value::String(document.fail))? })
+        Some(Self { text: reading.child("fail").expr(&Value::String(document.fail)) })
     }
 
     pub fn advance(&self, context: &Context<'_>) -> Advance {

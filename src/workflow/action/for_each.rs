@@ -46,14 +46,14 @@ pub const ITEMS_MAX: usize = 1_000;
 
 impl ForEach {
     pub(super) fn read(document: Document, reading: &mut Reading<'_>) -> Option<Self> {
-        let with = document.with.as_ref().and_then(|value| reading.child("with").expr(value));
+        let with = document.with.as_ref().map(|value| reading.child("with").expr(value));
         let over = match &document.for_each {
             Value::String(text) if is_constant(text) => {
                 let mut child = reading.child("for_each");
                 let (alias, operation) = split_alias(text, "operation", "crm.contact.list", &mut child)?;
                 Over::Operation { alias, operation, with }
             }
-            value => Over::List(reading.child("for_each").expr(value)?),
+            value => Over::List(reading.child("for_each").expr(value)),
         };
         let actions = super::read_list(&document.actions, &mut reading.child("actions"));
         let name = document.r#as.unwrap_or_else(|| "item".into());

@@ -33,7 +33,7 @@ impl If {
         let condition = reading.child("if").condition(&document.r#if);
         let then = super::read_list(&document.then, &mut reading.child("then"));
         let otherwise = super::read_list(&document.r#else, &mut reading.child("else"));
-        Some(Self { condition: condition?, then, otherwise })
+        Some(Self { condition, then, otherwise })
     }
 
     pub fn actions(&self, branch: &str) -> &[Action] {

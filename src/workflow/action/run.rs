@@ -28,10 +28,7 @@ pub const DEPTH_MAX: usize = 10;
 
 impl Run {
     pub(super) fn read(document: Document, reading: &mut Reading<'_>) -> Option<Self> {
-        let with = match &document.with {
-            Some(value) => Some(reading.child("with").expr(value)?),
-            None => None,
-        };
+        let with = document.with.as_ref().map(|value| reading.child("with").expr(value));
         Some(Self { workflow: document.run, with })
     }
 }

@@ -26,7 +26,7 @@ impl Set {
             let found = reading.error("missing-id", "`set` needs an `id`", "");
             found.help = Some("add `id: name`, then read the values as `$.name.…`".into());
         }
-        let values = reading.child("set").expr(&Value::Object(document.set))?;
+        let values = reading.child("set").expr(&Value::Object(document.set));
         Some(Self { values })
     }
 

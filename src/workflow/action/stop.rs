@@ -21,6 +21,6 @@ pub struct Stop {
 
 impl Stop {
     pub(super) fn read(document: Document, reading: &mut Reading<'_>) -> Option<Self> {
-        Some(Self { value: reading.child("stop").expr(&document.stop)? })
+        Some(Self { value: reading.child("stop").expr(&document.stop) })
     }
 }

@@ -53,7 +53,7 @@ impl Switch {
             cases.push(Case { key: key.clone(), step, actions });
         }
         let default = super::read_list(&document.default, &mut reading.child(DEFAULT));
-        Some(Self { value: value?, cases, default })
+        Some(Self { value, cases, default })
     }
 
     /// The step of the case that a value chooses.

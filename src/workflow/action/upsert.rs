@@ -47,7 +47,7 @@ impl Upsert {
         let link = document.link.as_ref().map(|text| reading.child("link").expr(&Value::String(text.clone())));
         let with = document.with.as_ref().map(|value| reading.child("with").expr(value));
         let (alias, object) = split_alias(&document.upsert, "object", "crm.contact", &mut reading.child("upsert"))?;
-        Some(Self { alias, object, fields: document.r#match, link: link.flatten(), with: with.flatten() })
+        Some(Self { alias, object, fields: document.r#match, link, with })
     }
 
     pub fn advance(&self, context: &Context<'_>) -> Advance {

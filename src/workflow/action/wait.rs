@@ -93,7 +93,7 @@ impl Wait {
                     found.help = Some("write `2027-01-31`, `2027-01-31T09:00:00Z`, or a path to such a value".into());
                     return None;
                 }
-                Some(Self::Until(reading.expr(instant)?))
+                Some(Self::Until(reading.expr(instant)))
             }
             (None, None, Some(event)) => read_event(event, matches.as_ref(), timeout.as_ref(), &mut reading),
             (None, None, None) => {
@@ -156,7 +156,7 @@ fn read_span(span: &Value, reading: &mut Reading<'_>) -> Option<Expr> {
         }
         _ => {}
     }
-    reading.expr(span)
+    Some(reading.expr(span))
 }
 
 fn read_event(
@@ -172,7 +172,7 @@ fn read_event(
             reading.error("missing-key", "`match` names no field", "").help = Some(MATCH_EXAMPLE.into());
             return None;
         }
-        Some(fields) => Some(reading.child("match").expr(fields)?),
+        Some(fields) => Some(reading.child("match").expr(fields)),
         None => None,
     };
     let timeout = match timeout {
