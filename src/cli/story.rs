@@ -8,6 +8,7 @@ use crate::connector::Failure;
 use crate::engine::kept_plan;
 use crate::project::Plan;
 use crate::run::{Answer, Ending, Entry, Fact, Purpose};
+use crate::source::Place;
 use crate::store::{self, Run, Status, Store};
 use crate::workflow::Workflow;
 use crate::workflow::action::{Action, Kind, Over};
@@ -62,6 +63,12 @@ impl<'a> Known<'a> {
         let (plan, workflow) = self.0?;
         plan.action_at(workflow, address)
     }
+
+    /// Where a value stands that could not be made.
+    fn place(&self, address: &str, failure: &Failure) -> Option<Place> {
+        let (plan, workflow) = self.0?;
+        failure.at.as_deref().map(|at| plan.place_of(workflow, address, Some(at)))
+    }
 }
 
 /// The same as JSON, with nothing shortened.
@@ -78,7 +85,9 @@ fn whole(run: &Run, journal: &[Entry], known: Known<'_>) -> Value {
             let address = fact.values().next().and_then(|fact| fact.get("address")).and_then(Value::as_str);
             let action = address.and_then(|address| known.action(address));
             told.insert("action".into(), json!(action.map(name)));
-            told.insert("place".into(), json!(action.map(|action| action.place.to_string())));
+            let value = entry.fact.failure().and_then(|(address, failure)| known.place(address, failure));
+            let place = value.or_else(|| action.map(|action| action.place.clone()));
+            told.insert("place".into(), json!(place.map(|place| place.to_string())));
             told.extend(fact);
         }
         Value::Object(told)
@@ -166,7 +175,7 @@ impl Teller<'_> {
                         self.value("", value);
                     }
                 }
-                Answer::Failed(why) => self.under(ms, address, &format!("answered: {}", failure(why))),
+                Answer::Failed(why) => self.under(ms, address, &format!("answered: {}", self.failure(address, why))),
             },
             Fact::Forgot { address } => self.under(ms, address, "taken up again: searches anew"),
             Fact::Looked { address, found } => {
@@ -190,16 +199,18 @@ impl Teller<'_> {
             }
             Fact::Received { address, .. } => self.under(ms, address, "what it waits for has come"),
             Fact::Rescued { address, action, failure: why } if address == "workflow" => {
-                let told = format!("{} has failed: {}; `on_error` is done", self.short(action), failure(why));
+                let why = self.failure(action, why);
+                let told = format!("{} has failed: {why}; `on_error` is done", self.short(action));
                 self.line(ms, "", &told);
             }
-            Fact::Rescued { address, failure: why, .. } => {
-                self.under(ms, address, &format!("has failed: {}; `on_error` stands in for it", failure(why)));
+            Fact::Rescued { address, action, failure: why } => {
+                let why = self.failure(action, why);
+                self.under(ms, address, &format!("has failed: {why}; `on_error` stands in for it"));
             }
             // A turn of a loop is over: its actions have said so.
             Fact::Finished { address, .. } if address.ends_with(']') => {}
             Fact::Finished { address, outcome, result, failure: why, warnings } => {
-                let why = why.as_ref().map_or_else(String::new, |why| format!(": {}", failure(why)));
+                let why = why.as_ref().map_or_else(String::new, |why| format!(": {}", self.failure(address, why)));
                 self.under(ms, address, &format!("{}{why}", outcome.word()));
                 if !result.is_null() && !result.is_array() {
                     self.value("gives ", result);
@@ -285,6 +296,12 @@ impl Teller<'_> {
         }
     }
 
+    fn failure(&self, address: &str, failure: &Failure) -> String {
+        let status = failure.status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
+        let place = self.known.place(address, failure).map_or_else(String::new, |place| format!(" ({place})"));
+        shown::uncovered(&format!("{failure}{status}")) + &place
+    }
+
     fn short(&self, address: &str) -> String {
         let action = self.known.action(address);
         action.map_or_else(|| self.title(address), |action| format!("{}{}", name(action), turn(address)))
@@ -340,11 +357,6 @@ fn gist(value: &Value) -> String {
         Value::Array(items) => count(items.len(), "record"),
         _ => "done".into(),
     }
-}
-
-fn failure(failure: &Failure) -> String {
-    let status = failure.status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
-    shown::uncovered(&format!("{failure}{status}"))
 }
 
 fn clock(ms: i64) -> String {

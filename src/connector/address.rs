@@ -82,19 +82,23 @@ pub(super) fn holes(pieces: &[Piece]) -> impl Iterator<Item = &str> {
 }
 
 /// A path with its holes filled, each as one segment's part.
+///
+/// # Errors
+/// A hole without a value; [`Failure::at`] names it.
 pub(super) fn fill<'v>(pieces: &[Piece], value: impl Fn(&str) -> Option<&'v Value>) -> Result<String, Failure> {
     let mut path = String::new();
     for piece in pieces {
         match piece {
             Piece::Text(text) => path.push_str(text),
             Piece::Hole(name) => {
+                let invalid = |message: String| invalid(format!("`{name}` {message}")).at(name.clone());
                 let text = match value(name) {
-                    None | Some(Value::Null) => return Err(invalid(format!("`{name}` is missing"))),
+                    None | Some(Value::Null) => return Err(invalid("is missing".to_owned())),
                     Some(value) => scalar(value)
-                        .ok_or_else(|| invalid(format!("`{name}` must be a text or a number, not {}", kind(value))))?,
+                        .ok_or_else(|| invalid(format!("must be a text or a number, not {}", kind(value))))?,
                 };
                 if text.trim().is_empty() {
-                    return Err(invalid(format!("`{name}` is empty")));
+                    return Err(invalid("is empty".to_owned()));
                 }
                 path.extend(utf8_percent_encode(&text, RESERVED));
             }

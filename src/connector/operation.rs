@@ -12,7 +12,7 @@ use super::page::{Pages, linked_url};
 use super::spelling::{Spelling, query, spell};
 use super::{Body, Connector, Failure, Names, Request, field};
 use crate::expr::{Expr, Fault, FieldType, Locale, Path, Scope, convert};
-use crate::source::{Place, nearest};
+use crate::source::{Place, nearest, under};
 
 /// An operation, read and checked.
 #[derive(Debug)]
@@ -126,6 +126,10 @@ impl Operation {
         let path = address::fill(&self.pieces, |hole| match self.fills_from_setting(hole) {
             true => connection.get(hole),
             false => fields.get(hole),
+        });
+        let path = path.map_err(|failure| match failure.at.clone() {
+            Some(hole) if !self.fills_from_setting(&hole) => failure.at(under("/with", &hole)),
+            _ => Failure { at: None, ..failure },
         })?;
         let mut rest = fields.clone();
         for hole in self.input_holes() {

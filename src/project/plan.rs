@@ -59,9 +59,20 @@ impl Plan {
 
     /// Where in its document a value stands; the place around it if it cannot be found. The document is read for that: this
     /// is for what is told to people, not for what happens often.
-    pub fn place(&self, around: &Place, pointer: &str) -> Place {
+    fn place(&self, around: &Place, pointer: &str) -> Place {
         let text = self.documents.iter().find(|document| *document.path == *around.path);
         text.and_then(|text| File::read(&text.path, &text.text).ok()).map_or(around.clone(), |file| file.place(pointer))
+    }
+
+    /// Where a run failed: at an address of a run of this workflow, and there at the value under a pointer, if one is named.
+    /// What is read before the first action is the trigger's doing.
+    pub fn place_of(&self, workflow: &Workflow, address: &str, at: Option<&str>) -> Place {
+        match (self.action_at(workflow, address), at) {
+            (Some(action), None) => action.place.clone(),
+            (Some(action), Some(at)) => self.place(&action.place, &format!("{}{at}", action.pointer)),
+            (None, Some(at)) => self.place(&workflow.trigger.place, &format!("/trigger{at}")),
+            (None, None) => workflow.trigger.place.clone(),
+        }
     }
 
     pub fn workflow(&self, name: &str) -> Option<&Workflow> {

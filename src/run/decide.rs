@@ -199,15 +199,7 @@ impl Deciding<'_> {
             Flow::Stopped(value) => self.stop(value),
             Flow::Skipped(why) => self.end(Ending::Skipped { why }),
             Flow::Failed { address, failure } => {
-                let action = self.plan.action_at(workflow, &address);
-                // What is read before the first action is the trigger's doing.
-                let place = match (action, &failure.at) {
-                    (Some(action), None) => action.place.clone(),
-                    (Some(action), Some(at)) => self.plan.place(&action.place, &format!("{}{at}", action.pointer)),
-                    (None, Some(at)) => self.plan.place(&workflow.trigger.place, &format!("/trigger{at}")),
-                    (None, None) => workflow.trigger.place.clone(),
-                }
-                .to_string();
+                let place = self.plan.place_of(workflow, &address, failure.at.as_deref()).to_string();
                 let beside = self.failed_beside(workflow, &address);
                 self.end(Ending::Failed { address, place, failure, beside })
             }

@@ -143,6 +143,18 @@ pub enum Fact {
     },
 }
 
+impl Fact {
+    /// The action that it says has failed, and why.
+    pub fn failure(&self) -> Option<(&str, &Failure)> {
+        match self {
+            Fact::Answered { address, answer: Answer::Failed(failure), .. }
+            | Fact::Rescued { action: address, failure, .. }
+            | Fact::Finished { address, failure: Some(failure), .. } => Some((address, failure)),
+            _ => None,
+        }
+    }
+}
+
 /// See [`Fact::Sent`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sent {
