@@ -1,5 +1,7 @@
 //! The checked form of all documents.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -62,6 +64,11 @@ impl Plan {
     fn place(&self, around: &Place, pointer: &str) -> Place {
         let text = self.documents.iter().find(|document| *document.path == *around.path);
         text.and_then(|text| File::read(&text.path, &text.text).ok()).map_or(around.clone(), |file| file.place(pointer))
+    }
+
+    /// The project's time zone and country; a connection's own country goes before that.
+    pub fn locale_of(&self, connection: &str) -> Cow<'_, Locale> {
+        self.locale.of_country(self.connection(connection).and_then(|connection| connection.settings.get("country")))
     }
 
     /// Where a run failed: at an address of a run of this workflow, and there at the value under a pointer, if one is named.

@@ -115,20 +115,22 @@ impl Deciding<'_> {
         };
         let fields: Vec<&String> =
             if same.is_empty() { object.identity.iter().collect() } else { same.iter().collect() };
-        let locale = &self.plan.locale;
+        let account = self.plan.locale_of(&exchange.connection);
         let agrees = |record: &&Value| {
             let shaped = look.shape(connector, record, &Default::default());
+            let (locale, own) =
+                (account.of_country(shaped.get("country")), account.of_country(exchange.input.get("country")));
             let mut compared = 0;
             let all = fields.iter().all(|field| {
-                let wanted = object.comparable(field, exchange.input.get(field.as_str()), locale);
-                let found = object.comparable(field, shaped.get(field.as_str()), locale);
+                let wanted = object.comparable(field, exchange.input.get(field.as_str()), &own);
+                let found = object.comparable(field, shaped.get(field.as_str()), &locale);
                 compared += usize::from(wanted.is_some());
                 wanted.is_none() || (wanted == found) || (same.is_empty() && found.is_none())
             });
             // Only what is younger than the attempt can be its work; a minute is left for clocks that differ.
             let made = object.created_at.as_ref().or(object.changed_at.as_ref());
             let made = made.and_then(|field| shaped.get(field)).and_then(Value::as_str);
-            let young = made.and_then(|text| crate::expr::read_time(text, locale));
+            let young = made.and_then(|text| crate::expr::read_time(text, &locale));
             let young =
                 same.is_empty() || young.is_none_or(|at| at.timestamp_millis() >= exchange.first_sent_ms - 60_000);
             all && compared > 0 && young
@@ -178,8 +180,10 @@ impl Deciding<'_> {
                 input.insert(hole.to_string(), value.clone());
             }
         }
+        let account = self.plan.locale_of(&exchange.connection);
+        let locale = account.of_country(exchange.input.get("country"));
         let identity = object.identity.iter().find_map(|field| {
-            Some((field.clone(), object.comparable(field, exchange.input.get(field), &self.plan.locale)?))
+            Some((field.clone(), object.comparable(field, exchange.input.get(field), &locale)?))
         });
         if !operation.lists {
             input.extend(identity);

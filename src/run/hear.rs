@@ -14,7 +14,7 @@ use super::entry::{Address, Fact};
 use super::state::{Progress, State};
 use super::walk::{Flow, Spot};
 use crate::connector::{Failure, Object, value_of};
-use crate::expr::convert;
+use crate::expr::{Locale, convert};
 use crate::workflow::action::{Action, Awaited, Hear, PROJECT, invalid};
 use crate::workflow::{Accounts as _, HEARD, Outcome, listener};
 
@@ -97,10 +97,11 @@ impl Deciding<'_> {
             None => None,
         };
         let object = frame.connector(&event.alias).and_then(|connector| connector.object(event.object.as_deref()?));
+        let locale = self.plan.locale_of(&source);
         let mut values = Vec::new();
         for name in awaited.fields() {
             let value = wanted.as_ref().and_then(|wanted| wanted.get(name));
-            let value = value.map_or(Value::Null, |value| self.comparable(object, name, value));
+            let value = value.map_or(Value::Null, |value| self.comparable(object, name, value, &locale));
             if value.is_null() {
                 return Err(Failure::new("invalid", format!("`wait.match`: there is no value for `{name}`")));
             }
@@ -120,8 +121,11 @@ impl Deciding<'_> {
             Some(_) => spot.root.get(HEARD).cloned().unwrap_or_default(),
             None => event.body.clone(),
         };
-        let value =
-            |name: &String| value_of(&record, name).map_or(Value::Null, |value| self.comparable(object, name, value));
+        let account = self.plan.locale_of(event.connection.as_deref().unwrap_or_default());
+        let locale = account.of_country(record.get("country"));
+        let value = |name: &String| {
+            value_of(&record, name).map_or(Value::Null, |value| self.comparable(object, name, value, &locale))
+        };
         let values: Vec<Value> = hear.fields.iter().map(value).collect();
         let correlation = Correlation {
             listener: spot.frame.workflow.name.clone(),
@@ -133,13 +137,13 @@ impl Deciding<'_> {
     }
 
     /// A value in the form in which both sides are compared; converted to the field's type first.
-    fn comparable(&self, object: Option<&Object>, name: &str, value: &Value) -> Value {
+    fn comparable(&self, object: Option<&Object>, name: &str, value: &Value, locale: &Locale) -> Value {
         let Some(object) = object else { return value.clone() };
         // Both sides in one form: the recipe's value and the record's.
         let kind = object.field_type(name);
         let converted = kind.and_then(|kind| convert(value, kind, &self.plan.locale).ok());
         let value = converted.as_ref().unwrap_or(value);
-        object.comparable(name, Some(value), &self.plan.locale).unwrap_or_default()
+        object.comparable(name, Some(value), locale).unwrap_or_default()
     }
 }
 

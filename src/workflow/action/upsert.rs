@@ -9,13 +9,15 @@
 //! Every step is recorded; a run that comes back after a crash goes on where the record ends. Actions that upsert one
 //! identity take turns, so that two runs cannot both find nothing and both create.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{invalid, split_alias, undecided};
 use crate::connector::{Failure, Names, Object, Operation, Page};
-use crate::expr::{Expr, FieldType, as_text, is_blank};
+use crate::expr::{Expr, FieldType, Locale, as_text, is_blank};
 use crate::workflow::{Advance, Answer, Context, Exchange, Finish, Outcome, Purpose, Reading, RecordRef, Sending};
 
 /// Finds a record and writes what differs, or creates it.
@@ -62,6 +64,8 @@ struct Step<'a> {
     object: &'a Object,
     connector: &'a crate::connector::Connector,
     names: Names,
+    /// The account's.
+    locale: Cow<'a, Locale>,
     /// What is to be written, as recipes say it.
     input: Map<String, Value>,
     /// Field and value of every match that is not blank.
@@ -82,12 +86,14 @@ impl<'a> Step<'a> {
             Some(expr) => Some(linked_record(expr, context)?),
         };
         let fields = upsert.fields.as_ref().unwrap_or(&object.identity);
+        let locale = context.locale.of_country(context.accounts.settings(&upsert.alias).get("country"));
+        let own = locale.of_country(input.get("country"));
         let matches = fields
             .iter()
-            .filter_map(|field| Some((field.as_str(), object.comparable(field, input.get(field), context.locale)?)))
+            .filter_map(|field| Some((field.as_str(), object.comparable(field, input.get(field), &own)?)))
             .collect();
         let names = context.accounts.names(&upsert.alias, &upsert.object);
-        Ok(Self { upsert, context, object, connector, names, input, matches, link })
+        Ok(Self { upsert, context, object, connector, names, locale, input, matches, link })
     }
 
     fn advance(&self) -> Result<Advance, Failure> {
@@ -209,15 +215,21 @@ impl<'a> Step<'a> {
     }
 
     fn shows(&self, field: &str, value: &Value, record: &Value) -> bool {
-        let shaped = self.shape("find", record);
-        self.object.comparable(field, at(&shaped, field), self.context.locale).as_ref() == Some(value)
+        self.comparable(field, &self.shape("find", record)).as_ref() == Some(value)
     }
 
     /// A find may answer with a record that shows the field in another form or not at all; only a different value rules it out.
     fn has(&self, field: &str, value: &Value, record: &Value) -> bool {
-        let shaped = self.shape("find", record);
-        let given = self.object.comparable(field, at(&shaped, field), self.context.locale);
-        given.is_none_or(|given| given == *value)
+        self.comparable(field, &self.shape("find", record)).is_none_or(|given| given == *value)
+    }
+
+    /// A record's own country goes before the account's.
+    fn comparable(&self, field: &str, record: &Value) -> Option<Value> {
+        self.object.comparable(field, at(record, field), &self.locale.of_country(record.get("country")))
+    }
+
+    fn wanted(&self, field: &str, value: &Value) -> Option<Value> {
+        self.object.comparable(field, Some(value), &self.locale.of_country(self.input.get("country")))
     }
 
     fn get(&self, id: &str) -> Result<Advance, Failure> {
@@ -247,12 +259,7 @@ impl<'a> Step<'a> {
             } else {
                 wanted.clone()
             };
-            let locale = self.context.locale;
-            let (before, after) = (
-                self.object.comparable(field, at(&current, field), locale),
-                self.object.comparable(field, Some(&value), locale),
-            );
-            if before != after {
+            if self.comparable(field, &current) != self.wanted(field, &value) {
                 changes.insert(field.clone(), value);
             }
         }
@@ -314,12 +321,9 @@ impl<'a> Step<'a> {
         if outcome == Outcome::Unchanged || !self.object.confirm_writes {
             return Vec::new();
         }
-        let locale = self.context.locale;
         let refused = |(field, wanted): &(&String, &Value)| {
-            let wanted = self.object.comparable(field, Some(wanted), locale);
-            let kept = self.object.comparable(field, at(record, field), locale);
             let partial = self.object.whole_lists.contains(field) || !self.object.writable_on_update(field);
-            !partial && wanted != kept
+            !partial && self.wanted(field, wanted) != self.comparable(field, record)
         };
         let fields = self.input.iter().filter(refused);
         fields.map(|(field, _)| format!("not_accepted: `{field}` was sent and is not what the record holds")).collect()
