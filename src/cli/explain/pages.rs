@@ -87,6 +87,7 @@ pub const PAGES: &[(&str, &str)] = pages![
     "too-many",
     "two-sources",
     "two-verbs",
+    "unchecked-input",
     "unfilled-hole",
     "unheard",
     "unknown-alias",

@@ -57,6 +57,7 @@ impl Walker<'_> {
         names: &Names,
     ) {
         let site = (format!("{}/with", site.0), format!("{}/{}", site.0, site.1));
+        self.unchecked(with, connector, operation, &site.0);
         self.given(with, &Taker::operation(connector, operation, upserted), (&site.0, &site.1), names);
     }
 
@@ -127,6 +128,21 @@ impl Walker<'_> {
     }
 
     /// Can the value become what the field takes? The rest of a dotted name leads into the field.
+    /// Nothing is known of the fields that are given; [`super::check`] tells it once.
+    fn unchecked(&mut self, with: Option<&Expr>, connector: &Connector, operation: &Operation, pointer: &str) {
+        let is_hole = |name: &str| operation.input_holes().any(|hole| hole == name);
+        let is_told = match operation.takes() {
+            FieldType::Map { fields, open } => !open || fields.iter().any(|(name, _)| !is_hole(name)),
+            _ => false,
+        };
+        let fields = with.and_then(Expr::fields).into_iter().flatten();
+        let Some((field, _)) = fields.into_iter().find(|(name, _)| !is_told && !is_hole(name)) else { return };
+        let (operation, connector) = (&operation.name, &connector.name);
+        let message = format!("what `{operation}` is sent cannot be checked: connector `{connector}` describes no fields");
+        let found = Diagnostic::warning("unchecked-input", message).at_key(self.file, &under(pointer, field), "");
+        self.push(found.help("describe them: `input:` of the operation, or the `schema:` of its object"));
+    }
+
     fn fits(&mut self, field: &str, (value, kind): (&Expr, &FieldType), pointer: &str, names: &Names) {
         if field.contains('[') {
             return;
