@@ -216,6 +216,29 @@ async fn an_account_is_disconnected_and_a_secret_is_given_without_a_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_knows_the_custom_fields_of_an_account() {
+    let stage = connected().await;
+    let uses = "uses: { ghl: gohighlevel }\ntrigger: { manual: { inputs: { email: { type: string } } } }\nactions:\n";
+    let scored = "  - id: made\n    upsert: ghl.contact\n    with: { email: $.inputs.email, custom.quiz_score: 5 }\n";
+    stage.write("workflows/scored.yaml", &format!("workflow: scored\n{uses}{scored}"));
+    stage.activate(&["scored"]);
+    let (code, said) = stage.run(&["doctor", CONNECTION]);
+    assert!(code == Some(0) && said.contains("good  names: `custom` has all the names that are used"), "{said}");
+    let misspelt = format!("{}  - stop: $.made.custom.nothing_like_it\n", scored.replace("quiz_score", "quiz_scor"));
+    stage.write("workflows/misspelt.yaml", &format!("workflow: misspelt\n{uses}{misspelt}"));
+    stage.activate(&["scored", "misspelt"]);
+    let (code, said) = stage.run(&["doctor", CONNECTION]);
+    assert_eq!(code, Some(1), "{said}");
+    for line in [
+        "BAD   names: this account knows no `custom.quiz_scor`, which `misspelt` uses\n        → did you mean `custom.quiz_score`?",
+        "this account knows no `custom.nothing_like_it`, which `misspelt` uses\n        → make it at the vendor",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    assert!(!said.contains("`scored`"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_doctor_says_what_is_wrong_and_what_to_do() {
     let mut stage = connected().await;
     let (code, said) = stage.run(&["doctor"]);

@@ -2,6 +2,8 @@
 //!
 //! One request that changes nothing, outside of any run; it takes nothing from the limits that `serve` counts.
 
+mod names;
+
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -42,11 +44,11 @@ pub struct Sign {
 }
 
 impl Sign {
-    fn new(what: &'static str, health: Health, told: impl Into<String>) -> Sign {
+    pub(super) fn new(what: &'static str, health: Health, told: impl Into<String>) -> Sign {
         Sign { what, health, told: told.into(), help: None }
     }
 
-    fn help(self, help: impl Into<String>) -> Sign {
+    pub(super) fn help(self, help: impl Into<String>) -> Sign {
         Sign { help: Some(help.into()), ..self }
     }
 }
@@ -73,7 +75,12 @@ impl Examiner<'_> {
                 true => {
                     signs.push(Sign::new("answers", Health::Good, "it lends its credential: nothing else was asked"))
                 }
-                false => signs.extend(self.answers(connection, connector, &needed).await),
+                false => {
+                    signs.extend(self.answers(connection, connector, &needed).await);
+                    if signs.iter().all(|sign| sign.health != Health::Bad) {
+                        signs.extend(self.names(connection, connector).await);
+                    }
+                }
             }
         }
         let granted = self.vault.and_then(|vault| vault.state(&connection.name).ok().flatten()?.scope);
@@ -371,7 +378,7 @@ fn hears(workflow: &Workflow, connection: &Connection) -> bool {
     workflow.events().iter().any(|event| stands_for(workflow.connector_of(&event.alias), connection))
 }
 
-fn stands_for(name: Option<&str>, connection: &Connection) -> bool {
+pub(super) fn stands_for(name: Option<&str>, connection: &Connection) -> bool {
     name.is_some_and(|name| connection.stands_for(name))
 }
 
@@ -379,7 +386,8 @@ fn stands_for(name: Option<&str>, connection: &Connection) -> bool {
 fn harmless<'c>(connector: &'c Connector, needed: &[(String, String)]) -> Option<&'c Operation> {
     let needs_nothing = |operation: &&Operation| {
         let required = operation.input.get("required").and_then(Value::as_array);
-        operation.reads && operation.input_holes().next().is_none() && required.is_none_or(Vec::is_empty)
+        let finds = operation.short_name() == "find";
+        operation.reads && !finds && operation.input_holes().next().is_none() && required.is_none_or(Vec::is_empty)
     };
     let all = connector.operations();
     let used = |operation: &&&Operation| needed.iter().any(|(name, _)| *name == operation.name);

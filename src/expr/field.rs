@@ -137,7 +137,8 @@ fn type_name(schema: &Value) -> Option<&str> {
 
 fn map(schema: &Value, open: bool, depth: usize) -> FieldType {
     let fields = schema.get("properties").and_then(Value::as_object);
-    let fields = fields.into_iter().flatten().map(|(name, field)| (name.clone(), read(field, open, depth + 1))).collect();
+    let fields =
+        fields.into_iter().flatten().map(|(name, field)| (name.clone(), read(field, open, depth + 1))).collect();
     let open = schema.get("additionalProperties").map_or(open, |others| *others != Value::Bool(false));
     FieldType::Map { fields, open }
 }

@@ -182,9 +182,10 @@ impl Deciding<'_> {
         }
         let account = self.plan.locale_of(&exchange.connection);
         let locale = account.of_country(exchange.input.get("country"));
-        let identity = object.identity.iter().find_map(|field| {
-            Some((field.clone(), object.comparable(field, exchange.input.get(field), &locale)?))
-        });
+        let identity = object
+            .identity
+            .iter()
+            .find_map(|field| Some((field.clone(), object.comparable(field, exchange.input.get(field), &locale)?)));
         if !operation.lists {
             input.extend(identity);
         }

@@ -1,6 +1,6 @@
 //! Before the first action: the record that the event hints at, what `include` names, and the names of keyed lists.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
@@ -12,7 +12,7 @@ use super::walk::{Flow, fail};
 use crate::connector::{Connector, Failure, Names, Object, Operation, Page, Reference, join};
 use crate::expr::{Scope, as_text};
 use crate::trigger::Event;
-use crate::workflow::action::{Kind, undecided};
+use crate::workflow::action::undecided;
 use crate::workflow::{Answer, Purpose, RecordRef, Retry, Sending, Starts, Workflow};
 
 /// Pages that are read to find one record, at most.
@@ -225,7 +225,7 @@ impl Deciding<'_> {
     /// Names of keyed lists that the workflow's values mention.
     pub(super) fn names(&mut self, frame: &mut Frame<'_>) -> Result<(), Flow> {
         let workflow = frame.workflow;
-        for (alias, object_name) in objects_of(workflow, &self.start.event.object) {
+        for (alias, object_name) in workflow.objects(self.start.event.object.as_deref()) {
             let Some(connection) = frame.connections.get(&alias).cloned() else { continue };
             let Some(connector) = self.plan.connector_of(&connection) else { continue };
             let Some(object) = connector.object(&object_name) else { continue };
@@ -240,16 +240,16 @@ impl Deciding<'_> {
                         .filter_map(|(key, name)| Some((key.clone(), name.as_str()?.into())));
                     names.lists.insert(list.name.clone(), known.collect());
                 }
-                let Some(operation) = list.names_from.as_ref().filter(|_| mentions(workflow, &list.name)) else {
+                let Some(operation) = list.names_from.as_ref().filter(|_| workflow.mentions(&list.name)) else {
                     continue;
                 };
                 let address = frame.at(&format!("names/{alias}/{object_name}/{}", list.name));
                 let operation = known(connector, operation)?;
                 let of = (alias.as_str(), connection.as_str());
                 let known = list.names_of(&self.names_records(&address, of, operation, (&list.name, false))?);
-                let known = match lacks(workflow, &list.name, &known) {
-                    false => known,
-                    true => {
+                let known = match workflow.unknown_names(&list.name, &known).is_empty() {
+                    true => known,
+                    false => {
                         let address = format!("{address}/fresh");
                         list.names_of(&self.names_records(&address, of, operation, (&list.name, true))?)
                     }
@@ -316,7 +316,7 @@ fn includes<'o>(workflow: &Workflow, object: &'o Object) -> Vec<&'o Reference> {
     let all = object.parent.iter().chain(&object.references);
     all.filter(|reference| {
         workflow.trigger.include.contains(&reference.name)
-            || object.keyed_lists.iter().any(|list| list.needs(&reference.name) && mentions(workflow, &list.name))
+            || object.keyed_lists.iter().any(|list| list.needs(&reference.name) && workflow.mentions(&list.name))
     })
     .collect()
 }
@@ -332,71 +332,6 @@ fn ids_of(record: &Value, reference: &Reference) -> Vec<String> {
     };
     let mut seen = BTreeSet::new();
     one.into_iter().flatten().filter(|id| seen.insert(id.clone())).collect()
-}
-
-/// (alias, object) of the trigger and of every action.
-fn objects_of(workflow: &Workflow, event_object: &Option<String>) -> BTreeSet<(String, String)> {
-    let mut objects = BTreeSet::new();
-    if let Starts::Event(heard) = &workflow.trigger.starts {
-        objects.extend(heard.iter().filter_map(|event| Some((event.alias.clone(), event.object.clone()?))));
-    }
-    if let (Starts::Poll { alias, .. }, Some(object)) = (&workflow.trigger.starts, event_object) {
-        objects.insert((alias.clone(), object.clone()));
-    }
-    for (alias, name) in workflow.all_actions().into_iter().filter_map(|action| action.uses()) {
-        let object = name.split('.').next().unwrap_or(name);
-        objects.insert((alias.into(), object.into()));
-    }
-    objects
-}
-
-/// Does any value of the workflow read or write below this name?
-fn mentions(workflow: &Workflow, list: &str) -> bool {
-    !mentioned(workflow, list).is_empty()
-}
-
-/// Does the workflow mention a name that is not known?
-fn lacks(workflow: &Workflow, list: &str, known: &BTreeMap<String, String>) -> bool {
-    let is_known = |name: &str| known.contains_key(name) || known.values().any(|known| known == name);
-    mentioned(workflow, list).iter().flatten().any(|name| !is_known(name))
-}
-
-/// The names below this one that any value of the workflow reads or writes; None stands for all of them at once.
-fn mentioned(workflow: &Workflow, list: &str) -> BTreeSet<Option<String>> {
-    let mut names = BTreeSet::new();
-    let mut read = |reads: Vec<crate::expr::Read>| {
-        for read in reads {
-            if let Some(at) = read.names.iter().position(|name| name == list) {
-                names.insert(read.names.get(at + 1).cloned());
-            }
-        }
-    };
-    let trigger = &workflow.trigger;
-    read(trigger.only_if.as_ref().map(|condition| condition.reads()).unwrap_or_default());
-    read(trigger.in_order_by.as_ref().map(|expr| expr.reads()).unwrap_or_default());
-    let actions = workflow.all_actions();
-    actions.iter().filter(|action| !matches!(action.kind, Kind::Hear(_))).for_each(|action| read(action.reads()));
-    for action in actions {
-        let fields: Vec<&str> = match &action.kind {
-            Kind::Hear(hear) => hear.fields.iter().map(String::as_str).collect(),
-            _ => {
-                let writes = action.with().and_then(crate::expr::Expr::fields).unwrap_or_default();
-                for (_, value) in writes.iter().filter(|(field, _)| *field == list) {
-                    let inside = value.fields().unwrap_or_default();
-                    names.insert(None);
-                    names.extend(inside.into_iter().map(|(name, _)| Some(name.to_owned())));
-                }
-                writes.into_iter().map(|(field, _)| field).collect()
-            }
-        };
-        for field in fields {
-            match field.strip_prefix(list) {
-                Some(rest) if rest.starts_with('[') => names.extend([None]),
-                rest => names.extend(rest.and_then(|rest| rest.strip_prefix('.')).map(|name| Some(name.to_owned()))),
-            }
-        }
-    }
-    names
 }
 
 fn shaped(connector: &Connector, object: &Object, operation: Option<&str>, record: &Value, names: &Names) -> Value {

@@ -13,6 +13,7 @@ mod exchange;
 pub mod inputs;
 mod listener;
 mod mend;
+mod mentions;
 mod reading;
 mod retry;
 mod trigger;

@@ -82,7 +82,8 @@ impl Exchange {
             let value = expr.eval(&scope).map_err(|fault| invalid(format!("`{name}{}`: {fault}", fault.pointer)))?;
             Ok::<_, Failure>(value.filter(|value| !value.is_null()))
         };
-        let path = address::fill(&self.pieces, |hole| connection.get(hole)).map_err(|failure| Failure { at: None, ..failure })?;
+        let path = address::fill(&self.pieces, |hole| connection.get(hole))
+            .map_err(|failure| Failure { at: None, ..failure })?;
         let mut url = format!("{}{path}", address::base_url(&connector.base_url, via)?);
         let mut pairs = Vec::new();
         for (name, expr) in &self.query {

@@ -43,9 +43,9 @@ pub(super) fn reads(ast: &AST, text: &str) -> (Vec<Read>, Vec<Problem>) {
     inside.retain(|(name, _)| own.contains(name));
     let hidden = inside.iter().map(|(name, place)| {
         let message = format!("a function cannot see `{name}`, which the script around it gives");
-        Problem::new("bad-script", message).of_part(word(text, offset(text, *place))).help(
-            "a function sees its parameters and the context; write a `for` loop, or hand it over as a parameter",
-        )
+        Problem::new("bad-script", message)
+            .of_part(word(text, offset(text, *place)))
+            .help("a function sees its parameters and the context; write a `for` loop, or hand it over as a parameter")
     });
     let hidden: Vec<Problem> = hidden.collect();
     let mut told: BTreeSet<Vec<String>> = BTreeSet::new();

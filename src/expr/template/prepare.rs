@@ -216,7 +216,8 @@ impl Preparer<'_> {
             return Err(bad("`$.` inside `{{ }}`").help("leave it out: `{{contact.email}}`"));
         }
         let blocks = self.inside.iter().rev();
-        if let Some((block, number)) = blocks.clone().find_map(|block| Some((block, block.number_of(names.first()?)?))) {
+        if let Some((block, number)) = blocks.clone().find_map(|block| Some((block, block.number_of(names.first()?)?)))
+        {
             // What else a block gives is the number or the name of the item.
             let path = block.path(written, &names[1..]).filter(|_| number == 0);
             self.paths.extend(path);

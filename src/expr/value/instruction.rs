@@ -105,7 +105,9 @@ impl Instruction {
             (_, Some(first), ..) => first,
             (_, _, Some(list), Some(to), _) => Source::Each { list, to },
             (.., Some(script)) => script,
-            _ => fields.get("$literal").map_or_else(|| Source::From(Expr::unread()), |value| Source::Literal(value.clone())),
+            _ => fields
+                .get("$literal")
+                .map_or_else(|| Source::From(Expr::unread()), |value| Source::Literal(value.clone())),
         };
         problems.extend(more.as_ref().and_then(add::check).map(|problem| problem.under("$add")));
         let conversion = fields.get("$as").and_then(|written| {

@@ -138,7 +138,8 @@ impl Walker<'_> {
         let fields = with.and_then(Expr::fields).into_iter().flatten();
         let Some((field, _)) = fields.into_iter().find(|(name, _)| !is_told && !is_hole(name)) else { return };
         let (operation, connector) = (&operation.name, &connector.name);
-        let message = format!("what `{operation}` is sent cannot be checked: connector `{connector}` describes no fields");
+        let message =
+            format!("what `{operation}` is sent cannot be checked: connector `{connector}` describes no fields");
         let found = Diagnostic::warning("unchecked-input", message).at_key(self.file, &under(pointer, field), "");
         self.push(found.help("describe them: `input:` of the operation, or the `schema:` of its object"));
     }
