@@ -13,6 +13,7 @@ mod life;
 #[path = "stage/random.rs"]
 mod random;
 #[path = "run/world.rs"]
+#[allow(dead_code, reason = "the simulation uses another part of it")]
 mod world;
 
 use std::path::Path;

@@ -22,8 +22,6 @@ impl Deciding<'_> {
         if self.state.on_its_way.contains(address) {
             return Err(Flow::Blocked);
         }
-        let Some(exchange) = progress.exchanges.last().cloned() else { return Ok(()) };
-        let number = u32::try_from(progress.exchanges.len() - 1).unwrap_or(u32::MAX);
         let due = match progress.paused_until_ms {
             Some(until_ms) if until_ms > self.now_ms => {
                 return Err(self.wants(Next::Wait { until_ms, lets_go: false }));
@@ -31,6 +29,8 @@ impl Deciding<'_> {
             Some(_) => true,
             None => false,
         };
+        let Some(exchange) = progress.exchanges.last().cloned() else { return Ok(()) };
+        let number = u32::try_from(progress.exchanges.len() - 1).unwrap_or(u32::MAX);
         let operation = self.operation(&exchange).map_err(|failure| fail(address, failure))?;
         let spread = spread(&self.start.id, address, exchange.tries);
         if let Some(look) = &exchange.look {

@@ -89,11 +89,10 @@ impl Progress {
         self.finished.is_none() && self.paused_until_ms.is_some() && is_refused
     }
 
-    /// What was found may be otherwise by now.
+    /// What was found may be otherwise by now. When it may be asked again stays.
     fn forget(&mut self) {
         self.exchanges.clear();
         self.looked = None;
-        self.paused_until_ms = None;
     }
 }
 

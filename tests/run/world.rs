@@ -44,6 +44,11 @@ impl World {
         World { records, script, known: BTreeMap::new() }
     }
 
+    /// What happens to the next request of an operation.
+    pub fn next(&mut self, operation: &str, happens: Happens) {
+        self.script.entry(operation.to_owned()).or_default().push(happens);
+    }
+
     pub fn send(&mut self, plan: &Plan, send: &Send) -> Answer {
         let connector = plan.connector_of(&send.connection).unwrap();
         let operation = connector.operation(&send.operation).unwrap();

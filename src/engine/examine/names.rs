@@ -79,7 +79,9 @@ impl Examiner<'_> {
 /// Do runs of the workflow read or write this object at this account?
 fn about(workflow: &Workflow, connection: &Connection, connector: &Connector, object: &str) -> bool {
     let polled = match &workflow.trigger.starts {
-        Starts::Poll { operation, .. } => connector.operation(operation).and_then(|operation| operation.object.as_deref()),
+        Starts::Poll { operation, .. } => {
+            connector.operation(operation).and_then(|operation| operation.object.as_deref())
+        }
         _ => None,
     };
     let of = |alias: &str| stands_for(workflow.connector_of(alias), connection);
