@@ -13,6 +13,7 @@ mod story;
 #[allow(dead_code, reason = "the run cases use another part of it")]
 mod world;
 
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -20,7 +21,7 @@ use std::path::Path;
 use dovetail::project::{Plan, Text, read};
 use dovetail::store::{Filter, Status, Store};
 use futures_util::FutureExt as _;
-use hands::Hands;
+use hands::{Hands, Trouble};
 use random::Random;
 use story::Story;
 
@@ -73,6 +74,32 @@ async fn the_same_seed_is_the_same_day() {
     assert_eq!(one, other);
 }
 
+#[tokio::test]
+async fn of_many_creates_with_a_tenth_of_the_answers_lost_none_is_made_twice() {
+    // Eight creates each.
+    let people: usize = if std::env::var_os("LONG").is_some() { 1_250 } else { 100 };
+    let folder = std::env::temp_dir().join(format!("dovetail-simulation-{}", uuid::Uuid::now_v7()));
+    let store = Store::open(&folder).unwrap();
+    let mut hands = Hands::new(plan(), store.clone(), Random::new(), BEGIN_MS);
+    tell(&format!("SEED={}", hands.random.seed));
+    hands.trouble = Trouble { lost_creates: 100, ..Trouble::default() };
+    let numbers: Vec<usize> = (0..people).collect();
+    for some in numbers.chunks(20) {
+        let mut story = Story::of(some, hands.now_ms);
+        live(&mut hands, &mut story).await;
+    }
+    let lost = hands.told.iter().filter(|line| line.ends_with("TimeoutAfterWrite")).count();
+    assert!(lost > people / 20, "{lost} answers were lost");
+    for (object, field, count) in [("lead", "email", people), ("note", "text", 7 * people)] {
+        let records = &hands.worlds["desk"].records[object];
+        let different: HashSet<&str> = records.iter().filter_map(|record| record[field].as_str()).collect();
+        assert_eq!((records.len(), different.len()), (count, count), "{object}s, and different ones");
+    }
+    drop(hands);
+    store.close().await;
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
 /// Plays one day; gives what happened and how often the program died, or what is wrong.
 async fn day(seed: u64) -> Result<(Vec<String>, usize), String> {
     let folder = std::env::temp_dir().join(format!("dovetail-simulation-{}", uuid::Uuid::now_v7()));
@@ -93,10 +120,10 @@ async fn day(seed: u64) -> Result<(Vec<String>, usize), String> {
 
 async fn play(hands: &mut Hands) {
     let mut story = Story::new(&mut hands.random, BEGIN_MS);
-    hands.faults = hands.random.below(400);
+    hands.trouble = Trouble { faults: hands.random.below(400), lost_creates: 0, deaths: 25 };
     live(hands, &mut story).await;
     // The vendors are well again, and a person has what failed tried again.
-    hands.faults = 0;
+    hands.trouble = Trouble { faults: 0, ..hands.trouble };
     for _ in 0..3 {
         let dead = Filter { status: Some(Status::Failed), limit: 10_000, ..Filter::default() };
         for run in hands.store.runs(dead).await.unwrap() {

@@ -13,8 +13,16 @@ use dovetail::workflow::Starts;
 use crate::random::Random;
 use crate::world::{Happens, World};
 
-/// Of a thousand commits, so many are the last thing that the program does.
-const DEATHS: u64 = 25;
+/// What goes wrong on a day.
+#[derive(Clone, Copy, Default)]
+pub struct Trouble {
+    /// Of a thousand requests, so many go wrong.
+    pub faults: u64,
+    /// Of a thousand creates, so many are carried out and their answers are lost.
+    pub lost_creates: u64,
+    /// Of a thousand commits, so many are the last thing that the program does; of other steps, a fifth of that.
+    pub deaths: u64,
+}
 
 type Key = (String, String);
 
@@ -55,8 +63,7 @@ pub struct Hands {
     pub now_ms: i64,
     pub random: Random,
     pub worlds: BTreeMap<String, World>,
-    /// Of a thousand requests, so many go wrong.
-    pub faults: u64,
+    pub trouble: Trouble,
     /// What happened, line by line.
     pub told: Vec<String>,
     pub deaths: usize,
@@ -78,7 +85,7 @@ impl Hands {
             now_ms,
             random,
             worlds: worlds.into(),
-            faults: 0,
+            trouble: Trouble::default(),
             told: Vec::new(),
             deaths: 0,
             lives: BTreeMap::new(),
@@ -152,7 +159,7 @@ impl Hands {
         if steps.is_empty() {
             return Ok(false);
         }
-        if self.random.below(1_000) < DEATHS / 5 {
+        if self.random.below(1_000) < self.trouble.deaths / 5 {
             steps = vec![Step::Die];
         }
         let at = usize::try_from(self.random.below(steps.len() as u64)).unwrap();
@@ -208,10 +215,11 @@ impl Hands {
     }
 
     async fn call_who_is_due(&mut self) {
-        for run in self.store.waiting((i64::MIN, 0), 100).await.unwrap() {
-            if run.due_ms <= self.now_ms {
-                self.enqueue(run.start);
-            }
+        let mut after = (i64::MIN, 0);
+        while let Some(run) = self.store.waiting(after, 1).await.unwrap().pop().filter(|run| run.due_ms <= self.now_ms)
+        {
+            after = (run.due_ms, run.seq);
+            self.enqueue(run.start);
         }
     }
 
@@ -273,7 +281,7 @@ impl Hands {
         };
         let has_told = !life.kept.messages.is_empty();
         let further = self.commit(&mut life, parks).await;
-        if self.random.below(1_000) < DEATHS {
+        if self.random.below(1_000) < self.trouble.deaths {
             self.lives.insert(run.to_owned(), life);
             return Err(Dead);
         }
@@ -378,9 +386,12 @@ impl Hands {
     }
 
     fn arrive(&mut self, run: &str, at: usize) {
-        let happens = match self.random.below(1_000) < self.faults {
-            false => Happens::Ok,
-            true => match self.random.below(5) {
+        let send = self.lives[run].on_its_way[at].send.clone();
+        let is_create = send.operation.ends_with(".create");
+        let happens = match self.random.below(1_000) {
+            chance if is_create && chance < self.trouble.lost_creates => Happens::TimeoutAfterWrite,
+            chance if chance >= self.trouble.faults => Happens::Ok,
+            _ => match self.random.below(5) {
                 0 => Happens::Timeout,
                 1 => Happens::TimeoutAfterWrite,
                 2 => refusal(500, Vec::new()),
@@ -388,7 +399,6 @@ impl Hands {
                 _ => refusal(503, Vec::new()),
             },
         };
-        let send = self.lives[run].on_its_way[at].send.clone();
         let world = self.worlds.get_mut(&send.connection).unwrap();
         world.next(&send.operation, happens.clone());
         let answer = world.send(&self.plan, &send);

@@ -81,21 +81,22 @@ impl Story {
         story
     }
 
+    /// People who are made and told of at once, each once.
+    pub fn of(numbers: &[usize], begin_ms: i64) -> Story {
+        let mut story = Story { deeds: Vec::new(), accepted: BTreeSet::new(), delivered: 0 };
+        for number in numbers {
+            let id = format!("c{number}");
+            story.deeds.push((begin_ms, Deed::Make { id: id.clone(), name: "name".into() }));
+            let event = Event { id: format!("delivery of {id}"), ..event(&id, "created", begin_ms) };
+            story.deeds.push((begin_ms, Deed::Deliver(Box::new(event))));
+        }
+        story
+    }
+
     /// One to three deliveries, each late by chance.
     fn tell(&mut self, random: &mut Random, at_ms: i64, id: &str, kind: &str) {
         self.delivered += 1;
-        let event = Event {
-            id: format!("delivery-{}", self.delivered),
-            source: "shop".into(),
-            kind: kind.into(),
-            time_ms: at_ms,
-            connection: Some("shop".into()),
-            object: Some("contact".into()),
-            record_id: Some(id.into()),
-            record: json!({ "id": id }),
-            read_with: (kind != "deleted").then(|| "contact.get".into()),
-            ..Event::default()
-        };
+        let event = Event { id: format!("delivery-{}", self.delivered), ..event(id, kind, at_ms) };
         for _ in 0..=random.below(3) {
             let late = if random.below(4) == 0 { 10 * 60_000 } else { 2_000 };
             let due_ms = at_ms + i64::try_from(random.below(late)).unwrap();
@@ -209,5 +210,19 @@ impl Story {
         assert_eq!(completed("reminded"), completed("remind"), "what is emitted starts one run");
         assert_eq!(count("copy"), 3 * completed("reminded"), "each run of `reminded` wrote three notes");
         assert_eq!(count("done") + count("timed_out"), completed("answer"), "each run of `answer` wrote one note");
+    }
+}
+
+fn event(id: &str, kind: &str, time_ms: i64) -> Event {
+    Event {
+        source: "shop".into(),
+        kind: kind.into(),
+        time_ms,
+        connection: Some("shop".into()),
+        object: Some("contact".into()),
+        record_id: Some(id.into()),
+        record: json!({ "id": id }),
+        read_with: (kind != "deleted").then(|| "contact.get".into()),
+        ..Event::default()
     }
 }
