@@ -13,19 +13,21 @@ use stage::random::Random;
 use stage::sender::Sender;
 use stage::{GHL, PEOPLE, QUIZ, Stage, until};
 
+/// Kills, and contacts, each with its webhook and that of a note; three times as many in the long form.
 const ROUNDS: u32 = 20;
-/// Each with a contact's and a note's webhook.
 const CONTACTS: usize = 500;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_kills_lose_nothing_that_was_acknowledged_and_make_nothing_twice() {
+    let times = if stage::is_long() { 3 } else { 1 };
+    let contacts = CONTACTS * times;
     let mut random = Random::new();
     tell(&format!("SEED={}", random.seed));
     let mut stage = Stage::set().await;
-    let events = fill(&stage, CONTACTS).await;
+    let events = fill(&stage, contacts).await;
     let mut serve = stage.serve().await;
     let sender = Sender::start(&stage, &events);
-    for _ in 0..ROUNDS {
+    for _ in 0..ROUNDS * u32::try_from(times).expect("a few") {
         let life = Duration::from_millis(random.below(450));
         tokio::time::sleep(life).await;
         serve.kill();
@@ -45,10 +47,10 @@ async fn twenty_kills_lose_nothing_that_was_acknowledged_and_make_nothing_twice(
         assert_eq!(runs.len(), 1, "seed {seed}: the acknowledged event {id} has one run");
         assert!(matches!(runs[0].ending, Some(Ending::Completed { .. })), "seed {seed}: {id}: {:?}", runs[0].ending);
     }
-    assert_eq!(acknowledged.len(), 2 * CONTACTS);
-    assert_eq!(runs.len(), 2 * CONTACTS, "seed {seed}: no event started a second run");
-    assert_each_once(&stage, "contact", "email", CONTACTS, seed);
-    assert_each_once(&stage, "note", "content", CONTACTS, seed);
+    assert_eq!(acknowledged.len(), 2 * contacts);
+    assert_eq!(runs.len(), 2 * contacts, "seed {seed}: no event started a second run");
+    assert_each_once(&stage, "contact", "email", contacts, seed);
+    assert_each_once(&stage, "note", "content", contacts, seed);
 
     // What the vendor was asked for, beside what the journals say about it.
     let mut asked: HashMap<String, usize> = HashMap::new();

@@ -58,6 +58,11 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
+fn every_promise_has_its_test() {
+    guides::every_promise_has_its_test();
+}
+
+#[test]
 fn the_guide_to_import_shows_what_comes_out() {
     imported::the_guide_shows_what_comes_out();
 }

@@ -98,6 +98,32 @@ async fn every_documented_event_starts_the_workflow_that_listens_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_copies_of_each_delivery_at_once_start_one_run() {
+    let (deliveries, copies) = if stage::is_long() { (1_000, 100) } else { (30, 100) };
+    let mut stage = Stage::set().await;
+    let text = "workflow: task-gone\nuses: { ghl: gohighlevel }\ntrigger: { event: ghl.task.deleted }\nactions: [{ stop: $.task.id }]\n";
+    stage.write("workflows/task-gone.yaml", text);
+    stage.activate(&["task-gone"]);
+    let _serve = stage.serve().await;
+    let letters: Vec<_> = (0..deliveries)
+        .map(|number| {
+            stage.letter(&stage.event("TaskDelete", &json!({ "id": format!("task{number}"), "contactId": "c" })))
+        })
+        .collect();
+    let post = async |(body, signature): &(Vec<u8>, String)| {
+        let headers = [("content-type", "application/json"), ("x-ghl-signature", signature)];
+        stage.post_raw(body.clone(), &headers).await
+    };
+    let all = letters.iter().flat_map(|letter| std::iter::repeat_n(letter, copies)).map(post);
+    let said: Vec<_> = futures_util::stream::iter(all).buffer_unordered(100).collect().await;
+    let count = |word: &str| said.iter().filter(|said| **said == (200, json!({ "status": word }))).count();
+    assert_eq!((count("accepted"), count("duplicate")), (deliveries, deliveries * (copies - 1)));
+    let runs = stage.over().await;
+    let events: std::collections::HashSet<&str> = runs.iter().map(|run| run.start.event.id.as_str()).collect();
+    assert_eq!((runs.len(), events.len()), (deliveries, deliveries));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_signed_by_the_vendor_is_refused_and_leaves_no_trace() {
     let mut stage = Stage::set().await;
     let _serve = stage.serve().await;

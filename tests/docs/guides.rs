@@ -87,6 +87,20 @@ pub fn every_link_leads_somewhere() {
     assert!(wrong.is_empty(), "links that lead nowhere:\n{}", wrong.join("\n"));
 }
 
+/// Each row of the table names a file of `tests/` and a test in it.
+pub fn every_promise_has_its_test() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/promises.md")).expect("the page");
+    let row = Regex::new(r"^\|.* \| `([a-z_]+\.rs)` `([a-z0-9_]+)` \|$").expect("a good pattern");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 10, "there are {} promises", rows.len());
+    for line in rows {
+        let found = row.captures(line).unwrap_or_else(|| panic!("no file and test are named: {line}"));
+        let text = std::fs::read_to_string(root.join("tests").join(&found[1])).expect("the file of a promise");
+        assert!(text.contains(&format!("fn {}()", &found[2])), "{} has no test {}", &found[1], &found[2]);
+    }
+}
+
 /// The name by which a link finds a heading.
 fn anchor(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();

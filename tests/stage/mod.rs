@@ -355,6 +355,11 @@ pub async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
     }
 }
 
+/// `LONG=1` asks for the long form of a test: more rounds, more of everything.
+pub fn is_long() -> bool {
+    std::env::var_os("LONG").is_some()
+}
+
 pub fn now() -> String {
     chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
