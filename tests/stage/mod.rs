@@ -175,11 +175,37 @@ impl Stage {
         serve
     }
 
+    /// The same on a disk of its own of that many MiB; the folder in which only the program itself sees its data is seen
+    /// by its number ([`Stage::data_of`]).
+    pub async fn serve_on_small_disk(&mut self, mib: u32) -> Serve {
+        std::fs::create_dir_all(self.data()).expect("a folder for the disk");
+        let inner = self.serving(&STANDARD.encode(self.key.verifying_key().as_bytes()));
+        let mut command = std::process::Command::new("unshare");
+        let mount = format!("mount -t tmpfs -o size={mib}m tmpfs \"$0\" && exec \"$@\"");
+        command.args(["--map-root-user", "--mount", "sh", "-c", &mount]).arg(self.data());
+        command.arg(inner.get_program()).args(inner.get_args());
+        self.served(command).await
+    }
+
+    pub fn data_of(&self, serve: &Serve) -> PathBuf {
+        let data = self.data();
+        Path::new("/proc").join(serve.id().to_string()).join("root").join(data.strip_prefix("/").expect("a whole path"))
+    }
+
     async fn serve_with(&mut self, key: &str) -> Serve {
+        let command = self.serving(key);
+        self.served(command).await
+    }
+
+    fn serving(&self, key: &str) -> std::process::Command {
         let mut command = self.command(&["serve"]);
         let key = format!("{GHL}={key}");
         command.args(["--webhook-key", &key]).args(&self.flags);
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
+        command
+    }
+
+    async fn served(&mut self, command: std::process::Command) -> Serve {
         let serve = Serve::start(command, &self.client).await;
         self.port = serve.port;
         serve

@@ -59,6 +59,10 @@ impl Serve {
         Serve { child, port, said, listener: Some(listener) }
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has said on stderr so far.
     pub fn said(&self) -> String {
         self.said.lock().clone()
