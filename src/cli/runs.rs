@@ -152,7 +152,7 @@ fn table(runs: &[Run]) {
     let row = |run: &Run| {
         let mut row = vec![
             run.seq.to_string(),
-            shown::status(run.status).to_string(),
+            run.status.word().to_string(),
             run.start.workflow.clone(),
             shown::minute(run.start.created_ms),
             shown::about(&run.start),
@@ -191,7 +191,7 @@ impl Cancel {
         for name in &self.run {
             let run = past::find(&access.store, name).await?;
             if run.status != Status::Pending {
-                let status = shown::status(run.status);
+                let status = run.status.word();
                 return Err(exit::usage(format!("{} is {status}: there is nothing to end", past::called(&run))));
             }
             if runs.iter().all(|known| known.seq != run.seq) {
@@ -232,7 +232,7 @@ pub async fn dead(store: &Store, names: &[String], what: &str) -> Result<Vec<Run
     for name in names {
         let run = past::find(store, name).await?;
         if run.status != Status::Failed {
-            let status = shown::status(run.status);
+            let status = run.status.word();
             return Err(exit::usage(format!("{} is {status}: only failed runs can be {what}", past::called(&run))));
         }
         if runs.iter().all(|known| known.seq != run.seq) {

@@ -33,6 +33,10 @@ pub struct Serve {
     /// Runs at work at the same time.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = one_or_more)]
     at_once: usize,
+    /// Tell what is measured (`/metrics`) at this address, to everyone who reaches it. Default: at --listen, to programs on this
+    /// computer only.
+    #[arg(long, value_name = "ADDR", value_parser = super::address)]
+    metrics: Option<SocketAddr>,
     /// Take up changed documents only when `dovetail reload` or the signal HUP says so.
     #[arg(long)]
     no_watch: bool,
@@ -41,9 +45,11 @@ pub struct Serve {
 impl Serve {
     pub async fn run(self) -> Result<u8> {
         let Some(plan) = self.project.plan()? else { return Ok(exit::FINDINGS) };
-        let listener = TcpListener::bind(self.listen).await.with_context(|| {
-            format!("cannot listen on {}: is another program at this address? choose one with --listen", self.listen)
-        })?;
+        let listener = listen(self.listen, "--listen").await?;
+        let metrics = match self.metrics {
+            Some(address) => Some(listen(address, "--metrics").await?),
+            None => None,
+        };
         let address = listener.local_addr()?;
         if !address.ip().is_loopback() {
             say::warning(&format!(
@@ -65,6 +71,12 @@ impl Serve {
                 None
             }
         };
+        if let Some(address) = metrics.as_ref().and_then(|listener| listener.local_addr().ok()) {
+            say::talk(&format!("tells what it measures on http://{address}/metrics"));
+        }
+        let metrics = metrics.map(|listener| {
+            tokio::spawn(server::serve(listener, server::metrics(engine.clone()), std::future::pending()))
+        });
         let (tell, told) = oneshot::channel();
         let ended = async {
             let stop = async {
@@ -73,9 +85,7 @@ impl Serve {
             };
             server::serve(listener, server::routes(engine.clone()), stop).await;
             reloading.abort();
-            if let Some(control) = control {
-                control.abort();
-            }
+            control.into_iter().chain(metrics).for_each(|door| door.abort());
             engine.stop().await;
             engine.store().clone().close().await;
         };
@@ -84,6 +94,12 @@ impl Serve {
             () = patience(&engine, tell) => Ok(exit::FAILED),
         }
     }
+}
+
+async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}: is another program at this address? choose one with {flag}")
+    })
 }
 
 /// Tells of the first signal, which stops; says at the second what is waited for; ends at the third. To end at once harms

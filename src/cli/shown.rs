@@ -7,16 +7,6 @@ use super::check::count;
 use crate::run::{Ending, Start};
 use crate::store::{Run, Status};
 
-pub fn status(status: Status) -> &'static str {
-    match status {
-        Status::Pending => "pending",
-        Status::Completed => "completed",
-        Status::Skipped => "skipped",
-        Status::Failed => "failed",
-        Status::Dropped => "dropped",
-    }
-}
-
 /// `2026-11-24 12:03:22`, UTC.
 pub fn minute(ms: i64) -> String {
     DateTime::from_timestamp_millis(ms).unwrap_or_default().format("%Y-%m-%d %H:%M:%S").to_string()

@@ -98,7 +98,7 @@ fn whole(run: &Run, journal: &[Entry], known: Known<'_>) -> Value {
 
 fn head(run: &Run, journal: &[Entry], known: Known<'_>, width: usize) {
     let start = &run.start;
-    say::data(&format!("run {}: {}, {}", run.seq, start.workflow, shown::status(run.status)));
+    say::data(&format!("run {}: {}, {}", run.seq, start.workflow, run.status.word()));
     let line =
         |what: &str, text: String| say::data(&format!("  {what:<9} {}", say::shortened(&text, width.max(60) - 12)));
     line("id", start.id.clone());

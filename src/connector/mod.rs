@@ -44,7 +44,7 @@ pub use key::{ed25519_key, rsa_key};
 pub use keyed_list::KeyedList;
 pub use object::{Change, Feed, Names, Object, Reference, join};
 pub use operation::{IfUnsure, Operation, Page, Paging, Unsure};
-pub use outcome::{Failure, Outcome};
+pub use outcome::{FAILURE_NAMES, Failure, Outcome};
 pub use read::{
     IMPORTED, IMPORTED_BYTES_MAX, imported, imported_file, is_openapi, merged, read_verify, schema, schema_files,
 };

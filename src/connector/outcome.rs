@@ -54,7 +54,7 @@ impl Failure {
 }
 
 /// The names that recipes speak in.
-pub(super) const FAILURE_NAMES: [&str; 15] = [
+pub const FAILURE_NAMES: [&str; 15] = [
     "auth",
     "scope",
     "forbidden",

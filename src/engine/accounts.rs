@@ -6,7 +6,7 @@
 //!     └── `connect` ────────────────────────────────────────────────────────┴─▶ all that wait go on
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
@@ -75,6 +75,11 @@ impl Accounts {
             // Nobody may be waiting.
             let _ = self.connected.send(connection.to_owned());
         }
+    }
+
+    /// Which accounts are refused just now.
+    pub fn names(&self) -> HashSet<String> {
+        self.refused.lock().keys().cloned().collect()
     }
 
     /// Why accounts are refused just now.

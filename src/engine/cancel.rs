@@ -44,6 +44,7 @@ impl Engine {
             if self.inner.store.cancel(id, by, now_ms()).await?
                 && let Some(run) = self.inner.store.run(id).await?
             {
+                self.count_dropped(&run);
                 self.inner.cancelled.runs.lock().insert(id.clone());
                 match self.inner.queues.is_first(&run.start) {
                     true => self.inner.cancelled.more.notify_waiters(),

@@ -8,7 +8,7 @@
 //! A circuit is a connection's: what one account is answered says nothing of another. Requests that hang are counted by origin, so
 //! that they leave room for all others.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -90,6 +90,12 @@ impl Circuits {
         let all = self.all.lock();
         let until = all.failing.get(connection).and_then(|circuit| circuit.open_until);
         until.is_some_and(|until| until > now)
+    }
+
+    /// Which connections are down.
+    pub fn open(&self) -> HashSet<String> {
+        let all = self.all.lock();
+        all.failing.iter().filter(|(_, circuit)| circuit.open_until.is_some()).map(|(name, _)| name.clone()).collect()
     }
 
     /// Which connections are down, in words.

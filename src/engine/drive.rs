@@ -60,9 +60,15 @@ impl Engine {
                 return Ok(Left::Over);
             }
             let entries = vec![Entry { at_ms: now_ms(), fact: Fact::Ended { ending: ending.clone() } }];
-            let (length, ending) = (run.length, Some(ending.clone()));
-            let commit = Commit { run: start.id.clone(), length, entries, ending, ..Commit::default() };
+            let commit = Commit {
+                run: start.id.clone(),
+                length: run.length,
+                entries,
+                ending: Some(ending.clone()),
+                ..Commit::default()
+            };
             if self.commit(commit).await? {
+                self.inner.counters.ended(&start.workflow, &ending);
                 return Ok(Left::Over);
             }
         }

@@ -236,7 +236,11 @@ impl Engine {
     /// The store's; those before it are given up.
     pub async fn drop_dead(&self, runs: &[String], by: &str) -> Result<(), store::Error> {
         for id in runs {
-            self.inner.store.drop_dead(id, by, now_ms()).await?;
+            if self.inner.store.drop_dead(id, by, now_ms()).await?
+                && let Some(run) = self.inner.store.run(id).await?
+            {
+                self.count_dropped(&run);
+            }
         }
         Ok(())
     }
@@ -392,6 +396,7 @@ impl Engine {
             let accepted = engine.inner.store.accept(intakes.clone(), cursors).await?;
             let (mut events, mut runs) = (0, 0);
             for (intake, accepted) in intakes.into_iter().zip(accepted) {
+                engine.inner.counters.taken_in(accepted);
                 if accepted == Accepted::New {
                     events += 1;
                     runs += intake.runs.len();

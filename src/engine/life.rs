@@ -454,6 +454,9 @@ impl<'e> Life<'e> {
 
     fn tell_ending(&self) {
         let (run, workflow) = (&self.start.id, &self.start.workflow);
+        if let Some(ending) = &self.state.ending {
+            self.engine.inner.counters.ended(workflow, ending);
+        }
         match &self.state.ending {
             // Who runs one workflow by hand is told how it ended.
             Some(Ending::Failed { place, failure, .. }) if self.engine.inner.listens => {

@@ -11,6 +11,7 @@ mod accounts;
 mod alarm;
 mod cancel;
 mod circuit;
+mod counters;
 mod drift;
 mod drive;
 mod examine;
@@ -19,6 +20,7 @@ mod gathering;
 mod hooks;
 mod intake;
 mod life;
+mod measures;
 mod names;
 mod perform;
 mod poll;
@@ -46,10 +48,12 @@ use crate::project::{Plan, Text, read};
 use crate::store::{self, Store};
 use crate::vault::{SecretSource, Vault};
 
+pub use counters::Counters;
 pub use drift::{Noted, noted};
 pub use examine::{Examiner, Health, Sign, scopes_needed};
 pub use hooks::Hook;
 pub use intake::{ByHandError, Taken, Whose};
+pub use measures::Measures;
 pub use probe::{Left, Probed, Prober};
 
 /// What an engine is made with.
@@ -111,15 +115,7 @@ pub(in crate::engine) struct Inner {
     stopping: watch::Sender<bool>,
     ended: Notify,
     counters: Counters,
-}
-
-/// Counted since the start.
-#[derive(Debug, Default)]
-pub struct Counters {
-    pub refused: AtomicU64,
-    pub unknown_connection: AtomicU64,
-    pub unknown_event: AtomicU64,
-    pub requests: AtomicU64,
+    measured: measures::Kept,
 }
 
 impl Engine {
@@ -162,6 +158,7 @@ impl Engine {
             stopping: watch::channel(false).0,
             ended: Notify::new(),
             counters: Counters::default(),
+            measured: measures::Kept::default(),
         });
         let engine = Engine { inner };
         engine.keep(&plan).await?;

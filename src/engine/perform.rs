@@ -94,6 +94,18 @@ impl Engine {
             Err(failure) => return Answer::Failed(failure),
         };
         count(&self.inner.counters.requests);
+        let answer = self.send(plan, (connector, connection, operation), send, ready).await;
+        self.inner.counters.answered(&connection.name, &answer);
+        answer
+    }
+
+    async fn send(
+        &self,
+        plan: &Plan,
+        (connector, connection, operation): (&Connector, &Connection, &Operation),
+        send: &Send,
+        ready: Ready,
+    ) -> Answer {
         let sending = self.inner.client.send(&ready.request, ready.credential.as_ref());
         let answered = match send.timeout {
             Some(timeout) => match tokio::time::timeout(timeout, sending).await {

@@ -22,6 +22,17 @@ pub enum Take {
     Wait(Duration),
 }
 
+/// How much is left of one limit.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Left {
+    pub connection: String,
+    /// Which of the connector's limits, from 0 on.
+    pub limit: usize,
+    pub requests: u64,
+    pub per: Duration,
+    pub left: u64,
+}
+
 /// The windows of all connections. One per process.
 #[derive(Debug, Default)]
 pub struct Budgets {
@@ -105,6 +116,22 @@ impl Budgets {
         now: Instant,
     ) {
         self.learn_from(connection, limits, operation, Some(input), response, now);
+    }
+
+    /// What is left of each limit of a connection that has been used; those with an `each` are too many to be told.
+    pub fn left(&self, now: Instant) -> Vec<Left> {
+        let windows = self.windows.lock();
+        let left = windows.iter().filter(|(key, _)| key.each.is_empty()).filter_map(|(key, window)| {
+            let (index, requests, per) = key.limit?;
+            Some(Left {
+                connection: key.connection.clone(),
+                limit: index,
+                requests,
+                per,
+                left: window.left(requests, now),
+            })
+        });
+        left.collect()
     }
 
     fn learn_from(

@@ -77,6 +77,14 @@ impl Window {
         if self.is_over(now) { limit.per } else { self.ends - now }
     }
 
+    /// Requests that may still go before it ends.
+    pub fn left(&self, requests: u64, now: Instant) -> u64 {
+        if self.closed_until.is_some_and(|until| until > now) {
+            return 0;
+        }
+        if self.is_over(now) { requests } else { requests.saturating_sub(self.used) }
+    }
+
     pub fn is_over(&self, now: Instant) -> bool {
         self.ends <= now
     }

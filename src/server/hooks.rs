@@ -15,21 +15,29 @@ use crate::trigger::Arrival;
 const RETRY_AFTER: &str = "30";
 
 pub(super) async fn take(State(engine): State<Engine>, Path(path): Path<String>, request: Request) -> Response {
+    let (status, word) = taken(&engine, &path, request).await;
+    engine.counters().deliveries.count(word, 0);
+    reply(status, word)
+}
+
+/// The status of the answer, and its word.
+async fn taken(engine: &Engine, path: &str, request: Request) -> (StatusCode, &'static str) {
     let (parts, body) = request.into_parts();
-    let limit = engine.body_max(path.split('/').next().unwrap_or(&path)).min(BODY_MAX);
+    let limit = engine.body_max(path.split('/').next().unwrap_or(path)).min(BODY_MAX);
     let declared =
         parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|length| length > limit) {
-        return answer(StatusCode::PAYLOAD_TOO_LARGE, "too_large");
+        return (StatusCode::PAYLOAD_TOO_LARGE, "too_large");
     }
     let bytes = match read_within(READ_TIMEOUT, body, limit).await {
         Ok(bytes) => bytes,
-        Err((status, word)) => return answer(status, word),
+        Err(refused) => return refused,
     };
     let headers = parts.headers;
     let header = move |name: &str| text(&headers, name);
     let called = parts.uri.path_and_query().map_or("/", |called| called.as_str());
-    reply(route(&engine, &path, Arrival { header: &header, body: &bytes, path: called }).await)
+    let taken = route(engine, path, Arrival { header: &header, body: &bytes, path: called }).await;
+    (StatusCode::from_u16(taken.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), taken.word)
 }
 
 /// `NAME` is a connector's; anything else is a workflow's own path, perhaps with a token behind it.
@@ -82,10 +90,9 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     }
 }
 
-fn reply(taken: Taken) -> Response {
-    let status = StatusCode::from_u16(taken.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = answer(status, taken.word);
-    if taken.word == "busy" || taken.word == "stopping" {
+fn reply(status: StatusCode, word: &'static str) -> Response {
+    let mut response = answer(status, word);
+    if word == "busy" || word == "stopping" {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
     }
     response

@@ -4,12 +4,14 @@
 //!  POST /hooks/<connector>        signed, one URL for all accounts
 //!  POST /hooks/<path>[/<token>]   a workflow's own, signed or with a secret URL
 //!  GET  /healthz  /readyz
+//!  GET  /metrics                  for programs on this computer
 //! ```
 //! Answers are fixed small JSON and never reflect what came in.
 
 pub mod control;
 mod hooks;
 mod listener;
+mod metrics;
 
 use std::time::Duration;
 
@@ -34,8 +36,17 @@ pub fn routes(engine: Engine) -> Router {
         .route("/hooks/{*path}", post(hooks::take))
         .route("/healthz", get(|| async { answer(StatusCode::OK, "ok") }))
         .route("/readyz", get(ready))
+        .route("/metrics", get(metrics::tell_neighbours))
         .fallback(|| async { answer(StatusCode::NOT_FOUND, "not_found") })
         .method_not_allowed_fallback(|| async { answer(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed") })
+        .with_state(engine)
+}
+
+/// Only what an operator watches, told to everyone who asks.
+pub fn metrics(engine: Engine) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics::tell_all))
+        .fallback(|| async { answer(StatusCode::NOT_FOUND, "not_found") })
         .with_state(engine)
 }
 

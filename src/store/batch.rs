@@ -9,11 +9,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+use super::latency::Latency;
 use super::{Error, shelf};
 
 /// Writes in one transaction.
@@ -28,6 +29,8 @@ pub(super) struct Health {
     pub(super) full: AtomicBool,
     /// Why no write is taken any more.
     pub(super) stopped: OnceLock<Error>,
+    /// How long transactions took, with what was written in them.
+    pub(super) commits: Latency,
 }
 
 impl Health {
@@ -80,7 +83,9 @@ impl Hand {
     }
 
     fn carry_out(&mut self, mut batch: Vec<Box<dyn Job>>) {
+        let begun = Instant::now();
         let fate = self.transact(&mut batch);
+        self.health.commits.observe(begun.elapsed());
         if let Err(error @ Error::Lost(_)) = &fate {
             let _ = self.health.stopped.set(error.clone());
         }

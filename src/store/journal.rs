@@ -65,13 +65,7 @@ fn line(entry: &Entry) -> Result<(i64, String), Error> {
 }
 
 fn ended(ending: &Ending, at_ms: i64) -> Result<Ended, Error> {
-    let status = match ending {
-        Ending::Completed { .. } => Status::Completed,
-        Ending::Skipped { .. } => Status::Skipped,
-        Ending::Failed { .. } => Status::Failed,
-        Ending::Dropped { .. } => Status::Dropped,
-    };
-    Ok(Ended { status, at_ms, json: serde_json::to_string(ending)? })
+    Ok(Ended { status: Status::of(ending), at_ms, json: serde_json::to_string(ending)? })
 }
 
 pub(super) fn commit(connection: &Connection, decision: &Written) -> Result<(), Error> {

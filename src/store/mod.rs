@@ -10,6 +10,7 @@
 //! - `store.rs` the handle; `open.rs` folder, lock, modes, checks; `schema.rs` tables and their versions
 //! - `writer.rs` (its thread in `batch.rs`), `reader.rs` the two ways to the file; `error.rs` what may go wrong
 //! - `intake.rs`, `journal.rs`, `runs.rs`, `links.rs`, `known.rs`, `messages.rs`, `shelf.rs`, `prune.rs` the SQL, one kind of thing each
+//! - `measure.rs`, `latency.rs` what an operator watches
 //! - `credentials.rs` a file of its own, which several processes share
 
 mod batch;
@@ -18,7 +19,9 @@ mod error;
 mod intake;
 mod journal;
 mod known;
+mod latency;
 mod links;
+mod measure;
 mod messages;
 mod open;
 mod prune;
@@ -35,6 +38,8 @@ use crate::trigger::Event;
 
 pub use credentials::{Credentials, Sealed};
 pub use error::Error;
+pub use latency::Observed;
+pub use measure::Measured;
 pub use prune::Pruned;
 pub use store::Store;
 
@@ -62,6 +67,27 @@ pub enum Status {
     /// A dead letter.
     Failed,
     Dropped,
+}
+
+impl Status {
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Pending => "pending",
+            Status::Completed => "completed",
+            Status::Skipped => "skipped",
+            Status::Failed => "failed",
+            Status::Dropped => "dropped",
+        }
+    }
+
+    pub fn of(ending: &Ending) -> Status {
+        match ending {
+            Ending::Completed { .. } => Status::Completed,
+            Ending::Skipped { .. } => Status::Skipped,
+            Ending::Failed { .. } => Status::Failed,
+            Ending::Dropped { .. } => Status::Dropped,
+        }
+    }
 }
 
 /// A run without its journal.

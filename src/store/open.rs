@@ -23,6 +23,11 @@ pub(super) fn database(folder: &Path) -> PathBuf {
     folder.join(DATABASE)
 }
 
+/// The write-ahead log.
+pub(super) fn log(folder: &Path) -> PathBuf {
+    folder.join(format!("{DATABASE}-wal"))
+}
+
 /// The only writing connection, and the lock that keeps other processes out while it is held.
 pub(super) fn for_writing(folder: &Path) -> Result<(Connection, File), Error> {
     check_library()?;

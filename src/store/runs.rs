@@ -118,13 +118,7 @@ fn run(row: &Row) -> Result<Run, Error> {
 
 impl ToSql for Status {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::from(match self {
-            Status::Pending => "pending",
-            Status::Completed => "completed",
-            Status::Skipped => "skipped",
-            Status::Failed => "failed",
-            Status::Dropped => "dropped",
-        }))
+        Ok(ToSqlOutput::from(self.word()))
     }
 }
 

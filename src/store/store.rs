@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::reader::Reader;
 use super::writer::{Admission, Writer};
-use super::{Accepted, Commit, Counts, Error, Filter, Intake, Pruned, Run, Status};
-use super::{intake, journal, known, links, messages, open, prune, runs, shelf};
+use super::{Accepted, Commit, Counts, Error, Filter, Intake, Measured, Observed, Pruned, Run, Status};
+use super::{intake, journal, known, links, measure, messages, open, prune, runs, shelf};
 use crate::run::{Entry, Known, Link, Received, RecordRef, Subscription};
 
 /// The open store. Cheap to clone; the writer ends with the last clone.
@@ -238,6 +238,17 @@ impl Store {
                 return Ok(pruned);
             }
         }
+    }
+
+    /// How much there is, and how old the oldest of it is that is due.
+    pub async fn measure(&self) -> Result<Measured, Error> {
+        let folder = self.inner.reader.folder().to_owned();
+        self.read(move |connection| measure::measure(connection, &folder, now_ms())).await
+    }
+
+    /// How long transactions took since the start.
+    pub fn commits(&self) -> Observed {
+        self.inner.writer.as_ref().map(Writer::commits).unwrap_or_default()
     }
 
     /// Can it write now? For `/readyz`.

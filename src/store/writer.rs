@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
 use super::Error;
 use super::batch::{Hand, Health, Job};
+use super::latency::Observed;
 
 /// Permits: so many writes, or 256 MiB, may wait at once.
 const QUEUE: u32 = 4_096;
@@ -83,6 +84,10 @@ impl Writer {
 
     pub(super) fn is_ready(&self) -> bool {
         self.health.stopped.get().is_none() && !self.health.full.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn commits(&self) -> Observed {
+        self.health.commits.read()
     }
 
     /// How full the queue is, from 0 to 1.

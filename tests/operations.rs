@@ -1,0 +1,7 @@
+//! What an operator does and sees, at the doors of the real program.
+
+#[path = "operations/metrics.rs"]
+mod metrics;
+mod stage;
+#[path = "operations/text.rs"]
+mod text;
