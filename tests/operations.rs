@@ -1,5 +1,7 @@
 //! What an operator does and sees, at the doors of the real program.
 
+#[path = "operations/backup.rs"]
+mod backup;
 #[path = "operations/metrics.rs"]
 mod metrics;
 mod stage;

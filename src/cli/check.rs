@@ -1,5 +1,6 @@
 //! `check`: every finding about a project, with its place and its fix.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -124,6 +125,7 @@ fn contents(plan: &crate::project::Plan) -> String {
     )
 }
 
-pub fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+pub fn count(number: impl Display + PartialEq + From<u8>, what: &str) -> String {
+    let ending = if number == 1.into() { "" } else { "s" };
+    format!("{number} {what}{ending}")
 }

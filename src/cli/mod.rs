@@ -3,6 +3,7 @@
 //! Data goes to stdout, talk to stderr. `--json` gives data for programs. Exit codes are part of the interface:
 //! [`exit`].
 
+mod backup;
 mod catalog;
 mod check;
 mod completions;
@@ -73,6 +74,10 @@ enum Command {
     /// Dead letters: runs that failed for good and wait for a person.
     #[command(subcommand)]
     Dead(dead::Dead),
+    /// A copy of the store, to keep elsewhere; also while `serve` runs.
+    Backup(backup::Backup),
+    /// Bring a copy of a store back.
+    Restore(backup::Restore),
     /// Every action and trigger that a workflow can use, with examples to copy.
     Catalog(catalog::Catalog),
     /// What an editor needs to complete and to mark: the schema of a kind of document, or of a whole project.
@@ -173,6 +178,8 @@ pub fn main() -> ExitCode {
             Command::Run(command) => command.run().await,
             Command::Runs(command) => command.run().await,
             Command::Dead(command) => command.run().await,
+            Command::Backup(command) => command.run().await,
+            Command::Restore(command) => command.run().await,
             Command::Catalog(command) => command.run(),
             Command::Schema(command) => command.run(),
             Command::Explain(command) => command.run(),

@@ -29,11 +29,7 @@ impl Past {
     pub fn look(&self) -> Result<Store> {
         let folder = self.folder();
         if !folder.is_dir() {
-            return Err(usage(format!(
-                "there is no store at {}: nothing has run there yet. Run this in the project's folder, or say where it \
-                 is with `--project DIR` or `--data DIR`",
-                folder.display()
-            )));
+            return Err(no_store(&folder));
         }
         Ok(Store::open_read_only(&folder)?)
     }
@@ -123,6 +119,14 @@ async fn ask(data: &Path, order: Order) -> Result<()> {
         }
         None => Err(refusal(store::Error::InUse(data.display().to_string()))),
     }
+}
+
+pub fn no_store(folder: &Path) -> anyhow::Error {
+    usage(format!(
+        "there is no store at {}: nothing has run there yet. Run this in the project's folder, or say where it is with \
+         `--project DIR` or `--data DIR`",
+        folder.display()
+    ))
 }
 
 /// Says what to do when another process has the store.

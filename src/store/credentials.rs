@@ -10,9 +10,9 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::{Error, open};
 
-const FILE: &str = "dovetail.credentials.sqlite3";
+pub(super) const FILE: &str = "dovetail.credentials.sqlite3";
 
-const TABLES: &str = "
+pub(super) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS credentials (
     name TEXT PRIMARY KEY,
     version INTEGER NOT NULL CHECK (version > 0),

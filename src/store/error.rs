@@ -11,6 +11,11 @@ pub enum Error {
     InUse(String),
     #[error("the store cannot be opened: {0}")]
     Open(String),
+    /// A copy cannot be made, or brought back.
+    #[error("{0}")]
+    Copy(String),
+    #[error("{0} is there already")]
+    Taken(String),
     #[error("the disk is full")]
     Full,
     #[error("the store failed: {0}")]

@@ -10,9 +10,11 @@
 //! - `store.rs` the handle; `open.rs` folder, lock, modes, checks; `schema.rs` tables and their versions
 //! - `writer.rs` (its thread in `batch.rs`), `reader.rs` the two ways to the file; `error.rs` what may go wrong
 //! - `intake.rs`, `journal.rs`, `runs.rs`, `links.rs`, `known.rs`, `messages.rs`, `shelf.rs`, `prune.rs` the SQL, one kind of thing each
+//! - `backup.rs` a copy to keep elsewhere, and back
 //! - `measure.rs`, `latency.rs` what an operator watches
 //! - `credentials.rs` a file of its own, which several processes share
 
+mod backup;
 mod batch;
 mod credentials;
 mod error;
@@ -36,6 +38,7 @@ mod writer;
 use crate::run::{Ending, Entry, Kept, Start, Subscription};
 use crate::trigger::Event;
 
+pub use backup::{Copied, back_up, restore};
 pub use credentials::{Credentials, Sealed};
 pub use error::Error;
 pub use latency::Observed;

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::{Error, schema};
 
-const DATABASE: &str = "dovetail.sqlite3";
+pub(super) const DATABASE: &str = "dovetail.sqlite3";
 const LOCK: &str = "dovetail.lock";
 /// Earlier versions may damage a database in WAL mode (<https://sqlite.org/wal.html#walresetbug>).
 const SQLITE_MINIMUM: i32 = 3_051_003;
@@ -107,7 +107,7 @@ pub(super) fn for_reading(folder: &Path) -> Result<Connection, Error> {
         .map_err(|error| explain(error, folder))
 }
 
-fn check_library() -> Result<(), Error> {
+pub(super) fn check_library() -> Result<(), Error> {
     if rusqlite::version_number() < SQLITE_MINIMUM {
         return Err(Error::Open(format!("SQLite {} is too old, 3.51.3 is needed", rusqlite::version())));
     }
@@ -118,7 +118,7 @@ fn connect(folder: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     connect_file(&database(folder), flags)
 }
 
-fn connect_file(file: &Path, flags: OpenFlags) -> Result<Connection, Error> {
+pub(super) fn connect_file(file: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     let connection = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -149,7 +149,12 @@ fn check(connection: &Connection, folder: &Path) -> Result<(), Error> {
     if fs::metadata(database(folder)).is_ok_and(|file| file.len() >= CHECKED_BYTES_MAX) {
         return Ok(());
     }
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    check_whole(connection, "quick_check")
+}
+
+/// By SQLite's own check of this name, and by what it cannot know.
+pub(super) fn check_whole(connection: &Connection, with: &str) -> Result<(), Error> {
+    let verdict: String = connection.query_row(&format!("PRAGMA {with}(1)"), [], |row| row.get(0))?;
     if verdict != "ok" {
         return Err(Error::Lost(verdict));
     }
@@ -206,8 +211,13 @@ fn refuse_lost_database(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn lock(folder: &Path) -> Result<File, Error> {
-    let path = folder.join(LOCK);
+/// The lock of whoever has the store.
+pub(super) fn lock(folder: &Path) -> Result<File, Error> {
+    lock_as(folder, LOCK)
+}
+
+pub(super) fn lock_as(folder: &Path, name: &str) -> Result<File, Error> {
+    let path = folder.join(name);
     let open = make_private_file(&path).map_err(|error| Error::Open(format!("{}: {error}", path.display())))?;
     match open.try_lock() {
         Ok(()) => Ok(open),
@@ -217,7 +227,7 @@ fn lock(folder: &Path) -> Result<File, Error> {
 }
 
 /// Made with mode 0700. A folder that was there is tightened only if it holds nothing but the store.
-fn make_folder(folder: &Path) -> std::io::Result<()> {
+pub(super) fn make_folder(folder: &Path) -> std::io::Result<()> {
     if !folder.is_dir() {
         if let Some(parent) = folder.parent() {
             fs::create_dir_all(parent)?;
@@ -239,7 +249,7 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
 }
 
 /// Opens a file, making it if need be, that only its owner may read, whatever the umask or its mode before.
-fn make_private_file(path: &Path) -> std::io::Result<File> {
+pub(super) fn make_private_file(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     modes::private(&mut options);
@@ -252,7 +262,7 @@ fn make_private_file(path: &Path) -> std::io::Result<File> {
 }
 
 #[cfg(unix)]
-mod modes {
+pub(super) mod modes {
     use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
     use std::path::Path;
@@ -282,7 +292,7 @@ mod modes {
 }
 
 #[cfg(not(unix))]
-mod modes {
+pub(super) mod modes {
     use std::fs::OpenOptions;
     use std::path::Path;
 

@@ -7,10 +7,10 @@ use rusqlite::Connection;
 use super::Error;
 
 /// "Dove" in the file's header: this SQLite file is a store of ours.
-const APPLICATION_ID: i64 = 0x446f_7665;
+pub(super) const APPLICATION_ID: i64 = 0x446f_7665;
 
 /// From version n to n + 1, each in one transaction.
-const MIGRATIONS: &[&str] = &[FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;

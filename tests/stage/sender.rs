@@ -50,6 +50,11 @@ impl Sender {
         Sender { acknowledged, task }
     }
 
+    /// The ids that were acknowledged so far.
+    pub fn so_far(&self) -> HashSet<String> {
+        self.acknowledged.lock().clone()
+    }
+
     pub async fn finish(self) -> HashSet<String> {
         self.task.await.expect("the sender ends");
         std::mem::take(&mut self.acknowledged.lock())
