@@ -2,6 +2,8 @@
 
 #[path = "operations/backup.rs"]
 mod backup;
+#[path = "operations/keeping.rs"]
+mod keeping;
 #[path = "operations/metrics.rs"]
 mod metrics;
 mod stage;

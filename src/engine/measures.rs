@@ -40,6 +40,8 @@ pub struct Measures {
     /// By connection of the project: is it down, is the account refused?
     pub connections: BTreeMap<String, (bool, bool)>,
     pub limits: Vec<http::Left>,
+    /// What the project allows the store to take.
+    pub bytes_max: u64,
 }
 
 impl Engine {
@@ -72,6 +74,7 @@ impl Engine {
                 .map(|name| (name.clone(), (open.contains(&name), refused.contains(&name))))
                 .collect(),
             limits,
+            bytes_max: plan.keep.bytes,
         })
     }
 

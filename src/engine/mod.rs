@@ -19,6 +19,7 @@ mod following;
 mod gathering;
 mod hooks;
 mod intake;
+mod keeping;
 mod life;
 mod measures;
 mod names;
@@ -53,6 +54,7 @@ pub use drift::{Noted, noted};
 pub use examine::{Examiner, Health, Sign, scopes_needed};
 pub use hooks::Hook;
 pub use intake::{ByHandError, Taken, Whose};
+pub use keeping::Forgotten;
 pub use measures::Measures;
 pub use probe::{Left, Probed, Prober};
 
@@ -178,6 +180,7 @@ impl Engine {
             }
             engine.spawn_for_ever("the alarm".into(), |engine| async move { engine.wake_for_ever().await });
             engine.spawn_for_ever("silence".into(), |engine| async move { engine.listen_for_ever().await });
+            engine.spawn_for_ever("what is kept".into(), |engine| async move { engine.forget_for_ever().await });
             engine.follow();
         }
         Ok(engine)

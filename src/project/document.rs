@@ -36,6 +36,8 @@ pub struct Document {
     /// What differs by environment; merged over the rest by `--env NAME`.
     #[serde(default)]
     pub environments: BTreeMap<String, Value>,
+    /// How long what is over is kept, and how much of it.
+    pub keep: Option<super::keep::Written>,
     /// `refused`: no document may hold a script.
     pub scripts: Option<Scripts>,
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::{Connection, Text};
+use super::{Connection, Keep, Text};
 use crate::connector::Connector;
 use crate::expr::Locale;
 use crate::source::{File, Place};
@@ -22,6 +22,7 @@ pub struct Plan {
     pub name: String,
     pub environment: Option<String>,
     pub locale: Locale,
+    pub keep: Keep,
     pub connectors: Vec<Connector>,
     pub connections: Vec<Connection>,
     pub tenants: Vec<Tenant>,

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::refused::Refused;
 use super::test_document::Subject;
-use super::{Connection, Document, Plan, Tenant, Text, check, connection, plan, via};
+use super::{Connection, Document, Plan, Tenant, Text, check, connection, keep, plan, via};
 use crate::connector::Connector;
 use crate::expr::Locale;
 use crate::source::{Diagnostic, File, Report, check_shape, lay_over, under};
@@ -170,6 +170,7 @@ pub(super) fn build(
         name: document.project.clone(),
         environment: environment.map(Into::into),
         locale: Locale { timezone, country: document.country.clone() },
+        keep: keep::read(document.keep.as_ref(), site, report),
         connections,
         tenants: tenants.collect(),
         connectors,

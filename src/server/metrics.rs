@@ -123,6 +123,8 @@ fn written(measures: &Measures) -> String {
     text.line("dovetail_store_queue_ratio", &[], measures.load);
     text.gauge("dovetail_store_database_bytes", "The size of the database file.");
     text.line("dovetail_store_database_bytes", &[], store.database_bytes);
+    text.gauge("dovetail_store_database_bytes_max", "How large the project lets the database become (`keep.size`).");
+    text.line("dovetail_store_database_bytes_max", &[], measures.bytes_max);
     text.gauge("dovetail_store_free_bytes", "Of the database file: what is free to be written again.");
     text.line("dovetail_store_free_bytes", &[], store.free_bytes);
     text.gauge("dovetail_store_log_bytes", "The size of the write-ahead log.");

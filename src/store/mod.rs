@@ -43,7 +43,7 @@ pub use credentials::{Credentials, Sealed};
 pub use error::Error;
 pub use latency::Observed;
 pub use measure::Measured;
-pub use prune::Pruned;
+pub use prune::{Old, Pruned};
 pub use store::Store;
 
 /// An event with the runs that it starts. Accepted once per (source, id).

@@ -12,6 +12,8 @@ pub(super) const REMEMBERED_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
 const KNOWN_MS: i64 = 400 * 24 * 60 * 60 * 1_000;
 /// Removed in one write, so that others get their turn.
 const STRIDE: u32 = 256;
+/// Runs removed in one write: each may have a long journal.
+const RUNS: u32 = 64;
 
 /// What was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -29,7 +31,7 @@ pub struct Pruned {
 }
 
 impl Pruned {
-    pub(super) fn add(&mut self, other: Pruned) {
+    pub fn add(&mut self, other: Pruned) {
         self.runs += other.runs;
         self.bodies += other.bodies;
         self.ids += other.ids;
@@ -38,37 +40,87 @@ impl Pruned {
     }
 
     /// Did a stride find less than it may take of everything?
-    pub(super) fn is_last(&self) -> bool {
-        [self.runs, self.bodies, self.ids, self.copies, self.messages]
-            .iter()
-            .all(|removed| *removed < u64::from(STRIDE))
+    pub fn is_last(&self) -> bool {
+        let others = [self.bodies, self.ids, self.copies, self.messages];
+        self.runs < u64::from(RUNS) && others.iter().all(|removed| *removed < u64::from(STRIDE))
     }
 }
 
+/// What is old enough to go.
+#[derive(Clone, Copy, Debug)]
+pub struct Old {
+    /// Runs that ended before it, in milliseconds.
+    pub runs_ms: i64,
+    /// Events that were received before it.
+    pub events_ms: i64,
+}
+
 /// One stride. Journals go with their runs.
-pub(super) fn stride(connection: &Connection, before_ms: i64, forgotten_ms: i64) -> Result<Pruned, Error> {
-    let change = |sql: &str, before: i64| -> Result<u64, Error> {
-        Ok(connection.prepare_cached(sql)?.execute(params![before, STRIDE])? as u64)
+pub(super) fn stride(connection: &Connection, old: Old, forgotten_ms: i64) -> Result<Pruned, Error> {
+    let take = |sql: &str, before: i64, most: u32| -> Result<u64, Error> {
+        Ok(connection.prepare_cached(sql)?.execute(params![before, most])? as u64)
     };
+    let change = |sql: &str, before: i64| take(sql, before, STRIDE);
     Ok(Pruned {
-        runs: change(
+        runs: take(
             "DELETE FROM runs WHERE seq IN (
-                 SELECT seq FROM runs WHERE ended_ms < ? AND ended_ms IS NOT NULL AND status <> 'failed' LIMIT ?)",
-            before_ms,
+                 SELECT seq FROM runs WHERE ended_ms < ? AND ended_ms IS NOT NULL AND status <> 'failed'
+                 ORDER BY ended_ms LIMIT ?)",
+            old.runs_ms,
+            RUNS,
         )?,
-        bodies: change(
-            "UPDATE events SET body = NULL WHERE seq IN (
-                 SELECT seq FROM events WHERE (body IS NULL) = 0 AND received_ms < ? LIMIT ?)",
-            before_ms,
-        )?,
+        bodies: bodies(connection, old.events_ms)?,
         ids: change(
             "DELETE FROM events WHERE seq IN (
                  SELECT seq FROM events WHERE (body IS NULL) = 1 AND received_ms < ? LIMIT ?)",
-            before_ms.min(forgotten_ms),
+            old.events_ms.min(forgotten_ms),
         )?,
-        copies: copies(connection, before_ms.min(forgotten_ms))?,
+        copies: copies(connection, old.runs_ms.min(forgotten_ms))?,
         messages: messages(connection, forgotten_ms)?,
     })
+}
+
+/// What is left of an event is written anew: in its old place it would hold on to the room of its body.
+fn bodies(connection: &Connection, before_ms: i64) -> Result<u64, Error> {
+    let sql = "SELECT seq, source, id, received_ms FROM events WHERE (body IS NULL) = 0 AND received_ms < ? LIMIT ?";
+    let mut select = connection.prepare_cached(sql)?;
+    let left = select.query_map(params![before_ms, STRIDE], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, i64>(3)?))
+    })?;
+    let left = left.collect::<Result<Vec<_>, _>>()?;
+    let mut delete = connection.prepare_cached("DELETE FROM events WHERE seq = ?")?;
+    for (seq, ..) in &left {
+        delete.execute([seq])?;
+    }
+    let mut insert =
+        connection.prepare_cached("INSERT INTO events (seq, source, id, received_ms) VALUES (?, ?, ?, ?)")?;
+    for event in &left {
+        insert.execute(params![event.0, event.1, event.2, event.3])?;
+    }
+    Ok(left.len() as u64)
+}
+
+/// The bytes of the database that hold something.
+pub(super) fn used_bytes(connection: &Connection) -> Result<u64, Error> {
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let pages = number("page_count")?.saturating_sub(number("freelist_count")?);
+    Ok(pages.saturating_mul(number("page_size")?).cast_unsigned())
+}
+
+/// What has been over for longest, for one stride; None if nothing is over any more.
+pub(super) fn oldest(connection: &Connection) -> Result<Option<Old>, Error> {
+    let ends = |sql: &str, most: u32| -> Result<Option<i64>, Error> {
+        Ok(connection.prepare_cached(sql)?.query_row([most], |row| row.get::<_, Option<i64>>(0))?)
+    };
+    let run = "SELECT max(ended_ms) FROM (SELECT ended_ms FROM runs
+               WHERE ended_ms IS NOT NULL AND status <> 'failed' ORDER BY ended_ms LIMIT ?)";
+    if let Some(run) = ends(run, RUNS)? {
+        let before_ms = run.saturating_add(1);
+        return Ok(Some(Old { runs_ms: before_ms, events_ms: before_ms }));
+    }
+    let event = "SELECT max(received_ms) FROM (SELECT received_ms FROM events
+                 WHERE (body IS NULL) = 0 ORDER BY received_ms LIMIT ?)";
+    Ok(ends(event, STRIDE)?.map(|event| Old { runs_ms: i64::MIN, events_ms: event.saturating_add(1) }))
 }
 
 fn copies(connection: &Connection, before_ms: i64) -> Result<u64, Error> {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::reader::Reader;
 use super::writer::{Admission, Writer};
-use super::{Accepted, Commit, Counts, Error, Filter, Intake, Measured, Observed, Pruned, Run, Status};
+use super::{Accepted, Commit, Counts, Error, Filter, Intake, Measured, Observed, Old, Pruned, Run, Status};
 use super::{intake, journal, known, links, measure, messages, open, prune, runs, shelf};
 use crate::run::{Entry, Known, Link, Received, RecordRef, Subscription};
 
@@ -229,15 +229,30 @@ impl Store {
     ///
     /// A crash before it returns: some of it is removed, the next call goes on.
     pub async fn prune(&self, before_ms: i64) -> Result<Pruned, Error> {
-        let forgotten_ms = now_ms() - prune::REMEMBERED_MS;
         let mut pruned = Pruned::default();
         loop {
-            let stride = self.write(move |connection| prune::stride(connection, before_ms, forgotten_ms)).await?;
+            let stride = self.prune_some(Old { runs_ms: before_ms, events_ms: before_ms }).await?;
             pruned.add(stride);
             if stride.is_last() {
                 return Ok(pruned);
             }
         }
+    }
+
+    /// The same in one small write: what is left is for the next.
+    pub async fn prune_some(&self, old: Old) -> Result<Pruned, Error> {
+        let forgotten_ms = now_ms() - prune::REMEMBERED_MS;
+        self.write(move |connection| prune::stride(connection, old, forgotten_ms)).await
+    }
+
+    /// What has been over for longest, as much as goes in one small write; None if nothing is over.
+    pub async fn oldest(&self) -> Result<Option<Old>, Error> {
+        self.read(prune::oldest).await
+    }
+
+    /// How many bytes of the database hold something; the rest of the file is free to be written again.
+    pub async fn used_bytes(&self) -> Result<u64, Error> {
+        self.read(prune::used_bytes).await
     }
 
     /// How much there is, and how old the oldest of it is that is due.
