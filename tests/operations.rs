@@ -2,6 +2,8 @@
 
 #[path = "operations/backup.rs"]
 mod backup;
+#[path = "operations/erase.rs"]
+mod erase;
 #[path = "operations/keeping.rs"]
 mod keeping;
 #[path = "operations/metrics.rs"]

@@ -12,6 +12,7 @@ mod connector;
 mod dead;
 mod demo;
 mod doctor;
+mod erase;
 mod exit;
 mod expand;
 mod explain;
@@ -78,6 +79,8 @@ enum Command {
     Backup(backup::Backup),
     /// Bring a copy of a store back.
     Restore(backup::Restore),
+    /// Erase what is known of a person; ids stay, so that nothing is taken for new.
+    Erase(erase::Erase),
     /// Every action and trigger that a workflow can use, with examples to copy.
     Catalog(catalog::Catalog),
     /// What an editor needs to complete and to mark: the schema of a kind of document, or of a whole project.
@@ -180,6 +183,7 @@ pub fn main() -> ExitCode {
             Command::Dead(command) => command.run().await,
             Command::Backup(command) => command.run().await,
             Command::Restore(command) => command.run().await,
+            Command::Erase(command) => command.run().await,
             Command::Catalog(command) => command.run(),
             Command::Schema(command) => command.run(),
             Command::Explain(command) => command.run(),

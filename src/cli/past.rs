@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use super::exit::{Refusal, usage};
 use super::say;
 use crate::server::control::{self, Order, Reply};
-use crate::store::{self, Filter, Run, Store};
+use crate::store::{self, Filter, Run, Sought, Store};
 
 /// Where the store is.
 #[derive(Clone, Debug, clap::Args)]
@@ -82,6 +82,13 @@ impl Access {
 
     pub async fn cancel(&self, runs: &[Run]) -> Result<()> {
         self.order(runs, |runs, by| Order::Cancel { runs, by }).await
+    }
+
+    pub async fn erase(&self, sought: &Sought) -> Result<()> {
+        match &self.served {
+            Some(data) => ask(data, Order::Erase { sought: sought.clone() }).await,
+            None => Ok(self.store.erase(sought).await.map(drop)?),
+        }
     }
 
     /// Asks whoever serves the store; else it is carried out here.

@@ -1,7 +1,7 @@
 //! The operator's door: a socket in the data folder, which only the folder's owner can open.
 //!
 //! ```text
-//!  dovetail run · reload · hooks · connect · dead retry|drop · runs cancel ── one line of JSON ──▶ serve ── one line of JSON ──▶ back
+//!  dovetail run · reload · hooks · connect · erase · dead retry|drop · runs cancel ── one line of JSON ──▶ serve ── one line of JSON ──▶ back
 //! ```
 //! A process that serves has the store for itself; what a person wants meanwhile is asked of it here. Where there are no
 //! such sockets (Windows), it is not served.
@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 #[cfg(unix)]
 use crate::engine::ByHandError;
 use crate::engine::{Engine, Hook, Whose};
+use crate::store::Sought;
 
 /// What a person wants.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,6 +33,8 @@ pub enum Order {
     Connected { connection: String },
     /// Give dead letters up.
     Drop { runs: Vec<String>, by: String },
+    /// Erase what is known of a person.
+    Erase { sought: Sought },
     /// Read the documents again, and take up what has changed.
     Reload {},
 }
@@ -113,6 +116,7 @@ async fn carry_out(Door { engine, reloads }: &Door, order: Order) -> Reply {
         Order::Connected { connection } => engine.connected(&connection).await,
         Order::Hooks {} => return Reply::Hooks { hooks: engine.hooks().await },
         Order::Reload {} => return Reply::Reloaded(reload(reloads).await),
+        Order::Erase { sought } => engine.store().erase(&sought).await.map(drop),
         Order::Retry { runs, by } => engine.retry(&runs, &by).await,
         Order::Cancel { runs, by } => engine.cancel(&runs, &by).await,
         Order::Drop { runs, by } => engine.drop_dead(&runs, &by).await,

@@ -82,6 +82,16 @@ pub(super) fn within(
     Ok(id.map(|id| RecordRef { connection: other.to_owned(), object: object.to_owned(), id }))
 }
 
+/// All partners, whichever tenant's they are.
+pub(super) fn partners(connection: &Connection, of: &RecordRef) -> Result<Vec<RecordRef>, Error> {
+    let sql = "SELECT DISTINCT other_connection, other_object, other_id FROM links WHERE connection = ? AND object = ? AND id = ?";
+    let mut select = connection.prepare_cached(sql)?;
+    let partners = select.query_map([&of.connection, &of.object, &of.id], |row| {
+        Ok(RecordRef { connection: row.get(0)?, object: row.get(1)?, id: row.get(2)? })
+    })?;
+    Ok(partners.collect::<Result<_, _>>()?)
+}
+
 /// The partner that every tenant agrees on.
 pub(super) fn anywhere(
     connection: &Connection,

@@ -11,12 +11,14 @@
 //! - `writer.rs` (its thread in `batch.rs`), `reader.rs` the two ways to the file; `error.rs` what may go wrong
 //! - `intake.rs`, `journal.rs`, `runs.rs`, `links.rs`, `known.rs`, `messages.rs`, `shelf.rs`, `prune.rs` the SQL, one kind of thing each
 //! - `backup.rs` a copy to keep elsewhere, and back
+//! - `erase.rs` what is known of a person goes
 //! - `measure.rs`, `latency.rs` what an operator watches
 //! - `credentials.rs` a file of its own, which several processes share
 
 mod backup;
 mod batch;
 mod credentials;
+mod erase;
 mod error;
 mod intake;
 mod journal;
@@ -40,6 +42,7 @@ use crate::trigger::Event;
 
 pub use backup::{Copied, back_up, restore};
 pub use credentials::{Credentials, Sealed};
+pub use erase::{Holding, Sought};
 pub use error::Error;
 pub use latency::Observed;
 pub use measure::Measured;

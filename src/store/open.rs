@@ -17,6 +17,8 @@ const LOCK: &str = "dovetail.lock";
 const SQLITE_MINIMUM: i32 = 3_051_003;
 /// Larger files would keep the program from starting for seconds; they are checked page by page as they are read.
 const CHECKED_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// How often a log that is in use is tried to be cut, each for as long as `BUSY_TIMEOUT`.
+const CUTS: usize = 6;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) fn database(folder: &Path) -> PathBuf {
@@ -105,6 +107,18 @@ pub(super) fn for_reading(folder: &Path) -> Result<Connection, Error> {
             }
         })
         .map_err(|error| explain(error, folder))
+}
+
+/// Moves the log into the database and cuts it to nothing, beside whoever writes.
+pub(super) fn cut_log(folder: &Path) -> Result<(), Error> {
+    let connection = connect(folder, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    for _ in 0..CUTS {
+        let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if busy == 0 {
+            return Ok(());
+        }
+    }
+    Err(Error::Failed("the write-ahead log is being read and could not be cut: do it again".to_owned()))
 }
 
 pub(super) fn check_library() -> Result<(), Error> {

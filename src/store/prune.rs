@@ -2,7 +2,7 @@
 //!
 //! Dead letters stay until a person decides. Ids of events stay 30 days in any case: so long a copy is refused.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ToSql, params};
 
 use super::Error;
 
@@ -83,8 +83,18 @@ pub(super) fn stride(connection: &Connection, old: Old, forgotten_ms: i64) -> Re
 /// What is left of an event is written anew: in its old place it would hold on to the room of its body.
 fn bodies(connection: &Connection, before_ms: i64) -> Result<u64, Error> {
     let sql = "SELECT seq, source, id, received_ms FROM events WHERE (body IS NULL) = 0 AND received_ms < ? LIMIT ?";
+    forget_bodies(connection, sql, params![before_ms, STRIDE])
+}
+
+/// The same for one event.
+pub(super) fn forget_body(connection: &Connection, seq: i64) -> Result<u64, Error> {
+    let sql = "SELECT seq, source, id, received_ms FROM events WHERE seq = ? AND body IS NOT NULL";
+    forget_bodies(connection, sql, params![seq])
+}
+
+fn forget_bodies(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<u64, Error> {
     let mut select = connection.prepare_cached(sql)?;
-    let left = select.query_map(params![before_ms, STRIDE], |row| {
+    let left = select.query_map(values, |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, i64>(3)?))
     })?;
     let left = left.collect::<Result<Vec<_>, _>>()?;

@@ -12,8 +12,10 @@ use serde_json::Value;
 
 use super::reader::Reader;
 use super::writer::{Admission, Writer};
-use super::{Accepted, Commit, Counts, Error, Filter, Intake, Measured, Observed, Old, Pruned, Run, Status};
-use super::{intake, journal, known, links, measure, messages, open, prune, runs, shelf};
+use super::{
+    Accepted, Commit, Counts, Error, Filter, Holding, Intake, Measured, Observed, Old, Pruned, Run, Sought, Status,
+};
+use super::{erase, intake, journal, known, links, measure, messages, open, prune, runs, shelf};
 use crate::run::{Entry, Known, Link, Received, RecordRef, Subscription};
 
 /// The open store. Cheap to clone; the writer ends with the last clone.
@@ -253,6 +255,32 @@ impl Store {
     /// How many bytes of the database hold something; the rest of the file is free to be written again.
     pub async fn used_bytes(&self) -> Result<u64, Error> {
         self.read(prune::used_bytes).await
+    }
+
+    /// What holds a record, an e-mail address or a phone number. Looks at everything: it may take a while.
+    pub async fn holding(&self, sought: &Sought) -> Result<Holding, Error> {
+        let sought = sought.clone();
+        self.read(move |connection| erase::search(connection, &sought)).await
+    }
+
+    /// Erases what is sought wherever it is over, and gives what was found; what is not over is left. When it returns, no
+    /// byte of it is left in the database or its log, unless somebody still reads there.
+    ///
+    /// A crash before it returns: some of it is erased; do it again.
+    pub async fn erase(&self, sought: &Sought) -> Result<Holding, Error> {
+        let holding = self.holding(sought).await?;
+        for some in holding.strides() {
+            self.write(move |connection| erase::erase(connection, &some)).await?;
+        }
+        let mut begin = true;
+        while !self.write(move |connection| erase::wipe(connection, begin)).await? {
+            begin = false;
+        }
+        let folder = self.inner.reader.folder().to_owned();
+        tokio::task::spawn_blocking(move || open::cut_log(&folder))
+            .await
+            .unwrap_or_else(|error| Err(Error::Failed(error.to_string())))?;
+        Ok(holding)
     }
 
     /// How much there is, and how old the oldest of it is that is due.

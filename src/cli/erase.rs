@@ -1,0 +1,146 @@
+//! `erase`: what is known of a person goes; ids stay, so that nothing is taken for new.
+
+use std::io::{BufRead as _, IsTerminal as _};
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::check::count;
+use super::past::{self, Past};
+use super::{exit, say};
+use crate::run::RecordRef;
+use crate::store::{Filter, Holding, Sought, Store};
+
+#[derive(Debug, clap::Args)]
+pub struct Erase {
+    /// A record as CONNECTION/OBJECT/ID, with those it is linked with; or an e-mail address or a phone number.
+    #[arg(value_parser = sought)]
+    record: Sought,
+    /// Yes, erase it.
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    past: Past,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Fewer digits are no phone number.
+const DIGITS_MIN: usize = 7;
+/// So many are told one by one.
+const TOLD: usize = 10;
+
+fn sought(text: &str) -> Result<Sought, String> {
+    let text = text.trim();
+    let is_number = text.chars().all(|character| character.is_ascii_digit() || " +-().".contains(character))
+        && text.chars().filter(char::is_ascii_digit).count() >= DIGITS_MIN;
+    let is_email = text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.len() >= 3);
+    if is_number || is_email {
+        return Ok(Sought::Text(text.to_owned()));
+    }
+    let parts: Vec<&str> = text.splitn(3, '/').collect();
+    match parts.as_slice() {
+        [connection, object, id] if parts.iter().all(|part| !part.is_empty()) => Ok(Sought::Record(RecordRef {
+            connection: (*connection).to_owned(),
+            object: (*object).to_owned(),
+            id: (*id).to_owned(),
+        })),
+        _ => Err("write CONNECTION/OBJECT/ID, an e-mail address, or a phone number of 7 digits or more".into()),
+    }
+}
+
+impl Erase {
+    pub async fn run(self) -> Result<u8> {
+        let store = self.past.look()?;
+        let holding = store.holding(&self.record).await?;
+        if !self.json {
+            tell(&store, &holding).await?;
+        }
+        store.close().await;
+        if holding.is_empty() {
+            if self.json {
+                print(&holding, false)?;
+            } else {
+                say::talk("nothing holds it");
+            }
+            return Ok(exit::OK);
+        }
+        if !self.yes && !is_meant()? {
+            return Err(exit::usage("nothing is erased: add --yes if that is meant"));
+        }
+        let access = self.past.access().await?;
+        access.erase(&self.record).await?;
+        let left = access.store.holding(&self.record).await?;
+        access.close().await;
+        if self.json {
+            print(&holding, true)?;
+        } else {
+            say::talk("erased; backups that were made before still hold it, and the vendors' own apps do");
+        }
+        let open = left.pending.len() + left.dead.len();
+        if open > 0 {
+            let which = numbers(&[left.pending, left.dead].concat());
+            say::talk(&format!(
+                "{} left: end them with `dovetail runs cancel` or `dead drop` ({which}), then erase again",
+                count(open, "run")
+            ));
+            return Ok(exit::FAILED);
+        }
+        Ok(exit::OK)
+    }
+}
+
+async fn tell(store: &Store, holding: &Holding) -> Result<()> {
+    let held = [(holding.runs.len(), "run"), (holding.events.len(), "event"), (holding.messages.len(), "message")];
+    let mut held: Vec<String> = held.into_iter().map(|(number, what)| count(number, what)).collect();
+    held.push(format!(
+        "{} of records",
+        if holding.copies.len() == 1 { "1 copy".into() } else { format!("{} copies", holding.copies.len()) }
+    ));
+    say::data(&format!("would erase: {}", held.join(", ")));
+    for record in holding.records.iter().take(TOLD) {
+        say::data(&format!("  about {} {} of {}", record.object, record.id, record.connection));
+    }
+    if let Some(more) = holding.records.len().checked_sub(TOLD).filter(|more| *more > 0) {
+        say::data(&format!("  and {}", count(more, "further record")));
+    }
+    for (numbers, why) in [(&holding.pending, "is not over"), (&holding.dead, "is a dead letter")] {
+        for number in numbers.iter().take(TOLD) {
+            let filter = Filter { before: number.checked_add(1), limit: 1, ..Filter::default() };
+            if let Some(run) = store.runs(filter).await?.pop() {
+                say::data(&format!("  {} {why}, and would be left", past::called(&run)));
+            }
+        }
+        if let Some(more) = numbers.len().checked_sub(TOLD).filter(|more| *more > 0) {
+            say::data(&format!("  and {} like it", count(more, "run")));
+        }
+    }
+    Ok(())
+}
+
+fn print(holding: &Holding, erased: bool) -> Result<()> {
+    let told = json!({
+        "erased": erased, "records": holding.records, "runs": holding.runs, "events": holding.events.len(),
+        "copies": holding.copies.len(), "messages": holding.messages.len(), "left_pending": holding.pending,
+        "left_dead": holding.dead,
+    });
+    say::data(&serde_json::to_string_pretty(&told)?);
+    Ok(())
+}
+
+fn numbers(numbers: &[i64]) -> String {
+    let few: Vec<String> = numbers.iter().take(TOLD).map(i64::to_string).collect();
+    few.join(" ") + if numbers.len() > TOLD { " …" } else { "" }
+}
+
+/// Asks a person, if one is there.
+pub fn is_meant() -> Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    say::talk("is that meant? yes or no");
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    Ok(line.trim() == "yes")
+}

@@ -1,0 +1,316 @@
+//! Erasing what is known of a person: payloads, journals and copies; ids stay, so that nothing of them is taken for new.
+//!
+//! What is not over is left and told: a run that lost its past could not be finished. Afterwards no byte is left in the
+//! database or its log: pages that are free are filled with zeros, and the log is cut short.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, params};
+use serde_json::Value;
+
+use super::{Error, Status, links};
+use crate::run::{Ending, RecordRef, Start};
+
+/// Whom or what to erase.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sought {
+    /// A record, with the records that it is linked with.
+    Record(RecordRef),
+    /// An e-mail address or a phone number: whatever holds it, and the records that have it as a value of their own.
+    Text(String),
+}
+
+/// What holds it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Holding {
+    pub records: Vec<RecordRef>,
+    /// Runs that are over, by number.
+    pub runs: Vec<i64>,
+    /// Runs that are not over, and dead letters: these are left.
+    pub pending: Vec<i64>,
+    pub dead: Vec<i64>,
+    pub events: Vec<i64>,
+    /// Copies that workflows were told last.
+    pub copies: Vec<(String, RecordRef)>,
+    pub messages: Vec<i64>,
+}
+
+/// Ids that are shorter may stand anywhere: only what says whose they are counts.
+const TELLING: usize = 8;
+/// Erased in one write, so that others get their turn.
+const STRIDE: usize = 64;
+/// Free room that is overwritten in one write, in bytes.
+const WIPED: i64 = 4 * 1024 * 1024;
+
+impl Holding {
+    /// Parts of it that are small enough for one write each.
+    pub(super) fn strides(&self) -> Vec<Holding> {
+        let runs = self.runs.chunks(STRIDE).map(|runs| Holding { runs: runs.to_vec(), ..Holding::default() });
+        let events = self.events.chunks(STRIDE).map(|events| Holding { events: events.to_vec(), ..Holding::default() });
+        let copies = self.copies.chunks(STRIDE).map(|copies| Holding { copies: copies.to_vec(), ..Holding::default() });
+        let messages =
+            self.messages.chunks(STRIDE).map(|messages| Holding { messages: messages.to_vec(), ..Holding::default() });
+        runs.chain(events).chain(copies).chain(messages).collect()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        let Holding { runs, pending, dead, events, copies, messages, .. } = self;
+        [runs, pending, dead, events, messages].iter().all(|held| held.is_empty()) && copies.is_empty()
+    }
+}
+
+/// How what is sought is recognised in texts.
+struct Signs {
+    records: BTreeSet<RecordRef>,
+    text: Option<Text>,
+}
+
+enum Text {
+    /// In small letters.
+    Letters(String),
+    /// A phone number: only its digits count.
+    Digits(String),
+}
+
+impl Text {
+    fn of(text: &str) -> Text {
+        let is_number = text.chars().all(|character| character.is_ascii_digit() || " +-().".contains(character));
+        if is_number { Text::Digits(digits(text)) } else { Text::Letters(text.to_lowercase()) }
+    }
+
+    fn is_in(&self, json: &str) -> bool {
+        match self {
+            Text::Letters(letters) => json.to_lowercase().contains(letters),
+            Text::Digits(number) => digits(json).contains(number),
+        }
+    }
+
+    fn is(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Text::Letters(letters), Value::String(text)) => text.to_lowercase() == *letters,
+            (Text::Digits(number), Value::String(text)) => Text::of(text).is_digits() && digits(text) == *number,
+            _ => false,
+        }
+    }
+
+    fn is_digits(&self) -> bool {
+        matches!(self, Text::Digits(_))
+    }
+}
+
+/// Without what people write between the digits of a number.
+fn digits(text: &str) -> String {
+    text.chars().filter(|character| !" +-().".contains(*character)).collect()
+}
+
+impl Signs {
+    fn are_in(&self, json: &str) -> bool {
+        let quoted = |record: &&RecordRef| record.id.len() >= TELLING && json.contains(&format!("\"{}\"", record.id));
+        self.text.as_ref().is_some_and(|text| text.is_in(json)) || self.records.iter().any(|record| quoted(&record))
+    }
+
+    /// Is the run about one of the records, or about a child of one?
+    fn are_of(&self, start: &Start) -> bool {
+        let event = &start.event;
+        let connection = event.connection.as_deref();
+        self.records.iter().any(|record| {
+            let is_it = event.object.as_deref() == Some(&record.object) && event.record_id.as_ref() == Some(&record.id);
+            connection == Some(&record.connection) && (is_it || event.parent_id.as_ref() == Some(&record.id))
+        })
+    }
+}
+
+/// Looks at everything that the store holds.
+pub(super) fn search(connection: &Connection, sought: &Sought) -> Result<Holding, Error> {
+    let mut signs = Signs { records: BTreeSet::new(), text: None };
+    match sought {
+        Sought::Record(record) => {
+            signs.records.insert(record.clone());
+        }
+        Sought::Text(text) => {
+            let text = Text::of(text);
+            signs.records = records_with(connection, &text)?;
+            signs.text = Some(text);
+        }
+    }
+    for record in signs.records.clone() {
+        signs.records.extend(links::partners(connection, &record)?);
+    }
+    let mut holding = Holding { records: signs.records.iter().cloned().collect(), ..Holding::default() };
+    runs(connection, &signs, &mut holding)?;
+    each(connection, "SELECT seq, body FROM events WHERE body IS NOT NULL", |seq, body| {
+        let is_of = || serde_json::from_str(body).is_ok_and(|event| signs.are_of(&of_event(event)));
+        if signs.are_in(body) || is_of() {
+            holding.events.push(seq);
+        }
+    })?;
+    each(connection, "SELECT number, key || ' ' || record FROM messages", |number, text| {
+        if signs.are_in(text) {
+            holding.messages.push(number);
+        }
+    })?;
+    let mut select =
+        connection.prepare("SELECT workflow, connection, object, id, record FROM known WHERE record <> 'null'")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let of = RecordRef { connection: row.get(1)?, object: row.get(2)?, id: row.get(3)? };
+        if signs.records.contains(&of) || signs.are_in(row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?) {
+            holding.copies.push((row.get(0)?, of));
+        }
+    }
+    Ok(holding)
+}
+
+fn of_event(event: crate::trigger::Event) -> Start {
+    Start {
+        id: String::new(),
+        workflow: String::new(),
+        tenant: None,
+        order_key: String::new(),
+        plan: String::new(),
+        connections: Default::default(),
+        event,
+        inputs: Value::Null,
+        created_ms: 0,
+    }
+}
+
+fn runs(connection: &Connection, signs: &Signs, holding: &mut Holding) -> Result<(), Error> {
+    let mut found = BTreeSet::new();
+    each(connection, "SELECT seq, start || ' ' || coalesce(ending, '') FROM runs", |seq, text| {
+        if signs.are_in(text) {
+            found.insert(seq);
+        }
+    })?;
+    each(connection, "SELECT seq, start FROM runs", |seq, start| {
+        if signs.records.iter().any(|record| start.contains(&record.id))
+            && serde_json::from_str::<Start>(start).is_ok_and(|start| signs.are_of(&start))
+        {
+            found.insert(seq);
+        }
+    })?;
+    each(connection, "SELECT run, entry FROM journal", |run, entry| {
+        if signs.are_in(entry) {
+            found.insert(run);
+        }
+    })?;
+    let mut status = connection.prepare("SELECT status FROM runs WHERE seq = ?")?;
+    for seq in found {
+        match status.query_row([seq], |row| row.get(0))? {
+            Status::Pending => holding.pending.push(seq),
+            Status::Failed => holding.dead.push(seq),
+            _ => holding.runs.push(seq),
+        }
+    }
+    Ok(())
+}
+
+/// The records that have it as a value of their own, as far as events and copies say.
+fn records_with(connection: &Connection, text: &Text) -> Result<BTreeSet<RecordRef>, Error> {
+    let mut records = BTreeSet::new();
+    let has = |record: &Value| record.as_object().is_some_and(|record| record.values().any(|value| text.is(value)));
+    each(connection, "SELECT seq, start FROM runs", |_, start| {
+        if !text.is_in(start) {
+            return;
+        }
+        let Ok(Start { event, .. }) = serde_json::from_str(start) else { return };
+        if let (true, Some(connection), Some(object), Some(id)) =
+            (has(&event.record), event.connection, event.object, event.record_id)
+        {
+            records.insert(RecordRef { connection, object, id });
+        }
+    })?;
+    let mut select = connection.prepare("SELECT connection, object, id, record FROM known")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let record = row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?;
+        if text.is_in(record) && serde_json::from_str(record).is_ok_and(|record| has(&record)) {
+            records.insert(RecordRef { connection: row.get(0)?, object: row.get(1)?, id: row.get(2)? });
+        }
+    }
+    Ok(records)
+}
+
+fn each(connection: &Connection, sql: &str, mut see: impl FnMut(i64, &str)) -> Result<(), Error> {
+    let mut select = connection.prepare(sql)?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        see(row.get(0)?, row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?);
+    }
+    Ok(())
+}
+
+/// Erases some; what is erased is overwritten at once.
+pub(super) fn erase(connection: &Connection, some: &Holding) -> Result<(), Error> {
+    connection.pragma_update(None, "secure_delete", "ON")?;
+    let erased = erase_all(connection, some);
+    connection.pragma_update(None, "secure_delete", "FAST")?;
+    erased
+}
+
+fn erase_all(connection: &Connection, some: &Holding) -> Result<(), Error> {
+    for seq in &some.runs {
+        erase_run(connection, *seq)?;
+    }
+    for seq in &some.events {
+        super::prune::forget_body(connection, *seq)?;
+    }
+    for number in &some.messages {
+        connection.prepare_cached("DELETE FROM messages WHERE number = ?")?.execute([number])?;
+    }
+    // As of a record that is gone: a workflow that is told of it once more is told of a new one.
+    let sql = "UPDATE known SET record = 'null', read_with = NULL, gone = 1
+               WHERE workflow = ? AND connection = ? AND object = ? AND id = ?";
+    for (workflow, of) in &some.copies {
+        connection.prepare_cached(sql)?.execute([workflow, &of.connection, &of.object, &of.id])?;
+    }
+    Ok(())
+}
+
+/// That it was, when and how it ended is left.
+fn erase_run(connection: &Connection, seq: i64) -> Result<(), Error> {
+    let sql = "SELECT start, ending FROM runs WHERE seq = ? AND status NOT IN ('pending', 'failed')";
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query([seq])?;
+    // It may have been retried, or pruned, meanwhile.
+    let Some(row) = rows.next()? else { return Ok(()) };
+    let (start, ending): (String, String) = (row.get(0)?, row.get(1)?);
+    drop(rows);
+    let mut start: Start = serde_json::from_str(&start)?;
+    start.order_key.clear();
+    start.inputs = Value::Null;
+    let event = &mut start.event;
+    (event.record, event.body, event.record_id, event.parent_id) = (Value::Null, Value::Null, None, None);
+    let ending = match serde_json::from_str(&ending)? {
+        Ending::Completed { .. } => Ending::Completed { value: Value::Null },
+        Ending::Skipped { .. } => Ending::Skipped { why: "what was known of it is erased".to_owned() },
+        other => other,
+    };
+    connection.prepare_cached("DELETE FROM journal WHERE run = ?")?.execute([seq])?;
+    connection.prepare_cached("DELETE FROM subscriptions WHERE run = ?")?.execute([seq])?;
+    let sql = "UPDATE runs SET start = ?, ending = ?, order_key = '', journal_length = 0 WHERE seq = ?";
+    connection.prepare_cached(sql)?.execute(params![
+        serde_json::to_string(&start)?,
+        serde_json::to_string(&ending)?,
+        seq
+    ])?;
+    Ok(())
+}
+
+/// Overwrites some of the pages that are free. True: none is left. `begin`: the first time.
+pub(super) fn wipe(connection: &Connection, begin: bool) -> Result<bool, Error> {
+    if begin {
+        // It holds on to what is overwritten until all is; one that was left by a crash goes first.
+        connection.execute_batch("DROP TABLE IF EXISTS wiped; CREATE TABLE wiped (zeros BLOB NOT NULL) STRICT;")?;
+    }
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let free = number("freelist_count")?.saturating_mul(number("page_size")?);
+    if free == 0 {
+        connection.execute_batch("DROP TABLE wiped")?;
+        return Ok(true);
+    }
+    // A page holds a little less than its size.
+    connection.execute("INSERT INTO wiped VALUES (zeroblob(?))", [free.min(WIPED)])?;
+    Ok(false)
+}
