@@ -8,6 +8,8 @@ mod erase;
 mod keeping;
 #[path = "operations/metrics.rs"]
 mod metrics;
+#[path = "operations/replay.rs"]
+mod replay;
 mod stage;
 #[path = "operations/text.rs"]
 mod text;

@@ -153,7 +153,7 @@ impl Which {
 
 /// Every dead letter, newest first.
 async fn all(store: &Store, workflow: Option<&str>) -> Result<Vec<Run>> {
-    let filter =
-        Filter { status: Some(Status::Failed), workflow: workflow.map(Into::into), limit: usize::MAX, before: None };
+    let workflow = workflow.map(Into::into);
+    let filter = Filter { status: Some(Status::Failed), workflow, limit: usize::MAX, ..Filter::default() };
     Ok(store.runs(filter).await?)
 }

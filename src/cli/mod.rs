@@ -24,6 +24,7 @@ mod past;
 mod probe;
 mod reload;
 mod reloading;
+mod replay;
 mod run;
 mod runs;
 mod sandbox;
@@ -79,6 +80,8 @@ enum Command {
     Backup(backup::Backup),
     /// Bring a copy of a store back.
     Restore(backup::Restore),
+    /// Have a running `serve` start runs once more from events that are kept.
+    Replay(replay::Replay),
     /// Erase what is known of a person; ids stay, so that nothing is taken for new.
     Erase(erase::Erase),
     /// Every action and trigger that a workflow can use, with examples to copy.
@@ -144,6 +147,17 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write an address and a port, such as `127.0.0.1:4000`".into())
 }
 
+/// An instant in milliseconds: so long ago, a date, or as RFC 3339 has it.
+fn when(text: &str) -> Result<i64, String> {
+    let now = chrono::Utc::now();
+    let ago = crate::expr::parse_duration(text)
+        .and_then(|ago| now.checked_sub_signed(chrono::TimeDelta::from_std(ago).ok()?));
+    let date = || Some(chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0)?.and_utc());
+    let instant = || Some(chrono::DateTime::parse_from_rfc3339(text).ok()?.to_utc());
+    let found = ago.or_else(date).or_else(instant).map(|found| found.timestamp_millis());
+    found.ok_or_else(|| "write `2h` for two hours ago, a date, or an instant such as `2026-11-24T12:00:00Z`".into())
+}
+
 /// All commands with their flags, for those who tell of them.
 pub fn command() -> clap::Command {
     use clap::CommandFactory;
@@ -183,6 +197,7 @@ pub fn main() -> ExitCode {
             Command::Dead(command) => command.run().await,
             Command::Backup(command) => command.run().await,
             Command::Restore(command) => command.run().await,
+            Command::Replay(command) => command.run().await,
             Command::Erase(command) => command.run().await,
             Command::Catalog(command) => command.run(),
             Command::Schema(command) => command.run(),

@@ -121,9 +121,7 @@ async fn ask(data: &Path, order: Order) -> Result<()> {
     match control::ask(data, &order).await.context("whether it was done is not known")? {
         Some(Reply::Done) => Ok(()),
         Some(Reply::Refused { why, .. } | Reply::Failed { why }) => Err(anyhow::Error::msg(why)),
-        Some(Reply::Started { .. } | Reply::Hooks { .. } | Reply::Reloaded(_)) => {
-            Err(anyhow::Error::msg("the answer is that of another question"))
-        }
+        Some(_) => Err(anyhow::Error::msg("the answer is that of another question")),
         None => Err(refusal(store::Error::InUse(data.display().to_string()))),
     }
 }

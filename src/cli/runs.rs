@@ -28,6 +28,24 @@ pub struct List {
     /// Only those of this workflow.
     #[arg(long, value_name = "NAME")]
     workflow: Option<String>,
+    /// Only those of this tenant.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+    /// Only those about this account, or using it.
+    #[arg(long, value_name = "NAME")]
+    connection: Option<String>,
+    /// Only those about the record with this id, or about a child of it.
+    #[arg(long, value_name = "ID")]
+    record: Option<String>,
+    /// Only those that ended with a failure of this name, such as `invalid`.
+    #[arg(long, value_name = "NAME")]
+    error: Option<String>,
+    /// Only those accepted since: `2h` ago, a date, or an instant such as `2026-11-24T12:00:00Z`.
+    #[arg(long, value_name = "WHEN", value_parser = super::when)]
+    since: Option<i64>,
+    /// Only those accepted before, written in the same way.
+    #[arg(long, value_name = "WHEN", value_parser = super::when)]
+    until: Option<i64>,
     /// At most so many.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
     limit: u16,
@@ -111,7 +129,18 @@ impl List {
             State::Dropped => Status::Dropped,
         });
         let limit = usize::from(self.limit);
-        let filter = Filter { status, workflow: self.workflow.clone(), limit: limit + 1, before: self.before };
+        let filter = Filter {
+            status,
+            workflow: self.workflow,
+            tenant: self.tenant,
+            connection: self.connection,
+            record: self.record,
+            failure: self.error,
+            since_ms: self.since,
+            until_ms: self.until,
+            limit: limit + 1,
+            before: self.before,
+        };
         let mut runs = store.runs(filter).await?;
         let more = runs.len() > limit;
         runs.truncate(limit);

@@ -54,7 +54,7 @@ pub fn run(run: &Run) -> Map<String, Value> {
         "status": run.status,
         "event": {
             "id": event.id, "source": event.source, "type": event.kind, "connection": event.connection,
-            "object": event.object, "record_id": event.record_id,
+            "object": event.object, "record_id": event.record_id, "replay_of": event.replay_of,
         },
         "accepted_at": instant(start.created_ms),
         "due_at": (run.due_ms > 0 && run.status == Status::Pending).then(|| instant(run.due_ms)),

@@ -113,6 +113,9 @@ fn head(run: &Run, journal: &[Entry], known: Known<'_>, width: usize) {
     if !["manual", "schedule"].contains(&event.source.as_str()) {
         line("event", format!("{} from {}, id {}", event.kind, event.source, event.id));
     }
+    if let Some(id) = &event.replay_of {
+        line("replay of", id.clone());
+    }
     for (what, value) in [("record", &event.record), ("body", &event.body), ("inputs", &start.inputs)] {
         if !value.is_null() {
             line(what, shown::line(value));

@@ -28,6 +28,7 @@ mod poll;
 mod present;
 mod probe;
 mod queue;
+mod replay;
 mod schedule;
 mod silence;
 mod turns;
@@ -57,6 +58,7 @@ pub use intake::{ByHandError, Taken, Whose};
 pub use keeping::Forgotten;
 pub use measures::Measures;
 pub use probe::{Left, Probed, Prober};
+pub use replay::{Replay, ReplayError, Replayed};
 
 /// What an engine is made with.
 pub struct Settings {
@@ -118,6 +120,8 @@ pub(in crate::engine) struct Inner {
     ended: Notify,
     counters: Counters,
     measured: measures::Kept,
+    /// One replay at a time.
+    replaying: tokio::sync::Mutex<()>,
 }
 
 impl Engine {
@@ -161,6 +165,7 @@ impl Engine {
             ended: Notify::new(),
             counters: Counters::default(),
             measured: measures::Kept::default(),
+            replaying: tokio::sync::Mutex::default(),
         });
         let engine = Engine { inner };
         engine.keep(&plan).await?;

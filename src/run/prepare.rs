@@ -95,7 +95,7 @@ impl Deciding<'_> {
             let of = RecordRef { connection: connection.clone(), object: object.name.clone(), id: id.clone() };
             let Some(known) = self.state.recalled.take() else { return Err(self.wants(Next::Recall { of })) };
             let (mut compared, kept) = compare(known.as_ref(), news, &self.plan.locale);
-            if event.source == "manual" {
+            if event.source == "manual" || event.replay_of.is_some() {
                 // A person says that it is to happen, also to a record that has not changed.
                 compared = Compared { kind: event.kind.clone(), nothing: None, ..compared };
             } else if compared.nothing.is_none() && !hears(workflow, alias, event, &compared.kind) {

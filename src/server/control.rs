@@ -1,7 +1,7 @@
 //! The operator's door: a socket in the data folder, which only the folder's owner can open.
 //!
 //! ```text
-//!  dovetail run · reload · hooks · connect · erase · dead retry|drop · runs cancel ── one line of JSON ──▶ serve ── one line of JSON ──▶ back
+//!  dovetail run · reload · hooks · connect · erase · replay · dead retry|drop · runs cancel ── one line of JSON ──▶ serve ── one line of JSON ──▶ back
 //! ```
 //! A process that serves has the store for itself; what a person wants meanwhile is asked of it here. Where there are no
 //! such sockets (Windows), it is not served.
@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 #[cfg(unix)]
 use crate::engine::ByHandError;
-use crate::engine::{Engine, Hook, Whose};
+use crate::engine::{Engine, Hook, Replay, Replayed, Whose};
 use crate::store::Sought;
 
 /// What a person wants.
@@ -33,6 +33,8 @@ pub enum Order {
     Connected { connection: String },
     /// Give dead letters up.
     Drop { runs: Vec<String>, by: String },
+    /// Start runs once more from events that are kept.
+    Replay(Replay),
     /// Erase what is known of a person.
     Erase { sought: Sought },
     /// Read the documents again, and take up what has changed.
@@ -60,6 +62,7 @@ pub enum Reply {
         why: String,
     },
     Reloaded(Reloaded),
+    Replayed(Replayed),
 }
 
 /// What came of reading the documents again.
@@ -115,6 +118,12 @@ async fn carry_out(Door { engine, reloads }: &Door, order: Order) -> Reply {
         }
         Order::Connected { connection } => engine.connected(&connection).await,
         Order::Hooks {} => return Reply::Hooks { hooks: engine.hooks().await },
+        Order::Replay(replay) => {
+            return match engine.replay(&replay).await {
+                Ok(replayed) => Reply::Replayed(replayed),
+                Err(error) => Reply::Failed { why: error.to_string() },
+            };
+        }
         Order::Reload {} => return Reply::Reloaded(reload(reloads).await),
         Order::Erase { sought } => engine.store().erase(&sought).await.map(drop),
         Order::Retry { runs, by } => engine.retry(&runs, &by).await,

@@ -9,7 +9,7 @@
 //! ```
 //! - `store.rs` the handle; `open.rs` folder, lock, modes, checks; `schema.rs` tables and their versions
 //! - `writer.rs` (its thread in `batch.rs`), `reader.rs` the two ways to the file; `error.rs` what may go wrong
-//! - `intake.rs`, `journal.rs`, `runs.rs`, `links.rs`, `known.rs`, `messages.rs`, `shelf.rs`, `prune.rs` the SQL, one kind of thing each
+//! - `intake.rs`, `journal.rs`, `runs.rs`, `kept.rs`, `links.rs`, `known.rs`, `messages.rs`, `shelf.rs`, `prune.rs` the SQL, one kind of thing each
 //! - `backup.rs` a copy to keep elsewhere, and back
 //! - `erase.rs` what is known of a person goes
 //! - `measure.rs`, `latency.rs` what an operator watches
@@ -22,6 +22,7 @@ mod erase;
 mod error;
 mod intake;
 mod journal;
+mod kept;
 mod known;
 mod latency;
 mod links;
@@ -44,6 +45,7 @@ pub use backup::{Copied, back_up, restore};
 pub use credentials::{Credentials, Sealed};
 pub use erase::{Holding, Sought};
 pub use error::Error;
+pub use kept::Wanted;
 pub use latency::Observed;
 pub use measure::Measured;
 pub use prune::{Old, Pruned};
@@ -116,6 +118,16 @@ pub struct Run {
 pub struct Filter {
     pub status: Option<Status>,
     pub workflow: Option<String>,
+    pub tenant: Option<String>,
+    /// One of the accounts that it is about or uses.
+    pub connection: Option<String>,
+    /// The id of the record that it is about, or of that record's parent.
+    pub record: Option<String>,
+    /// The name of the failure with which it ended.
+    pub failure: Option<String>,
+    /// Accepted at this instant or later, and before that one, in milliseconds.
+    pub since_ms: Option<i64>,
+    pub until_ms: Option<i64>,
     /// At most so many; 0 means 100.
     pub limit: usize,
     /// Only runs accepted before this seq: the next page.

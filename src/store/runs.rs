@@ -6,6 +6,21 @@ use rusqlite::{Connection, Row, named_params};
 use super::{Counts, Error, Filter, Run, Status, shelf};
 
 const COLUMNS: &str = "seq, start, status, due_ms, ended_ms, ending, journal_length";
+/// What a filter asks, each by its parameter.
+const CONDITIONS: [(&str, &str); 8] = [
+    (":status", "status = :status"),
+    (":workflow", "workflow = :workflow"),
+    (":tenant", "tenant = :tenant"),
+    (
+        ":connection",
+        "(start ->> '$.event.connection' = :connection
+          OR EXISTS (SELECT 1 FROM json_each(start, '$.connections') WHERE value = :connection))",
+    ),
+    (":record", "(start ->> '$.event.record_id' = :record OR start ->> '$.event.parent_id' = :record)"),
+    (":failure", "ending ->> '$.failed.failure.name' = :failure"),
+    (":since", "created_ms >= :since"),
+    (":until", "created_ms < :until"),
+];
 /// What a limit of 0 means.
 const LIMIT: usize = 100;
 /// Shorter prefixes of an id find nothing.
@@ -49,13 +64,21 @@ pub(super) fn page(connection: &Connection, filter: &Filter) -> Result<Vec<Run>,
     let before = filter.before.unwrap_or(i64::MAX);
     let mut rest = "WHERE seq < :before".to_owned();
     let mut values: Vec<(&str, &dyn ToSql)> = vec![(":before", &before), (":limit", &limit)];
-    if let Some(status) = &filter.status {
-        rest.push_str(" AND status = :status");
-        values.push((":status", status));
-    }
-    if let Some(workflow) = &filter.workflow {
-        rest.push_str(" AND workflow = :workflow");
-        values.push((":workflow", workflow));
+    for (key, condition) in CONDITIONS {
+        let value: Option<&dyn ToSql> = match key {
+            ":status" => filter.status.as_ref().map(|value| value as _),
+            ":workflow" => filter.workflow.as_ref().map(|value| value as _),
+            ":tenant" => filter.tenant.as_ref().map(|value| value as _),
+            ":connection" => filter.connection.as_ref().map(|value| value as _),
+            ":record" => filter.record.as_ref().map(|value| value as _),
+            ":failure" => filter.failure.as_ref().map(|value| value as _),
+            ":since" => filter.since_ms.as_ref().map(|value| value as _),
+            _ => filter.until_ms.as_ref().map(|value| value as _),
+        };
+        if let Some(value) = value {
+            rest.push_str(&format!(" AND {condition}"));
+            values.push((key, value));
+        }
     }
     rest.push_str(" ORDER BY seq DESC LIMIT :limit");
     select(connection, &rest, &values)

@@ -14,9 +14,11 @@ use super::reader::Reader;
 use super::writer::{Admission, Writer};
 use super::{
     Accepted, Commit, Counts, Error, Filter, Holding, Intake, Measured, Observed, Old, Pruned, Run, Sought, Status,
+    Wanted,
 };
-use super::{erase, intake, journal, known, links, measure, messages, open, prune, runs, shelf};
+use super::{erase, intake, journal, kept, known, links, measure, messages, open, prune, runs, shelf};
 use crate::run::{Entry, Known, Link, Received, RecordRef, Subscription};
+use crate::trigger::Event;
 
 /// The open store. Cheap to clone; the writer ends with the last clone.
 ///
@@ -83,6 +85,17 @@ impl Store {
         let bytes = decision.bytes();
         let work = move |connection: &Connection| journal::commit(connection, &decision);
         self.writer()?.write(Admission::Wait, bytes, work).await
+    }
+
+    /// Events that are kept whole, after a number, in the order in which they came.
+    pub async fn kept_events(&self, wanted: &Wanted, after: i64, limit: usize) -> Result<Vec<(i64, Event)>, Error> {
+        let wanted = wanted.clone();
+        self.read(move |connection| kept::page(connection, &wanted, after, limit)).await
+    }
+
+    pub async fn count_kept(&self, wanted: &Wanted) -> Result<u64, Error> {
+        let wanted = wanted.clone();
+        self.read(move |connection| kept::count(connection, &wanted)).await
     }
 
     /// Empty also for a run that is not known.

@@ -38,6 +38,9 @@ pub struct Event {
     /// The raw webhook body.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub body: Value,
+    /// The id of the event that it is a replay of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_of: Option<String>,
     /// How many events of the project led to this one, each by an `emit` of the run of the one before.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub hops: u32,
