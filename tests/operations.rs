@@ -11,5 +11,7 @@ mod metrics;
 #[path = "operations/replay.rs"]
 mod replay;
 mod stage;
+#[path = "operations/tap.rs"]
+mod tap;
 #[path = "operations/text.rs"]
 mod text;

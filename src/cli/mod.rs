@@ -36,6 +36,7 @@ mod serve;
 mod shipped;
 mod shown;
 mod story;
+mod tap;
 mod vault;
 mod watch;
 
@@ -80,6 +81,8 @@ enum Command {
     Backup(backup::Backup),
     /// Bring a copy of a store back.
     Restore(backup::Restore),
+    /// Follow live what happens: events, requests, how runs end.
+    Tap(tap::Tap),
     /// Have a running `serve` start runs once more from events that are kept.
     Replay(replay::Replay),
     /// Erase what is known of a person; ids stay, so that nothing is taken for new.
@@ -197,6 +200,7 @@ pub fn main() -> ExitCode {
             Command::Dead(command) => command.run().await,
             Command::Backup(command) => command.run().await,
             Command::Restore(command) => command.run().await,
+            Command::Tap(command) => command.run().await,
             Command::Replay(command) => command.run().await,
             Command::Erase(command) => command.run().await,
             Command::Catalog(command) => command.run(),

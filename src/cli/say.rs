@@ -10,6 +10,11 @@ pub fn data(text: &str) {
     let _ = writeln!(anstream::stdout(), "{text}");
 }
 
+/// Data, one line; false if nobody reads it any more.
+pub fn is_heard(text: &str) -> bool {
+    writeln!(anstream::stdout(), "{text}").is_ok()
+}
+
 /// Talk, one line.
 pub fn talk(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");

@@ -67,6 +67,7 @@ impl Engine {
     pub(super) fn count_dropped(&self, run: &Run) {
         if let Some(ending) = &run.ending {
             self.inner.counters.ended(&run.start.workflow, ending);
+            self.inner.tap.ended(&run.start, ending);
         }
     }
 }

@@ -69,6 +69,7 @@ impl Engine {
             };
             if self.commit(commit).await? {
                 self.inner.counters.ended(&start.workflow, &ending);
+                self.inner.tap.ended(start, &ending);
                 return Ok(Left::Over);
             }
         }

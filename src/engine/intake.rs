@@ -397,6 +397,7 @@ impl Engine {
             let (mut events, mut runs) = (0, 0);
             for (intake, accepted) in intakes.into_iter().zip(accepted) {
                 engine.inner.counters.taken_in(accepted);
+                engine.inner.tap.taken_in(&intake, accepted);
                 if accepted == Accepted::New {
                     events += 1;
                     runs += intake.runs.len();

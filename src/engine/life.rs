@@ -405,11 +405,16 @@ impl<'e> Life<'e> {
                 Granted::Send { send, ready, pass, further } => {
                     self.addresses.insert(send.address.clone());
                     let (engine, plan) = (self.engine.clone(), Arc::clone(&self.plan));
+                    let whose = engine.inner.tap.whose(self.start);
                     self.on_their_way.spawn(async move {
+                        let begun = Instant::now();
                         let answer = match ready {
                             Ok(ready) => engine.perform(&plan, &send, ready).await,
                             Err(failure) => Answer::Failed(failure),
                         };
+                        if let Some(whose) = whose {
+                            engine.inner.tap.answered(whose, &send, &answer, begun.elapsed());
+                        }
                         engine.inner.names.keep(&plan.hash, &send, &answer, Instant::now());
                         if let Some(pass) = pass {
                             engine.learn_of(pass, &send.connection, &answer);
@@ -456,6 +461,7 @@ impl<'e> Life<'e> {
         let (run, workflow) = (&self.start.id, &self.start.workflow);
         if let Some(ending) = &self.state.ending {
             self.engine.inner.counters.ended(workflow, ending);
+            self.engine.inner.tap.ended(self.start, ending);
         }
         match &self.state.ending {
             // Who runs one workflow by hand is told how it ended.

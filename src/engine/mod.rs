@@ -31,6 +31,7 @@ mod queue;
 mod replay;
 mod schedule;
 mod silence;
+mod tap;
 mod turns;
 
 use std::any::Any;
@@ -59,6 +60,7 @@ pub use keeping::Forgotten;
 pub use measures::Measures;
 pub use probe::{Left, Probed, Prober};
 pub use replay::{Replay, ReplayError, Replayed};
+pub use tap::{About, Happened, Listening, Tapping};
 
 /// What an engine is made with.
 pub struct Settings {
@@ -120,6 +122,7 @@ pub(in crate::engine) struct Inner {
     ended: Notify,
     counters: Counters,
     measured: measures::Kept,
+    tap: tap::Tap,
     /// One replay at a time.
     replaying: tokio::sync::Mutex<()>,
 }
@@ -165,6 +168,7 @@ impl Engine {
             ended: Notify::new(),
             counters: Counters::default(),
             measured: measures::Kept::default(),
+            tap: tap::Tap::default(),
             replaying: tokio::sync::Mutex::default(),
         });
         let engine = Engine { inner };

@@ -1,7 +1,7 @@
 //! The operator's door: a socket in the data folder, which only the folder's owner can open.
 //!
 //! ```text
-//!  dovetail run · reload · hooks · connect · erase · replay · dead retry|drop · runs cancel ── one line of JSON ──▶ serve ── one line of JSON ──▶ back
+//!  dovetail run · reload · hooks · connect · erase · replay · tap · dead retry|drop · runs cancel ── one line of JSON ──▶ serve ── one line of JSON ──▶ back
 //! ```
 //! A process that serves has the store for itself; what a person wants meanwhile is asked of it here. Where there are no
 //! such sockets (Windows), it is not served.
@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 #[cfg(unix)]
 use crate::engine::ByHandError;
-use crate::engine::{Engine, Hook, Replay, Replayed, Whose};
+use crate::engine::{Engine, Hook, Listening, Replay, Replayed, Whose};
 use crate::store::Sought;
 
 /// What a person wants.
@@ -35,6 +35,8 @@ pub enum Order {
     Drop { runs: Vec<String>, by: String },
     /// Start runs once more from events that are kept.
     Replay(Replay),
+    /// Tell what happens, line by line, until either side ends.
+    Tap(Listening),
     /// Erase what is known of a person.
     Erase { sought: Sought },
     /// Read the documents again, and take up what has changed.
@@ -118,6 +120,8 @@ async fn carry_out(Door { engine, reloads }: &Door, order: Order) -> Reply {
         }
         Order::Connected { connection } => engine.connected(&connection).await,
         Order::Hooks {} => return Reply::Hooks { hooks: engine.hooks().await },
+        // It is answered by more than a line.
+        Order::Tap(_) => return Reply::Done,
         Order::Replay(replay) => {
             return match engine.replay(&replay).await {
                 Ok(replayed) => Reply::Replayed(replayed),
@@ -156,10 +160,11 @@ mod socket {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     use std::time::Duration;
 
-    use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+    use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
     use tokio::net::{UnixListener, UnixStream};
 
     use super::{Door, LINE_MAX, Order, Path, Reply, carry_out, place};
+    use crate::engine::{Engine, Happened, Tapping};
 
     /// What is sent in this time, or not at all.
     const TIMEOUT: Duration = Duration::from_secs(10);
@@ -196,6 +201,10 @@ mod socket {
             return;
         }
         let reply = match serde_json::from_str::<Order>(&line) {
+            Ok(Order::Tap(of)) => match door.engine.listen(of) {
+                Some(tapping) => return tell_all(&door.engine, tapping, reader, writer).await,
+                None => Reply::Failed { why: "too many listen already".to_owned() },
+            },
             Ok(order) => carry_out(door, order).await,
             Err(error) => Reply::Failed { why: format!("the order cannot be read: {error}") },
         };
@@ -203,6 +212,48 @@ mod socket {
             text.push('\n');
             let _ = tokio::time::timeout(TIMEOUT, writer.write_all(text.as_bytes())).await;
         }
+    }
+
+    /// Tells a listener what happens, at its pace, until it leaves.
+    async fn tell_all(
+        engine: &Engine,
+        mut tapping: Tapping,
+        mut reader: impl AsyncRead + Unpin,
+        mut writer: impl AsyncWrite + Unpin,
+    ) {
+        let mut next = Some(Happened::Listening);
+        while let Some(happened) = next {
+            let Ok(mut text) = serde_json::to_string(&happened) else { return };
+            text.push('\n');
+            let mut end = [0];
+            tokio::select! {
+                written = writer.write_all(text.as_bytes()) => if written.is_err() { return },
+                _ = reader.read(&mut end) => return,
+            }
+            next = tokio::select! {
+                happened = engine.heard(&mut tapping) => happened,
+                _ = reader.read(&mut end) => return,
+            };
+        }
+    }
+
+    /// Has whoever serves this data folder tell lines, until it ends or `see` has seen enough. False if nobody serves it.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn follow(data: &Path, order: &Order, mut see: impl FnMut(&str) -> bool) -> io::Result<bool> {
+        let Ok(stream) = UnixStream::connect(place(data)).await else { return Ok(false) };
+        let (reader, mut writer) = stream.into_split();
+        let mut text = serde_json::to_string(order)?;
+        text.push('\n');
+        writer.write_all(text.as_bytes()).await?;
+        let mut lines = BufReader::new(reader).lines();
+        while let Some(line) = lines.next_line().await? {
+            if !see(&line) {
+                break;
+            }
+        }
+        Ok(true)
     }
 
     /// Asks whoever serves this data folder; None if nobody does.
@@ -235,6 +286,14 @@ mod socket {
         Ok(std::future::pending())
     }
 
+    /// Nobody can be heard here.
+    ///
+    /// # Errors
+    /// None.
+    pub async fn follow(_: &Path, _: &Order, _: impl FnMut(&str) -> bool) -> io::Result<bool> {
+        Ok(false)
+    }
+
     /// Nobody can be asked here.
     ///
     /// # Errors
@@ -244,4 +303,4 @@ mod socket {
     }
 }
 
-pub use socket::{ask, open};
+pub use socket::{ask, follow, open};

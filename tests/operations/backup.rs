@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use dovetail::store::{Credentials, Sealed, Status, Store, back_up, restore};
+use dovetail::store::{Credentials, Run, Sealed, Status, Store, back_up, restore};
 use serde_json::{Value, json};
 
 use crate::stage::sender::Sender;
@@ -55,11 +55,14 @@ async fn all_that_was_acknowledged_before_is_in_the_copy_and_is_finished_from_it
     stage.control("POST", PEOPLE, "/settings", json!({ "limits": "none", "index_lag": "0s" })).await;
     let _serve = stage.serve().await;
     let runs = stage.over().await;
-    let others: Vec<_> = runs.iter().filter(|run| run.status != Status::Completed).map(|run| &run.ending).collect();
-    assert!(others.is_empty(), "{others:#?}");
+    // What the list tells as well is skipped, since it was told already.
+    let well = |run: &&Run| matches!(run.status, Status::Completed | Status::Skipped);
+    let ill: Vec<_> = runs.iter().filter(|run| !well(run)).map(|run| &run.ending).collect();
+    assert!(ill.is_empty(), "{ill:#?}");
+    let records: HashSet<_> = runs.iter().map(|run| &run.start.event.record_id).collect();
     let people: HashSet<Value> =
         stage.vendors[PEOPLE].records("contact").iter().map(|person| person["email"].clone()).collect();
-    assert_eq!(people.len(), runs.len());
+    assert_eq!(people.len(), records.len());
 }
 
 fn folder(name: &str) -> std::path::PathBuf {

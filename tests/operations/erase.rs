@@ -40,6 +40,7 @@ async fn contact(stage: &Stage, name: &str) -> serde_json::Value {
 async fn no_byte_of_a_person_is_left_while_serve_goes_on() {
     let mut stage = Stage::set().await;
     let serve = stage.serve().await;
+    stage.list_is_read().await;
     let zelphine = contact(&stage, "Zelphine").await;
     let id = zelphine["id"].as_str().expect("an id");
     stage.change(GHL, "contact", id, json!({ "firstName": "Zelphine-Ottiwell" })).await;
@@ -93,6 +94,7 @@ async fn no_byte_of_a_person_is_left_while_serve_goes_on() {
 async fn what_is_not_over_is_told_and_left() {
     let mut stage = Stage::set().await;
     let _serve = stage.serve().await;
+    stage.list_is_read().await;
     stage.fault(PEOPLE, json!({ "at": "contact.create", "status": 422, "times": 1 })).await;
     contact(&stage, "Zelphine").await;
     let (code, said) = erase(&stage, "+44 20 7946-0123", &["--yes"]);

@@ -33,6 +33,7 @@ async fn what_has_happened_is_measured() {
         "connector: gohighlevel\nlimits: [{ requests: 1000, per: 1h }]\n",
     );
     let _serve = stage.serve().await;
+    stage.list_is_read().await;
     let ada = stage.make(GHL, "contact", json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
     stage.tell("ContactCreate", &ada).await;
     let body = stage.event("ContactCreate", &ada);

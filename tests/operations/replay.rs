@@ -31,9 +31,7 @@ async fn what_came_is_done_once_more_with_the_project_as_it_is_now() {
     let mut stage = Stage::set().await;
     stage.activate(&["contact-to-opinion-stage"]);
     let serve = stage.serve().await;
-    // The list is read once at the start; what comes later is told by webhooks only.
-    let read = async || (!stage.requests(GHL, "contact.list").await.is_empty()).then_some(());
-    stage::until("the list is read", read).await;
+    stage.list_is_read().await;
     let ada = contact(&stage, "Ada").await;
     let bob = contact(&stage, "Bob").await;
     let (code, said) = run(&stage, &["replay", "--since", "1h"]);

@@ -314,6 +314,12 @@ impl Stage {
         (status, answer.json().await.unwrap_or(Value::Null))
     }
 
+    /// Waits until `serve` has read the list of contacts: what comes later is told by webhooks only.
+    pub async fn list_is_read(&self) {
+        let read = async || (!self.requests(GHL, "contact.list").await.is_empty()).then_some(());
+        until("the list is read", read).await;
+    }
+
     /// All runs, in the order of acceptance.
     pub async fn runs(&self) -> Vec<Run> {
         let store = Store::open_read_only(&self.data()).expect("the store");
