@@ -138,7 +138,7 @@ async fn serve_says_what_it_waits_for_and_ends_at_once_when_asked_again() {
     stage.tell("ContactCreate", &ada).await;
     until("it is asked", async || (stage.requests(PEOPLE, "contact.create").await.len() == 1).then_some(())).await;
     for (signal, words) in
-        [("INT", "stops: requests that are under way end first"), ("INT", "waits for 1 run in the middle of a request")]
+        [("INT", "stops: requests that are under way end first"), ("INT", "waits for 1 request without an answer")]
     {
         assert!(!serve.said().contains(words), "{}", serve.said());
         serve.signal(signal);

@@ -387,3 +387,42 @@ async fn a_vendor_that_is_down_harms_only_what_needs_it() {
     assert!(at_first <= 5 + 7 + 2, "{at_first} requests until it counted as down");
     assert!(asked <= contacts + 14 + 10, "{asked} requests for {contacts} contacts");
 }
+
+/// The burst is over before it shows that the vendor hangs, and is twice what may be at work.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vendor_that_hangs_holds_up_nobody_else_also_when_all_come_at_once() {
+    let mut stage = Stage::set().await;
+    stage.write("workflows/to-people.yaml", &TO_PEOPLE.replace("timeout: 1s", "timeout: 25s"));
+    stage.write("workflows/tags.yaml", TAGS);
+    stage.activate(&["to-people", "tags"]);
+    stage.flags.extend(["--at-once".to_owned(), "8".to_owned()]);
+    stage.fault(PEOPLE, json!({ "at": "contact.create", "delay_ms": 600_000, "times": 100_000 })).await;
+    let serve = stage.serve().await;
+    let mut contacts = Vec::new();
+    for number in 0..16 {
+        contacts.push(stage.make(GHL, "contact", json!({ "email": format!("{number}@example.com") })).await);
+    }
+    for contact in &contacts {
+        stage.tell("ContactCreate", contact).await;
+    }
+    stage.tell("ContactDelete", &contacts[0]).await;
+    let runs = until("what does not need it is done", async || {
+        let runs = stage.runs().await;
+        runs.iter().any(|run| run.start.workflow == "tags" && run.status == Status::Completed).then_some(runs)
+    })
+    .await;
+    for run in runs.iter().filter(|run| run.start.workflow == "to-people") {
+        let journal = stage.journal(&run.start.id).await;
+        let is_answer = |fact: &Fact| matches!(fact, Fact::Answered { address, .. } if address.starts_with("actions"));
+        let answered = journal.iter().any(|entry| is_answer(&entry.fact));
+        assert!(!answered, "it is done only after the others were given up: {journal:#?}");
+    }
+    // No more than three quarters that hang, and as many as may be at work beside them.
+    assert!(stage.requests(PEOPLE, "contact.create").await.len() <= 8 + 6);
+    stage.control("DELETE", PEOPLE, "/faults", Value::Null).await;
+    drop(serve);
+    let _serve = stage.serve().await;
+    let runs = stage.over().await;
+    assert!(runs.iter().all(|run| run.status != Status::Failed));
+    assert_eq!(stage.vendors[PEOPLE].records("contact").len(), 16);
+}

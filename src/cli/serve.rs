@@ -110,9 +110,9 @@ async fn patience(engine: &Engine, tell: oneshot::Sender<()>) {
     say::talk("stops: requests that are under way end first");
     let _ = tell.send(());
     signals.next().await;
-    let waits = match engine.at_work() {
+    let waits = match engine.under_way() {
         0 => "connections that are open".to_string(),
-        number => check::count(number, "run") + " in the middle of a request",
+        number => check::count(number, "request") + " without an answer",
     };
     say::talk(&format!(
         "still stops: waits for {waits}, up to a minute; once more ends it at once, and runs go on after the next start"

@@ -21,7 +21,7 @@ const FAILURES_MAX: u32 = 5;
 const OPEN_MIN: Duration = Duration::from_secs(5);
 const OPEN_MAX: Duration = Duration::from_secs(60);
 /// A request that has no answer for so long hangs.
-const HANGS: Duration = Duration::from_secs(1);
+pub(super) const HANGS: Duration = Duration::from_secs(1);
 /// Failures that say that nobody is there, or nobody who is well.
 const DOWN: [&str; 3] = ["transient", "timeout", "unreachable"];
 
@@ -83,6 +83,11 @@ impl Circuits {
         all.under_way.entry(origin.to_owned()).or_default().push(now);
         let (connection, origin) = (connection.to_owned(), origin.to_owned());
         Ok(Pass { circuits: self.clone(), connection, origin, begun: now, asks })
+    }
+
+    /// How many requests are under way.
+    pub fn under_way(&self) -> usize {
+        self.all.lock().under_way.values().map(Vec::len).sum()
     }
 
     /// Is it down just now?

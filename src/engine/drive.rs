@@ -181,6 +181,11 @@ impl Engine {
         }
     }
 
+    /// The same for what must be recorded before the program ends.
+    pub(super) async fn permit_to_end(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Parked> {
+        self.inner.working.acquire().await.map_err(|_| Parked::Stopping)
+    }
+
     /// Ends at this instant.
     pub(super) async fn sleep(&self, until_ms: i64) {
         while let Ok(pause @ 1..) = u64::try_from(until_ms - now_ms()) {

@@ -17,7 +17,7 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, broadcast, watch};
 use tokio::task::{JoinError, JoinSet};
 
-use super::circuit::Pass;
+use super::circuit::{HANGS, Pass};
 use super::drive::{Left, Parked};
 use super::perform::Ready;
 use super::turns::Held;
@@ -57,7 +57,7 @@ pub(super) struct Life<'e> {
     heard: watch::Receiver<()>,
     /// Says which account was connected.
     connected: broadcast::Receiver<String>,
-    /// None: the run only waits.
+    /// None: the run only waits, or what it has sent hangs.
     permit: Option<SemaphorePermit<'e>>,
 }
 
@@ -270,23 +270,32 @@ impl<'e> Life<'e> {
         Ok(())
     }
 
+    /// Waits until something has happened. Meanwhile others may be at work: at once where nothing is on its way, else as soon
+    /// as that hangs.
     async fn news(&mut self, until_ms: i64) -> Result<News, Parked> {
         let (engine, only_waits) = (self.engine, self.on_their_way.is_empty());
         if only_waits {
             self.permit = None;
         }
         let is_subscribed = self.state.is_subscribed();
-        let news = tokio::select! {
-            Some(landed) = self.on_their_way.join_next() => News::Landed(landed),
-            held = turn(&mut self.queued) => News::Turn(held),
-            () = engine.sleep(until_ms) => News::Time,
-            Ok(()) = self.heard.changed(), if is_subscribed => News::Heard,
-            connected = self.connected.recv() => News::Connected(connected.ok()),
-            // What is on its way is answered first.
-            () = engine.stopped(), if only_waits => return Err(Parked::Stopping),
+        let news = loop {
+            tokio::select! {
+                Some(landed) = self.on_their_way.join_next() => break News::Landed(landed),
+                held = turn(&mut self.queued) => break News::Turn(held),
+                () = engine.sleep(until_ms) => break News::Time,
+                Ok(()) = self.heard.changed(), if is_subscribed => break News::Heard,
+                connected = self.connected.recv() => break News::Connected(connected.ok()),
+                // What is on its way is answered first.
+                () = engine.stopped(), if only_waits => return Err(Parked::Stopping),
+                () = tokio::time::sleep(HANGS), if self.permit.is_some() => self.permit = None,
+            }
         };
         if self.permit.is_none() {
-            self.permit = Some(engine.permit().await?);
+            self.permit = Some(match news {
+                // What was answered is recorded also when the program stops.
+                News::Landed(_) => engine.permit_to_end().await?,
+                _ => engine.permit().await?,
+            });
         }
         Ok(news)
     }

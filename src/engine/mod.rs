@@ -216,9 +216,9 @@ impl Engine {
         self.inner.store.is_ready() && !*self.inner.stopping.borrow()
     }
 
-    /// How many runs are at work now: to stop waits for them.
-    pub fn at_work(&self) -> usize {
-        self.inner.at_once.saturating_sub(self.inner.working.available_permits())
+    /// How many requests are under way: to stop waits for them.
+    pub fn under_way(&self) -> usize {
+        self.inner.circuits.under_way()
     }
 
     /// Ends when some run has ended, or after a moment.
