@@ -43,7 +43,7 @@ async fn the_same_id_from_another_source_is_another_event() {
     let both = vec![intake("delivery-1", "first"), other, intake("delivery-1", "third")];
     let answers = store.accept(both, vec![]).await.unwrap();
     assert_eq!(answers, [Accepted::New, Accepted::New, Accepted::Duplicate]);
-    assert_eq!(ids(&store.pending().await.unwrap()), ["first", "second"]);
+    assert_eq!(places(&store.pending().await.unwrap()), ["first", "second"]);
 }
 
 #[tokio::test]
@@ -123,8 +123,10 @@ async fn a_restart_keeps_everything() {
     let store = open(&folder);
     let pending = store.pending().await.unwrap();
     assert_eq!(pending.len(), 1);
-    assert_eq!(pending[0].start, Start { event: whole.runs[0].event.clone(), ..whole.runs[0].clone() });
-    assert_eq!((pending[0].status, pending[0].due_ms), (Status::Pending, 5_000));
+    assert_eq!((pending[0].id.as_str(), pending[0].has_begun), ("first", true));
+    let first = store.run("first").await.unwrap().unwrap();
+    assert_eq!(first.start, Start { event: whole.runs[0].event.clone(), ..whole.runs[0].clone() });
+    assert_eq!((first.status, first.due_ms), (Status::Pending, 5_000));
     assert_eq!(store.journal("first").await.unwrap(), entries);
     let second = store.run("second").await.unwrap().unwrap();
     assert_eq!((second.status, second.ending, second.ended_ms), (Status::Completed, Some(ending), Some(7)));
@@ -375,7 +377,7 @@ async fn looking_is_possible_beside_the_writer() {
     let store = open(&folder);
     let looking = Store::open_read_only(&folder.0).unwrap();
     store.accept(vec![intake("one", "first")], vec![]).await.unwrap();
-    assert_eq!(ids(&looking.pending().await.unwrap()), ["first"]);
+    assert_eq!(places(&looking.pending().await.unwrap()), ["first"]);
     assert!(matches!(looking.retry("first", "ada", 1).await, Err(Error::Failed(_))));
     assert!(!looking.is_ready());
     assert!(store.is_ready());
@@ -383,7 +385,7 @@ async fn looking_is_possible_beside_the_writer() {
     assert_eq!(looking.counts().await.unwrap().events, 1);
     looking.close().await;
     let later = Store::open_read_only(&folder.0).unwrap();
-    assert_eq!(ids(&later.pending().await.unwrap()), ["first"]);
+    assert_eq!(places(&later.pending().await.unwrap()), ["first"]);
 }
 
 #[tokio::test]
@@ -559,7 +561,7 @@ async fn verify(folder: &Folder, acknowledged: &BTreeMap<String, usize>) {
     looking.close().await;
     let store = open(folder);
     let runs = store.pending().await.unwrap();
-    let held: std::collections::BTreeSet<_> = runs.iter().map(|run| run.start.id.as_str()).collect();
+    let held: std::collections::BTreeSet<_> = runs.iter().map(|run| run.id.as_str()).collect();
     let journals = join_all(acknowledged.keys().map(|id| store.journal(id))).await;
     for ((id, length), journal) in acknowledged.iter().zip(journals) {
         assert!(held.contains(id.as_str()), "{id} was acknowledged and is lost");
@@ -645,6 +647,10 @@ fn right(id: &str) -> RecordRef {
 
 fn link(left_id: &str, right_id: &str) -> Link {
     Link { tenant: None, left: left(left_id), right: right(right_id) }
+}
+
+fn places(pending: &[dovetail::store::Pending]) -> Vec<String> {
+    pending.iter().map(|run| run.id.clone()).collect()
 }
 
 fn ids(runs: &[dovetail::store::Run]) -> Vec<String> {

@@ -1,9 +1,11 @@
 //! Drives one run from where its journal ends until it is over, whatever happens to it on the way.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::life::Life;
 use super::{Engine, now_ms, words_of};
@@ -30,10 +32,12 @@ pub(super) enum Parked {
 
 impl Engine {
     /// Why the next of its key may begin; None: the program stops.
-    pub(super) async fn drive(&self, start: &Start) -> Option<Left> {
+    pub(super) async fn drive(&self, start: &Start, is_new: bool, permit: OwnedSemaphorePermit) -> Option<Left> {
+        let (mut permit, mut state) = (Some(permit), is_new.then(|| State::fold(&[])));
         let why = loop {
+            let living = self.live_through(start, state.take(), permit.take());
             let lived = tokio::select! {
-                lived = AssertUnwindSafe(self.live_through(start)).catch_unwind() => lived,
+                lived = AssertUnwindSafe(living).catch_unwind() => lived,
                 // What is under way is left: it is not known what came of it.
                 () = self.inner.cancelled.wait(&start.id) => continue,
             };
@@ -75,10 +79,21 @@ impl Engine {
         }
     }
 
-    async fn live_through(&self, start: &Start) -> Result<Left, Parked> {
+    async fn live_through(
+        &self,
+        start: &Start,
+        state: Option<State>,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Left, Parked> {
         let held = self.inner.turns.taken_again(&start.id);
-        let permit = self.permit().await?;
-        let state = self.state(start).await?;
+        let permit = match permit {
+            Some(permit) => permit,
+            None => self.permit().await?,
+        };
+        let state = match state {
+            Some(state) => state,
+            None => self.state(start).await?,
+        };
         let Some(plan) = self.retrying(|| self.plan_of(&start.plan)).await? else {
             let version = start.plan.get(..8).unwrap_or(&start.plan);
             return Err(Parked::Broken(format!(
@@ -86,24 +101,6 @@ impl Engine {
             )));
         };
         Life::new(self, start, plan, state, held, permit).live().await
-    }
-
-    /// Takes the turns of a run whose writes were under way when the program ended, for when it is driven. Gives whether the
-    /// run was at work then.
-    ///
-    /// # Errors
-    /// The store's.
-    pub(super) async fn take_turns_again(&self, run: &str) -> Result<bool, store::Error> {
-        let journal = match self.inner.store.journal(run).await {
-            // Whoever drives it will make a dead letter of it.
-            Err(store::Error::Unreadable(_)) => return Ok(true),
-            journal => journal?,
-        };
-        let state = State::fold(&journal);
-        if !state.retried {
-            state.open_turns().for_each(|(address, turns)| self.inner.turns.take_again(run, address, turns));
-        }
-        Ok(!state.retried)
     }
 
     pub(super) async fn state(&self, start: &Start) -> Result<State, Parked> {
@@ -174,16 +171,16 @@ impl Engine {
         }
     }
 
-    pub(super) async fn permit(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Parked> {
+    pub(super) async fn permit(&self) -> Result<OwnedSemaphorePermit, Parked> {
         tokio::select! {
-            permit = self.inner.working.acquire() => permit.map_err(|_| Parked::Stopping),
+            permit = self.permit_to_end() => permit,
             () = self.stopped() => Err(Parked::Stopping),
         }
     }
 
     /// The same for what must be recorded before the program ends.
-    pub(super) async fn permit_to_end(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Parked> {
-        self.inner.working.acquire().await.map_err(|_| Parked::Stopping)
+    pub(super) async fn permit_to_end(&self) -> Result<OwnedSemaphorePermit, Parked> {
+        Arc::clone(&self.inner.working).acquire_owned().await.map_err(|_| Parked::Stopping)
     }
 
     /// Ends at this instant.

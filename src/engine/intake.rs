@@ -402,7 +402,7 @@ impl Engine {
                     events += 1;
                     runs += intake.runs.len();
                     for run in intake.runs {
-                        engine.enqueue(run);
+                        engine.enqueue_new(run);
                     }
                 }
             }

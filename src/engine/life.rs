@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, broadcast, watch};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 use tokio::task::{JoinError, JoinSet};
 
 use super::circuit::{HANGS, Pass};
@@ -58,7 +58,7 @@ pub(super) struct Life<'e> {
     /// Says which account was connected.
     connected: broadcast::Receiver<String>,
     /// None: the run only waits, or what it has sent hangs.
-    permit: Option<SemaphorePermit<'e>>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Turns of one action that are waited for.
@@ -110,7 +110,7 @@ impl<'e> Life<'e> {
         plan: Arc<Plan>,
         state: State,
         held: Vec<Held>,
-        permit: SemaphorePermit<'e>,
+        permit: OwnedSemaphorePermit,
     ) -> Self {
         Self {
             engine,
@@ -188,7 +188,7 @@ impl<'e> Life<'e> {
             self.engine.inner.heard.send_replace(());
         }
         if listens {
-            further.into_iter().for_each(|run| self.engine.enqueue(run));
+            further.into_iter().for_each(|run| self.engine.enqueue_new(run));
         }
         if self.wanted == [Next::Over] {
             self.tell_ending();

@@ -96,7 +96,7 @@ pub(in crate::engine) struct Inner {
     webhook_keys: HashMap<String, String>,
     queues: queue::Queues,
     turns: turns::Turns,
-    working: Semaphore,
+    working: Arc<Semaphore>,
     at_once: usize,
     /// For requests of a run that has one on its way already.
     further: Arc<Semaphore>,
@@ -128,12 +128,11 @@ pub(in crate::engine) struct Inner {
 }
 
 impl Engine {
-    /// Starts: takes up every run that is not over, then listens.
+    /// Starts: listens, and takes up every run that is not over.
     ///
     /// # Errors
     /// The store's.
     pub async fn start(settings: Settings) -> Result<Engine, store::Error> {
-        let mut pending = if settings.listens { settings.store.pending().await? } else { Vec::new() };
         let vault = settings.vault;
         let plan = Arc::new(filled(settings.plan, vault.as_deref()));
         let inner = Arc::new(Inner {
@@ -147,7 +146,7 @@ impl Engine {
             webhook_keys: settings.webhook_keys,
             queues: queue::Queues::default(),
             turns: turns::Turns::default(),
-            working: Semaphore::new(settings.at_once),
+            working: Arc::new(Semaphore::new(settings.at_once)),
             at_once: settings.at_once,
             further: Arc::new(Semaphore::new(life::FURTHER_MAX)),
             tasks: Mutex::new(JoinSet::new()),
@@ -173,20 +172,13 @@ impl Engine {
         });
         let engine = Engine { inner };
         engine.keep(&plan).await?;
+        let taking_up = |engine: Engine| async move { engine.take_up_for_ever().await };
+        engine.spawn_for_ever("taking up runs".into(), taking_up);
         if settings.listens {
+            engine.inner.queues.close();
             engine.make_present(plan).await?;
-            // Writes under way take their turns first: nobody may write what one of them is writing. What was at work goes
-            // before a dead letter of its order key that a person has had retried since.
-            let mut at_work = std::collections::HashSet::new();
-            for run in pending.iter().filter(|run| run.length > 0) {
-                if engine.take_turns_again(&run.start.id).await? {
-                    at_work.insert(run.seq);
-                }
-            }
-            pending.sort_by_key(|run| !at_work.contains(&run.seq));
-            for run in pending {
-                engine.enqueue(run.start);
-            }
+            let pending = engine.clone();
+            engine.spawn(async move { pending.enqueue_pending().await });
             engine.spawn_for_ever("the alarm".into(), |engine| async move { engine.wake_for_ever().await });
             engine.spawn_for_ever("silence".into(), |engine| async move { engine.listen_for_ever().await });
             engine.spawn_for_ever("what is kept".into(), |engine| async move { engine.forget_for_ever().await });

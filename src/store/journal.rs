@@ -131,6 +131,13 @@ pub(super) fn read(connection: &Connection, run: &str) -> Result<Vec<Entry>, Err
     Ok(entries)
 }
 
+pub(super) fn read_if_readable(connection: &Connection, run: &str) -> Result<Option<Vec<Entry>>, Error> {
+    match read(connection, run) {
+        Err(Error::Unreadable(_)) => Ok(None),
+        journal => journal.map(Some),
+    }
+}
+
 /// Where a journal stands.
 struct Head {
     seq: i64,

@@ -113,6 +113,19 @@ pub struct Run {
     pub ending: Option<Ending>,
 }
 
+/// The place of a run in line, when it is neither over nor waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// The order of acceptance.
+    pub seq: i64,
+    pub id: String,
+    pub workflow: String,
+    pub tenant: Option<String>,
+    pub order_key: String,
+    /// Its journal is not empty.
+    pub has_begun: bool,
+}
+
 /// What `runs list` asks for. Newest first.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {

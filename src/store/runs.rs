@@ -3,7 +3,7 @@
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, named_params};
 
-use super::{Counts, Error, Filter, Run, Status, shelf};
+use super::{Counts, Error, Filter, Pending, Run, Status, shelf};
 
 const COLUMNS: &str = "seq, start, status, due_ms, ended_ms, ending, journal_length";
 /// What a filter asks, each by its parameter.
@@ -26,8 +26,21 @@ const LIMIT: usize = 100;
 /// Shorter prefixes of an id find nothing.
 const PREFIX_MIN: usize = 4;
 
-pub(super) fn pending(connection: &Connection) -> Result<Vec<Run>, Error> {
-    select(connection, "WHERE status = 'pending' AND parked = 0 ORDER BY seq", &[])
+pub(super) fn pending(connection: &Connection) -> Result<Vec<Pending>, Error> {
+    let sql = "SELECT seq, id, workflow, tenant, order_key, journal_length > 0 FROM runs
+               WHERE status = 'pending' AND parked = 0 ORDER BY seq";
+    let mut select = connection.prepare_cached(sql)?;
+    let pending = |row: &Row| {
+        Ok(Pending {
+            seq: row.get(0)?,
+            id: row.get(1)?,
+            workflow: row.get(2)?,
+            tenant: row.get(3)?,
+            order_key: row.get(4)?,
+            has_begun: row.get(5)?,
+        })
+    };
+    Ok(select.query_map([], pending)?.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn open_plans(connection: &Connection) -> Result<Vec<String>, Error> {

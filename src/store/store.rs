@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::reader::Reader;
 use super::writer::{Admission, Writer};
 use super::{
-    Accepted, Commit, Counts, Error, Filter, Holding, Intake, Measured, Observed, Old, Pruned, Run, Sought, Status,
+    Accepted, Commit, Counts, Error, Filter, Holding, Intake, Measured, Observed, Old, Pending, Pruned, Run, Sought, Status,
     Wanted,
 };
 use super::{erase, intake, journal, kept, known, links, measure, messages, open, prune, runs, shelf};
@@ -109,8 +109,13 @@ impl Store {
         self.read(move |connection| runs::waiting(connection, after, limit)).await
     }
 
+    /// The journals of these runs; None where there is one that cannot be read.
+    pub async fn journals(&self, runs: Vec<String>) -> Result<Vec<Option<Vec<Entry>>>, Error> {
+        self.read(move |connection| runs.iter().map(|run| journal::read_if_readable(connection, run)).collect()).await
+    }
+
     /// Every run that has not ended and does not wait, in the order of acceptance.
-    pub async fn pending(&self) -> Result<Vec<Run>, Error> {
+    pub async fn pending(&self) -> Result<Vec<Pending>, Error> {
         self.read(runs::pending).await
     }
 

@@ -197,15 +197,18 @@ impl Hands {
         let mut pending = self.store.pending().await.unwrap();
         let mut at_work = Vec::new();
         for run in &pending {
-            let state = State::fold(&self.store.journal(&run.start.id).await.unwrap());
-            if run.length > 0 && !state.retried {
+            let state = State::fold(&self.store.journal(&run.id).await.unwrap());
+            if run.has_begun && !state.retried {
                 at_work.push(run.seq);
                 let turns = state.open_turns();
-                self.held.extend(turns.map(|(at, turns)| (run.start.id.clone(), at.to_owned(), turns.to_vec())));
+                self.held.extend(turns.map(|(at, turns)| (run.id.clone(), at.to_owned(), turns.to_vec())));
             }
         }
         pending.sort_by_key(|run| !at_work.contains(&run.seq));
-        pending.into_iter().for_each(|run| self.enqueue(run.start));
+        for run in pending {
+            let run = self.store.run(&run.id).await.unwrap().expect("it is pending");
+            self.enqueue(run.start);
+        }
     }
 
     /// A person has a dead letter tried again.
