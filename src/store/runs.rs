@@ -21,15 +21,23 @@ const CONDITIONS: [(&str, &str); 8] = [
     (":since", "created_ms >= :since"),
     (":until", "created_ms < :until"),
 ];
+const PENDING: &str = "SELECT seq, id, workflow, tenant, order_key, journal_length > 0 FROM runs
+    INDEXED BY runs_in_line WHERE status = 'pending' AND parked = 0 ORDER BY seq";
+/// From each plan to the next one, past all runs that share it.
+const OPEN_PLANS: &str = "WITH RECURSIVE plans (plan) AS (
+        SELECT min(plan) FROM runs INDEXED BY runs_open WHERE status IN ('pending', 'failed')
+        UNION ALL
+        SELECT (SELECT min(plan) FROM runs INDEXED BY runs_open WHERE status IN ('pending', 'failed') AND plan > plans.plan) FROM plans
+        WHERE plans.plan IS NOT NULL
+    ) SELECT plan FROM plans WHERE plan IS NOT NULL";
+const WAITING: &str = "WHERE parked = 1 AND (due_ms, seq) > (:due, :seq) ORDER BY due_ms, seq LIMIT :limit";
 /// What a limit of 0 means.
 const LIMIT: usize = 100;
 /// Shorter prefixes of an id find nothing.
 const PREFIX_MIN: usize = 4;
 
 pub(super) fn pending(connection: &Connection) -> Result<Vec<Pending>, Error> {
-    let sql = "SELECT seq, id, workflow, tenant, order_key, journal_length > 0 FROM runs
-               WHERE status = 'pending' AND parked = 0 ORDER BY seq";
-    let mut select = connection.prepare_cached(sql)?;
+    let mut select = connection.prepare_cached(PENDING)?;
     let pending = |row: &Row| {
         Ok(Pending {
             seq: row.get(0)?,
@@ -44,16 +52,14 @@ pub(super) fn pending(connection: &Connection) -> Result<Vec<Pending>, Error> {
 }
 
 pub(super) fn open_plans(connection: &Connection) -> Result<Vec<String>, Error> {
-    let sql = "SELECT DISTINCT plan FROM runs WHERE status IN ('pending', 'failed')";
-    let mut select = connection.prepare_cached(sql)?;
+    let mut select = connection.prepare_cached(OPEN_PLANS)?;
     let hashes = select.query_map([], |row| row.get(0))?;
     Ok(hashes.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn waiting(connection: &Connection, after: (i64, i64), limit: usize) -> Result<Vec<Run>, Error> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rest = "WHERE parked = 1 AND (due_ms, seq) > (:due, :seq) ORDER BY due_ms, seq LIMIT :limit";
-    select(connection, rest, named_params! { ":due": after.0, ":seq": after.1, ":limit": limit })
+    select(connection, WAITING, named_params! { ":due": after.0, ":seq": after.1, ":limit": limit })
 }
 
 pub(super) fn one(connection: &Connection, id: &str) -> Result<Option<Run>, Error> {
@@ -168,5 +174,64 @@ impl FromSql for Status {
             "dropped" => Ok(Status::Dropped),
             other => Err(FromSqlError::Other(format!("unknown status `{other}`").into())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::store::schema;
+
+    /// Runs that wait for another instant each, all of one plan, and one that is pending.
+    fn waiting(count: i64) -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&connection, 0).unwrap();
+        let start = r#"{"id":"r","workflow":"w","order_key":"k","plan":"p","connections":{},"created_ms":0,
+            "event":{"id":"e","source":"s","type":"k","time_ms":0,"body":null,"record":null}}"#;
+        let sql = "WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?1)
+            INSERT INTO runs (id, workflow, order_key, plan, start, status, due_ms, created_ms, journal_length, parked)
+            SELECT 'r' || n, 'w', 'k' || n, 'p', ?2, 'pending', 1000 + n, 0, 1, n < ?1 FROM numbers";
+        connection.execute(sql, (count, start)).unwrap();
+        connection
+    }
+
+    fn fastest(mut ask: impl FnMut()) -> Duration {
+        let time = |_| {
+            let start = Instant::now();
+            ask();
+            start.elapsed()
+        };
+        (0..50).map(time).min().unwrap()
+    }
+
+    #[test]
+    fn a_hundred_thousand_waits_cost_no_more_to_ask_than_a_hundred() {
+        let times = [100, 100_000].map(|count| {
+            let connection = waiting(count);
+            let due = || super::waiting(&connection, (0, 0), 100).unwrap();
+            assert_eq!(due().len(), 100);
+            assert_eq!(pending(&connection).unwrap().len(), 1);
+            assert_eq!(open_plans(&connection).unwrap(), ["p"]);
+            [fastest(|| drop(due())), fastest(|| drop(pending(&connection))), fastest(|| drop(open_plans(&connection)))]
+        });
+        for (few, many) in times[0].iter().zip(times[1]) {
+            assert!(many < *few * 10 + Duration::from_micros(200), "{times:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_start_and_the_alarm_ask_is_found_by_index() {
+        let connection = waiting(10);
+        let plan = |sql: &str| {
+            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let steps = explain.query_map([], |row| row.get::<_, String>(3)).unwrap();
+            steps.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
+        };
+        let waiting = WAITING.replace(":due", "0").replace(":seq", "0").replace(":limit", "1");
+        assert!(plan(&format!("SELECT {COLUMNS} FROM runs {waiting}")).contains("INDEX runs_parked"));
+        assert!(plan(PENDING).contains("INDEX runs_in_line"));
+        assert!(plan(OPEN_PLANS).contains("INDEX runs_open"));
     }
 }

@@ -10,7 +10,7 @@ use super::Error;
 pub(super) const APPLICATION_ID: i64 = 0x446f_7665;
 
 /// From version n to n + 1, each in one transaction.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT, IN_LINE];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -133,6 +133,12 @@ CREATE INDEX subscriptions_by_key ON subscriptions (listener, source, key);
 const KEPT: &str = "
 -- When a version of the project last became the present one, or was replaced.
 ALTER TABLE plans ADD COLUMN kept_ms INTEGER NOT NULL DEFAULT 0;
+";
+
+const IN_LINE: &str = "
+-- What a start looks for. Runs that wait are not among it, however many there are.
+CREATE INDEX runs_in_line ON runs (seq) WHERE status = 'pending' AND parked = 0;
+CREATE INDEX runs_open ON runs (plan) WHERE status IN ('pending', 'failed');
 ";
 
 /// The version of an opened file; 0 for one that holds nothing yet.
