@@ -567,7 +567,7 @@ async fn verify(folder: &Folder, acknowledged: &BTreeMap<String, usize>) {
         assert!(held.contains(id.as_str()), "{id} was acknowledged and is lost");
         assert!(journal.unwrap().len() >= *length, "a commit of {id} is lost");
     }
-    let copies = acknowledged.keys().map(|id| intake(id, "copy")).collect();
+    let copies: Vec<Intake> = acknowledged.keys().map(|id| intake(id, "copy")).collect();
     let answers = store.accept(copies, vec![]).await.unwrap();
     assert!(answers.iter().all(|answer| *answer == Accepted::Duplicate));
     store.close().await;

@@ -68,6 +68,22 @@ impl Serve {
         self.said.lock().clone()
     }
 
+    /// The time that it has worked: of a processor, in all its threads. 0 where nobody says.
+    pub fn worked(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let ticks = rest.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok());
+        Duration::from_millis(ticks.sum::<u64>() * 10)
+    }
+
+    /// Its memory in MiB. 0 where nobody says.
+    pub fn memory(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+        kilobytes.unwrap_or(0.0) / 1_024.0
+    }
+
     /// `kill -9`: nothing is written, closed or told any more.
     pub fn kill(mut self) {
         self.child.kill().expect("it can be killed");

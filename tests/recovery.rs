@@ -1,0 +1,139 @@
+//! What a start promises when much is pending: it takes events at once, and the first run goes on soon.
+//!
+//! What is counted is the time that the program has worked, so that a busy computer is no failure.
+
+mod stage;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+use stage::Serve;
+use tokio::net::TcpListener;
+
+const CONNECTOR: &str = "
+connector: shop
+base_url: https://shop.example.com
+objects:
+  sale:
+    schema: { type: object, properties: { id: { type: string }, reference: { type: string } } }
+    id: id
+    operations:
+      create: { request: POST /sales, body: $.input, returns: $, if_unsure: send_again }
+";
+
+const WORKFLOW: &str = "
+workflow: sale
+uses: { shop: shop }
+trigger:
+  webhook: /orders
+  verify: [{ header: X-Hook, token: $.secrets.hook }]
+  schema: { type: object, properties: { number: { type: string } } }
+actions:
+  - call: shop.sale.create
+    with: { reference: $.event.body.number }
+";
+
+/// A project whose only vendor takes requests and never answers.
+struct House {
+    folder: PathBuf,
+    vendor: TcpListener,
+    client: reqwest::Client,
+}
+
+impl House {
+    async fn set() -> House {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = std::env::temp_dir().join(format!("dovetail-recovery-{}", uuid::Uuid::now_v7()));
+        let vendor = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let house = House { folder, vendor, client };
+        let project = format!(
+            "project: recovery\nconnections:\n  shop: {{ connector: shop, base_url: \"http://{}\" }}\n",
+            house.address()
+        );
+        house.write("project/dovetail.yaml", &project);
+        house.write("project/connectors/shop.yaml", CONNECTOR);
+        house.write("project/workflows/sale.yaml", WORKFLOW);
+        house.write("secrets.yaml", "hook: the-hook\n");
+        house
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.folder.join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder");
+        std::fs::write(&path, text).expect("a file");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("its mode");
+    }
+
+    fn address(&self) -> String {
+        self.vendor.local_addr().expect("an address").to_string()
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    async fn serve(&self) -> Serve {
+        let mut command = stage::command();
+        command.args(["serve", "--no-watch", "--listen", "127.0.0.1:0", "--allow-net", &self.address()]);
+        command.arg("--project").arg(self.folder.join("project")).arg("--data").arg(self.data());
+        command.arg("--secrets").arg(self.folder.join("secrets.yaml"));
+        Serve::start(command, &self.client).await
+    }
+
+    /// Leaves so many runs behind that have not begun, and one in the middle of its request.
+    async fn leave(&self, runs: usize) {
+        let serve = self.serve().await;
+        let request = self.client.post(format!("http://127.0.0.1:{}/hooks/orders", serve.port));
+        let answer = request.header("x-hook", "the-hook").json(&json!({ "number": "R-1" })).send().await;
+        assert_eq!(answer.expect("it is taken").status(), 200);
+        let (_request, _) = self.vendor.accept().await.expect("a request");
+        serve.kill();
+        multiply(&self.data(), runs);
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Copies of the only run, each with an id and an order key of its own.
+fn multiply(data: &Path, count: usize) {
+    let connection = rusqlite::Connection::open(data.join("dovetail.sqlite3")).expect("the store");
+    let sql =
+        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < CAST(? AS INTEGER))
+        INSERT INTO runs (id, workflow, order_key, plan, start, status, due_ms, created_ms, journal_length)
+        SELECT substr(id, 1, 24) || printf('%012d', n), workflow, 'k' || n, plan,
+            replace(replace(start, id, substr(id, 1, 24) || printf('%012d', n)), order_key, 'k' || n),
+            'pending', 0, created_ms, 0 FROM runs, numbers";
+    assert_eq!(connection.execute(sql, [count.to_string()]).expect("copies"), count);
+}
+
+/// Starts with so many pending runs, until it takes events and the first run has sent its next request. Gives how long it
+/// has worked by then, and its memory in MiB.
+async fn recover(count: usize) -> (Duration, f64) {
+    let house = House::set().await;
+    house.leave(count).await;
+    let (serve, request) = tokio::join!(house.serve(), house.vendor.accept());
+    let (worked, memory) = (serve.worked(), serve.memory());
+    request.expect("a request");
+    (worked, memory)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_pending_runs_go_on_within_a_second_and_a_half() {
+    let (worked, memory) = recover(1_000).await;
+    assert!(worked < Duration::from_millis(1_500), "{worked:?}");
+    assert!(memory < 120.0, "{memory} MiB");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_thousand_pending_runs_go_on_within_five_seconds_and_stay_on_the_disk() {
+    let (worked, memory) = recover(100_000).await;
+    assert!(worked < Duration::from_secs(5), "{worked:?}");
+    assert!(memory < 120.0, "{memory} MiB");
+}
