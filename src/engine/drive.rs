@@ -111,7 +111,7 @@ impl Engine {
     /// Makes a decision durable. False: the journal has moved on, decide again from what it says now.
     pub(super) async fn commit(&self, commit: Commit) -> Result<bool, Parked> {
         loop {
-            match self.inner.store.commit(commit.clone()).await {
+            match self.inner.store.commit(&commit).await {
                 Ok(()) => return Ok(true),
                 Err(store::Error::Conflict { .. }) => return Ok(false),
                 // A person must decide; what the answers taught is kept.

@@ -393,7 +393,7 @@ impl Engine {
     ) -> Result<(usize, usize), store::Error> {
         let engine = self.clone();
         let taking = tokio::spawn(async move {
-            let accepted = engine.inner.store.accept(intakes.clone(), cursors).await?;
+            let accepted = engine.inner.store.accept(&intakes, cursors).await?;
             let (mut events, mut runs) = (0, 0);
             for (intake, accepted) in intakes.into_iter().zip(accepted) {
                 engine.inner.counters.taken_in(accepted);

@@ -73,7 +73,7 @@ impl Default for Bounds {
 /// Connections idle for longer are not used again: a peer that closes them meanwhile would leave it open whether a
 /// request was carried out.
 const POOL_IDLE: Duration = Duration::from_secs(4);
-const POOL_IDLE_PER_HOST_MAX: usize = 16;
+const POOL_IDLE_PER_HOST_MAX: usize = 64;
 /// Ports with a pool of their own. More than a project ever has; above it all pools start anew.
 const POOLS_MAX: usize = 64;
 

@@ -72,6 +72,8 @@ impl Hand {
         while self.health.stopped.get().is_none() {
             match self.receiver.recv_timeout(IDLE) {
                 Ok(first) => {
+                    // Whoever is about to write as well joins in, if there are fewer processors than threads.
+                    std::thread::yield_now();
                     let mut batch = vec![first];
                     batch.extend(self.receiver.try_iter().take(BATCH - 1));
                     self.carry_out(batch);

@@ -11,19 +11,45 @@ pub(super) struct Written {
     id: String,
     received_ms: i64,
     body: String,
-    runs: Vec<(Start, String)>,
+    runs: Vec<Row>,
 }
 
-pub(super) fn write_down(intake: Intake, received_ms: i64) -> Result<Written, Error> {
-    let body = serde_json::to_string(&intake.event)?;
-    let runs = intake.runs.into_iter().map(|start| serde_json::to_string(&start).map(|json| (start, json)));
-    let runs = runs.collect::<Result<_, _>>()?;
-    Ok(Written { source: intake.event.source, id: intake.event.id, received_ms, body, runs })
+/// A run's.
+struct Row {
+    id: String,
+    workflow: String,
+    tenant: Option<String>,
+    order_key: String,
+    plan: String,
+    start: String,
+    created_ms: i64,
+}
+
+pub(super) fn write_down(intake: &Intake, received_ms: i64) -> Result<Written, Error> {
+    Ok(Written {
+        source: intake.event.source.clone(),
+        id: intake.event.id.clone(),
+        received_ms,
+        body: serde_json::to_string(&intake.event)?,
+        runs: intake.runs.iter().map(row).collect::<Result<_, _>>()?,
+    })
+}
+
+fn row(run: &Start) -> Result<Row, Error> {
+    Ok(Row {
+        id: run.id.clone(),
+        workflow: run.workflow.clone(),
+        tenant: run.tenant.clone(),
+        order_key: run.order_key.clone(),
+        plan: run.plan.clone(),
+        start: serde_json::to_string(run)?,
+        created_ms: run.created_ms,
+    })
 }
 
 impl Written {
     pub(super) fn bytes(&self) -> usize {
-        self.body.len() + self.runs.iter().map(|(_, json)| json.len()).sum::<usize>()
+        self.body.len() + self.runs.iter().map(|run| run.start.len()).sum::<usize>()
     }
 }
 
@@ -51,16 +77,8 @@ fn accept_one(connection: &Connection, intake: &Written) -> Result<Accepted, Err
         "INSERT INTO runs (id, workflow, tenant, order_key, plan, start, status, due_ms, created_ms, journal_length)
                VALUES (?, ?, ?, ?, ?, ?, 'pending', 0, ?, 0)";
     let mut insert = connection.prepare_cached(sql)?;
-    for (start, json) in &intake.runs {
-        insert.execute(params![
-            start.id,
-            start.workflow,
-            start.tenant,
-            start.order_key,
-            start.plan,
-            json,
-            start.created_ms
-        ])?;
+    for Row { id, workflow, tenant, order_key, plan, start, created_ms } in &intake.runs {
+        insert.execute(params![id, workflow, tenant, order_key, plan, start, created_ms])?;
     }
     Ok(Accepted::New)
 }

@@ -16,7 +16,7 @@ pub(super) struct Written {
     messages: Vec<messages::Written>,
     at_ms: i64,
     ending: Option<Ended>,
-    kept: Kept,
+    pairs: Kept,
     told: Option<known::Written>,
     intakes: Vec<intake::Written>,
 }
@@ -37,25 +37,23 @@ struct Ended {
 }
 
 /// `now_ms` is when it ended, if no entry says.
-pub(super) fn write_down(mut commit: Commit, now_ms: i64) -> Result<Written, Error> {
+pub(super) fn write_down(commit: &Commit, now_ms: i64) -> Result<Written, Error> {
     let last_ms = commit.entries.last().map_or(now_ms, |entry| entry.at_ms);
+    let Kept { link, unlink, told, messages, .. } = &commit.kept;
     Ok(Written {
         entries: commit.entries.iter().map(line).collect::<Result<_, _>>()?,
-        ending: commit.ending.map(|ending| ended(&ending, last_ms)).transpose()?,
-        run: commit.run,
+        ending: commit.ending.as_ref().map(|ending| ended(ending, last_ms)).transpose()?,
+        run: commit.run.clone(),
         // A length that no journal can have is a conflict like any other.
         length: i64::try_from(commit.length).unwrap_or(i64::MAX),
         due_ms: commit.due_ms,
         parked: commit.parked,
-        subscriptions: commit.subscriptions,
-        messages: std::mem::take(&mut commit.kept.messages)
-            .into_iter()
-            .map(messages::write_down)
-            .collect::<Result<_, _>>()?,
+        subscriptions: commit.subscriptions.clone(),
+        messages: messages.iter().map(messages::write_down).collect::<Result<_, _>>()?,
         at_ms: last_ms,
-        told: commit.kept.told.as_ref().map(|told| known::write_down(told, last_ms)).transpose()?,
-        kept: commit.kept,
-        intakes: commit.intakes.into_iter().map(|one| intake::write_down(one, last_ms)).collect::<Result<_, _>>()?,
+        told: told.as_ref().map(|told| known::write_down(told, last_ms)).transpose()?,
+        pairs: Kept { link: link.clone(), unlink: unlink.clone(), ..Kept::default() },
+        intakes: commit.intakes.iter().map(|one| intake::write_down(one, last_ms)).collect::<Result<_, _>>()?,
     })
 }
 
@@ -80,7 +78,7 @@ pub(super) fn commit(connection: &Connection, decision: &Written) -> Result<(), 
         // Another run has told the workflow of this record meanwhile.
         return Err(Error::Conflict { run: decision.run.clone() });
     }
-    links::keep(connection, &decision.kept)?;
+    links::keep(connection, &decision.pairs)?;
     intake::accept(connection, &decision.intakes, &[])?;
     for message in &decision.messages {
         messages::leave(connection, head.seq, message, decision.at_ms)?;
@@ -143,13 +141,16 @@ struct Head {
     seq: i64,
     length: i64,
     status: Status,
+    parked: bool,
 }
 
 impl Head {
     fn of(connection: &Connection, run: &str) -> Result<Option<Head>, Error> {
-        let sql = "SELECT seq, journal_length, status FROM runs WHERE id = ?";
+        let sql = "SELECT seq, journal_length, status, parked FROM runs WHERE id = ?";
         let mut select = connection.prepare_cached(sql)?;
-        let head = |row: &rusqlite::Row| Ok(Head { seq: row.get(0)?, length: row.get(1)?, status: row.get(2)? });
+        let head = |row: &rusqlite::Row| {
+            Ok(Head { seq: row.get(0)?, length: row.get(1)?, status: row.get(2)?, parked: row.get(3)? })
+        };
         Ok(select.query_row([run], head).optional()?)
     }
 
@@ -166,6 +167,12 @@ impl Head {
         for (at_ms, json) in lines {
             insert.execute(params![self.seq, length, at_ms, json])?;
             length += 1;
+        }
+        if self.status == Status::Pending && ending.is_none() && !self.parked && !parked {
+            // No index knows of what changes.
+            let sql = "UPDATE runs SET journal_length = ?, due_ms = ? WHERE seq = ?";
+            connection.prepare_cached(sql)?.execute(params![length, due_ms, self.seq])?;
+            return Ok(());
         }
         let sql = "UPDATE runs SET journal_length = ?, due_ms = ?, parked = ?, status = ?, ended_ms = ?, ending = ? WHERE seq = ?";
         connection.prepare_cached(sql)?.execute(params![

@@ -5,11 +5,11 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Error;
-use crate::run::{Message, Received, Subscription};
+use crate::run::{Correlation, Message, Received, Subscription};
 
 /// A message as it will be written: the JSON is made before the writer's turn.
 pub(super) struct Written {
-    message: Message,
+    correlation: Correlation,
     record: String,
 }
 
@@ -19,14 +19,13 @@ impl Written {
     }
 }
 
-pub(super) fn write_down(message: Message) -> Result<Written, Error> {
-    let record = serde_json::to_string(&message.record)?;
-    Ok(Written { message, record })
+pub(super) fn write_down(message: &Message) -> Result<Written, Error> {
+    Ok(Written { correlation: message.correlation.clone(), record: serde_json::to_string(&message.record)? })
 }
 
 /// Leaves a message, and calls the runs that are parked and wait for it: they are due at `at_ms`.
 pub(super) fn leave(connection: &Connection, run: i64, message: &Written, at_ms: i64) -> Result<(), Error> {
-    let of = &message.message.correlation;
+    let of = &message.correlation;
     let sql = "INSERT INTO messages (listener, source, key, run, at_ms, record) VALUES (?, ?, ?, ?, ?, ?)";
     connection.prepare_cached(sql)?.execute(params![of.listener, of.source, of.key, run, at_ms, message.record])?;
     let sql = "UPDATE runs SET due_ms = ?1 WHERE parked = 1 AND due_ms > ?1 AND seq < ?5 AND seq IN (

@@ -1,5 +1,6 @@
 //! The open store: what the other rooms hold.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::fs::File;
 use std::path::Path;
@@ -65,10 +66,14 @@ impl Store {
     ///
     /// # Errors
     /// `Busy` when too much waits already, `Full`: ask the source to send again later.
-    pub async fn accept(&self, intakes: Vec<Intake>, cursors: Vec<(String, Value)>) -> Result<Vec<Accepted>, Error> {
+    pub async fn accept(
+        &self,
+        intakes: impl AsRef<[Intake]>,
+        cursors: Vec<(String, Value)>,
+    ) -> Result<Vec<Accepted>, Error> {
         let now_ms = now_ms();
-        let intakes =
-            intakes.into_iter().map(|intake| intake::write_down(intake, now_ms)).collect::<Result<Vec<_>, _>>()?;
+        let written = intakes.as_ref().iter().map(|intake| intake::write_down(intake, now_ms));
+        let intakes = written.collect::<Result<Vec<_>, _>>()?;
         let cursors = cursors.into_iter().map(|(key, value)| (key, value.to_string())).collect::<Vec<_>>();
         let bytes = intakes.iter().map(intake::Written::bytes).sum();
         let work = move |connection: &Connection| intake::accept(connection, &intakes, &cursors);
@@ -80,8 +85,8 @@ impl Store {
     /// # Errors
     /// `Conflict` when the journal has another length or the run has ended; `Linked` when a record to link has another
     /// partner there. Either way nothing of the commit was kept.
-    pub async fn commit(&self, commit: Commit) -> Result<(), Error> {
-        let decision = journal::write_down(commit, now_ms())?;
+    pub async fn commit(&self, commit: impl Borrow<Commit>) -> Result<(), Error> {
+        let decision = journal::write_down(commit.borrow(), now_ms())?;
         let bytes = decision.bytes();
         let work = move |connection: &Connection| journal::commit(connection, &decision);
         self.writer()?.write(Admission::Wait, bytes, work).await
