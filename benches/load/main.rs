@@ -1,0 +1,183 @@
+//! The engine under load, beside a bare loop that does the same job by hand: `cargo bench --bench load`.
+//!
+//! Both are processes of their own on one core, with the same vendor and senders on another, by turns. What counts is the
+//! ratio: it says more than numbers of one computer. `-- --long` measures with a million runs of history too.
+
+#![expect(clippy::print_stdout, reason = "it is what a measurement is for")]
+
+mod bare;
+mod job;
+mod past;
+mod peer;
+mod program;
+mod wire;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use peer::Vendor;
+use program::Program;
+
+/// Events of one round.
+const EVENTS: usize = 3_000;
+const ROUNDS: usize = 5;
+const DRIP: Duration = Duration::from_secs(4);
+
+/// A folder that goes away again.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Folder {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("load-{}", uuid::Uuid::now_v7()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        Folder(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn verdict(holds: bool) -> &'static str {
+    if holds { "" } else { ", missed" }
+}
+
+/// A side of the comparison: events per second, and microseconds of a processor for each, by rounds.
+#[derive(Default)]
+struct Side {
+    pace: Vec<f64>,
+    work: Vec<f64>,
+}
+
+impl Side {
+    async fn round(&mut self, program: &Program, vendor: &Vendor, round: &str) {
+        let before = program.worked();
+        let took = peer::flood(vendor, program.port, round, EVENTS, 1).await;
+        self.pace.push(EVENTS as f64 / took.as_secs_f64());
+        self.work.push((program.worked() - before) * 1e6 / EVENTS as f64);
+    }
+}
+
+/// The 99th of a hundred, in milliseconds.
+fn late(took: &[Duration]) -> f64 {
+    took.get(took.len() * 99 / 100).map_or(f64::NAN, |took| took.as_secs_f64() * 1e3)
+}
+
+async fn compare(vendor: &Vendor) {
+    let (folder, place) = (Folder::new(), vendor.address.to_string());
+    job::write(&folder.0, &place, 1, 1);
+    let bare = Program::bare(&folder.0, &place).await;
+    let serve = Program::serve(&folder.0, &place).await;
+    let started = serve.started.as_secs_f64() * 1e3;
+    println!("from start to accepting: {started:.0} ms (goal 100{})", verdict(started < 100.0));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let idle = serve.memory("VmRSS");
+    println!("memory, idle: {idle:.1} MiB (goal 30{})", verdict(idle < 30.0));
+
+    let (mut by_hand, mut ours) = (Side::default(), Side::default());
+    for round in 0..=ROUNDS {
+        by_hand.round(&bare, vendor, &format!("a{round}")).await;
+        ours.round(&serve, vendor, &format!("b{round}")).await;
+        if round == 0 {
+            // To get warm.
+            (by_hand, ours) = (Side::default(), Side::default());
+        }
+    }
+    let ratio = median(ours.pace.iter().zip(&by_hand.pace).map(|(ours, by_hand)| ours / by_hand).collect());
+    let (pace, pace_by_hand) = (median(ours.pace), median(by_hand.pace));
+    println!("events: {pace:.0}/s, {pace_by_hand:.0}/s by hand, ratio {ratio:.2} (goal 0.60{})", verdict(ratio >= 0.6));
+    let (work, work_by_hand) = (median(ours.work), median(by_hand.work));
+    println!("work: {work:.0} µs/event, {work_by_hand:.0} µs/event by hand, ratio {:.2}", work_by_hand / work);
+
+    let rate = pace_by_hand * 0.2;
+    let (mut ratios, mut both) = (Vec::new(), Vec::new());
+    for round in 0..3 {
+        let by_hand = late(&peer::drip(vendor, bare.port, &format!("c{round}"), rate, DRIP).await);
+        let ours = late(&peer::drip(vendor, serve.port, &format!("d{round}"), rate, DRIP).await);
+        ratios.push(ours / by_hand);
+        both.push((ours, by_hand));
+    }
+    let ratio = median(ratios);
+    let (ours, by_hand): (Vec<f64>, Vec<f64>) = both.into_iter().unzip();
+    println!(
+        "99 of 100 events at {rate:.0}/s within: {:.1} ms, {:.1} ms by hand, ratio {ratio:.2} (goal 2.00{})",
+        median(ours),
+        median(by_hand),
+        verdict(ratio <= 2.0)
+    );
+    let most = serve.memory("VmHWM");
+    println!("memory, under load: {most:.1} MiB (goal 120{})", verdict(most < 120.0));
+}
+
+/// Events per second of a project.
+async fn pace(vendor: &Vendor, workflows: usize, actions: usize, past: usize) -> f64 {
+    let (folder, place) = (Folder::new(), vendor.address.to_string());
+    job::write(&folder.0, &place, workflows, actions);
+    if past > 0 {
+        // The first start makes the tables.
+        drop(Program::serve(&folder.0, &place).await);
+        past::write(&folder.0.join("data"), past);
+    }
+    let serve = Program::serve(&folder.0, &place).await;
+    let events = EVENTS / 2 / actions;
+    let mut paces = Vec::new();
+    for round in 0..4 {
+        let took = peer::flood(vendor, serve.port, &format!("e{round}"), events, actions).await;
+        paces.push(events as f64 / took.as_secs_f64());
+    }
+    let started = serve.started.as_secs_f64() * 1e3;
+    let (memory, pace) = (serve.memory("VmRSS"), median(paces.split_off(1)));
+    println!(
+        "{workflows} workflows, {actions} actions, {past} runs before: {pace:.0} events/s, {:.0} actions/s; started in \
+         {started:.0} ms, {memory:.0} MiB",
+        pace * actions as f64
+    );
+    pace
+}
+
+async fn lines(vendor: &Vendor, long: bool) {
+    let ten = pace(vendor, 10, 1, 0).await;
+    for workflows in [1_000, 10_000] {
+        println!("  ratio to 10 workflows: {:.2}", pace(vendor, workflows, 1, 0).await / ten);
+    }
+    println!("  ratio of actions to 1 action: {:.2}", pace(vendor, 10, 20, 0).await * 20.0 / ten);
+    if long {
+        println!("  ratio to an empty store: {:.2}", pace(vendor, 10, 1, 1_000_000).await / ten);
+    }
+}
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [role, folder, vendor, port] = words.as_slice()
+        && role == "bare"
+    {
+        return bare::main(Path::new(folder), vendor, port.parse().expect("a port"));
+    }
+    if std::env::var_os("LOAD_IS_PINNED").is_none() {
+        let own = std::env::current_exe().expect("this program");
+        let mut command = program::pinned(program::OTHER_CORE, &own);
+        let status = command.args(&words).env("LOAD_IS_PINNED", "1").status().expect("it runs");
+        std::process::exit(status.code().unwrap_or(1));
+    }
+    let is_wanted = |part: &str| {
+        let mut parts = words.iter().filter(|word| !word.starts_with('-')).peekable();
+        parts.peek().is_none() || parts.any(|word| word == part)
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let vendor = Vendor::start().await;
+        if is_wanted("compare") {
+            compare(&vendor).await;
+        }
+        if is_wanted("lines") {
+            lines(&vendor, words.iter().any(|word| word == "--long")).await;
+        }
+    });
+}
