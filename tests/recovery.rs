@@ -83,15 +83,16 @@ impl House {
         Serve::start(command, &self.client).await
     }
 
-    /// Leaves so many runs behind that have not begun, and one in the middle of its request.
-    async fn leave(&self, runs: usize) {
+    /// Leaves so many runs behind that have not begun, and one in the middle of its request. `waits`: they wait, the first of
+    /// them for an instant that is past, the others for one far away.
+    async fn leave(&self, runs: usize, waits: bool) {
         let serve = self.serve().await;
         let request = self.client.post(format!("http://127.0.0.1:{}/hooks/orders", serve.port));
         let answer = request.header("x-hook", "the-hook").json(&json!({ "number": "R-1" })).send().await;
         assert_eq!(answer.expect("it is taken").status(), 200);
         let (_request, _) = self.vendor.accept().await.expect("a request");
         serve.kill();
-        multiply(&self.data(), runs);
+        multiply(&self.data(), runs, waits);
     }
 }
 
@@ -102,22 +103,22 @@ impl Drop for House {
 }
 
 /// Copies of the only run, each with an id and an order key of its own.
-fn multiply(data: &Path, count: usize) {
+fn multiply(data: &Path, count: usize, waits: bool) {
     let connection = rusqlite::Connection::open(data.join("dovetail.sqlite3")).expect("the store");
     let sql =
-        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < CAST(? AS INTEGER))
-        INSERT INTO runs (id, workflow, order_key, plan, start, status, due_ms, created_ms, journal_length)
+        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < CAST(?1 AS INTEGER))
+        INSERT INTO runs (id, workflow, order_key, plan, start, status, created_ms, journal_length, parked, due_ms)
         SELECT substr(id, 1, 24) || printf('%012d', n), workflow, 'k' || n, plan,
             replace(replace(start, id, substr(id, 1, 24) || printf('%012d', n)), order_key, 'k' || n),
-            'pending', 0, created_ms, 0 FROM runs, numbers";
-    assert_eq!(connection.execute(sql, [count.to_string()]).expect("copies"), count);
+            'pending', created_ms, 0, ?2, iif(n = 1, 1, 9000000000000000) FROM runs, numbers";
+    assert_eq!(connection.execute(sql, (count.to_string(), waits)).expect("copies"), count);
 }
 
 /// Starts with so many pending runs, until it takes events and the first run has sent its next request. Gives how long it
 /// has worked by then, and its memory in MiB.
 async fn recover(count: usize) -> (Duration, f64) {
     let house = House::set().await;
-    house.leave(count).await;
+    house.leave(count, false).await;
     let (serve, request) = tokio::join!(house.serve(), house.vendor.accept());
     let (worked, memory) = (serve.worked(), serve.memory());
     request.expect("a request");
@@ -136,4 +137,18 @@ async fn a_hundred_thousand_pending_runs_go_on_within_five_seconds_and_stay_on_t
     let (worked, memory) = recover(100_000).await;
     assert!(worked < Duration::from_secs(5), "{worked:?}");
     assert!(memory < 120.0, "{memory} MiB");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_thousand_waits_cost_a_row_each_and_the_one_that_is_due_is_called() {
+    let house = House::set().await;
+    house.leave(100_000, true).await;
+    let both = async {
+        for _ in 0..2 {
+            house.vendor.accept().await.expect("a request");
+        }
+    };
+    let (serve, ()) = tokio::join!(house.serve(), both);
+    assert!(serve.worked() < Duration::from_millis(1_500), "{:?}", serve.worked());
+    assert!(serve.memory() < 80.0, "{} MiB", serve.memory());
 }
