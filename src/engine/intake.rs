@@ -328,7 +328,7 @@ impl Engine {
         let runs = present.hearing().filter(|(_, workflow)| hears(workflow)).filter_map(|(plan, workflow)| {
             let connections = plan.bind(workflow, event.tenant.as_deref(), None)?;
             let order_key = order_key(workflow, None, &event, &plan.locale);
-            Some(start(plan, workflow, &event, event.tenant.clone(), connections, order_key, Value::Null))
+            Some(start(plan, workflow, event.clone(), connections, order_key, Value::Null))
         });
         Intake { runs: runs.collect(), event }
     }
@@ -345,7 +345,7 @@ impl Engine {
         let tenant = connection.tenant.clone();
         let connections = plan.bind(workflow, tenant.as_deref(), Some((alias, connection.name.as_str())))?;
         let order_key = order_key(workflow, plan.connector(&connection.connector), event, &plan.locale);
-        Some(start(plan, workflow, event, tenant, connections, order_key, Value::Null))
+        Some(start(plan, workflow, Event { tenant, ..event.clone() }, connections, order_key, Value::Null))
     }
 
     /// The runs of a workflow that is about no record: one per tenant that has all it uses.
@@ -362,7 +362,7 @@ impl Engine {
             let mut event = event.clone();
             event.tenant = tenant.map(Into::into);
             let order_key = order_key(workflow, None, &event, &plan.locale);
-            Some(start(plan, workflow, &event, tenant.map(Into::into), connections, order_key, inputs.clone()))
+            Some(start(plan, workflow, event, connections, order_key, inputs.clone()))
         });
         runs.collect()
     }
@@ -468,8 +468,7 @@ pub enum ByHandError {
 fn start(
     plan: &Plan,
     workflow: &Workflow,
-    event: &Event,
-    tenant: Option<String>,
+    event: Event,
     connections: BTreeMap<String, String>,
     order_key: String,
     inputs: Value,
@@ -477,11 +476,11 @@ fn start(
     Start {
         id: uuid::Uuid::now_v7().to_string(),
         workflow: workflow.name.clone(),
-        tenant,
+        tenant: event.tenant.clone(),
         order_key,
         plan: plan.hash.clone(),
         connections,
-        event: event.clone(),
+        event,
         inputs,
         created_ms: now_ms(),
     }

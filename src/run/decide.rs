@@ -305,16 +305,16 @@ impl Deciding<'_> {
             root.insert(name, record);
         }
         let compared = self.state.compared.as_ref();
-        root.insert(
-            "event".into(),
-            json!({
-                "id": event.id, "type": compared.map_or(&event.kind, |compared| &compared.kind),
-                "time": instant(event.time_ms), "source": event.source,
-                "connection": event.connection, "body": event.body,
-                "changed": compared.map(|compared| &compared.changed),
-                "previous": compared.map(|compared| &compared.previous),
-            }),
-        );
+        let mut told = json!({
+            "id": event.id, "type": compared.map_or(&event.kind, |compared| &compared.kind),
+            "time": instant(event.time_ms), "source": event.source,
+            "connection": event.connection, "body": null,
+            "changed": compared.map(|compared| &compared.changed),
+            "previous": compared.map(|compared| &compared.previous),
+        });
+        // A large value is copied, not written and read.
+        told["body"] = event.body.clone();
+        root.insert("event".into(), told);
         root.insert("inputs".into(), frame.inputs.clone());
         root.insert("outcome".into(), Value::Object(Map::new()));
         root.insert("vars".into(), self.plan.vars(frame.workflow, self.start.tenant.as_deref()));

@@ -189,12 +189,12 @@ impl Deciding<'_> {
         let retry = action.retry.as_ref().or(workflow.retry.as_ref()).unwrap_or(&standard);
         let timeout = action.timeout.or(workflow.timeout);
         self.settled(address, retry, timeout)?;
-        let progress = self.state.progress.get(address).cloned().unwrap_or_default();
+        let progress = self.state.progress.get(address);
         let records = if frame.is_outermost() { self.linkable(spot.root) } else { Vec::new() };
         let context = Context {
             scope: spot.scope(self),
-            exchanges: &progress.exchanges,
-            looked: progress.looked.clone(),
+            exchanges: progress.map(|progress| progress.exchanges.as_slice()).unwrap_or_default(),
+            looked: progress.and_then(|progress| progress.looked.clone()),
             records: &records,
             accounts: frame,
             locale: &self.plan.locale,
@@ -207,7 +207,10 @@ impl Deciding<'_> {
                 Err(self.wants(Next::Look { address: address.into(), of, connection, object, turns }))
             }
             Advance::Send(sending) => match frame.connection(&sending.alias) {
-                Some(connection) => Err(self.send(address, &progress, sending, timeout, connection)),
+                Some(connection) => {
+                    let progress = progress.cloned().unwrap_or_default();
+                    Err(self.send(address, &progress, sending, timeout, connection))
+                }
                 None => {
                     let message = format!("no connection stands for `{}`", sending.alias);
                     Err(spot.fail(Failure::new("invalid", message)))
