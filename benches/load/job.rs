@@ -76,9 +76,9 @@ const ACTION: &str = "
       currency: $.event.body.order.currency
 ";
 
-/// The workflow number 0 hears the webhook; the others hear other paths.
-fn workflow(number: usize, actions: usize) -> String {
-    let path = if number == 0 { "/orders".to_owned() } else { format!("/orders-{number}") };
+/// The one that hears the webhook is the last by name; the others hear other paths.
+fn workflow(number: usize, hears: bool, actions: usize) -> String {
+    let path = if hears { "/orders".to_owned() } else { format!("/orders-{number}") };
     format!(
         "workflow: sale-{number}\nuses: {{ shop: shop }}\ntrigger:\n  webhook: {path}\n  \
          verify: [{{ header: X-Hook, token: $.secrets.hook }}]\n  replay: {{ id: $.id }}\n  \
@@ -102,7 +102,9 @@ pub fn write(folder: &Path, vendor: &str, workflows: usize, actions: usize) {
     put("project/dovetail.yaml", &project);
     put("project/connectors/shop.yaml", CONNECTOR);
     for number in 0..workflows {
-        put(&format!("project/workflows/sale-{number}.yaml"), &workflow(number, if number == 0 { actions } else { 1 }));
+        let hears = number + 1 == workflows;
+        let text = workflow(number, hears, if hears { actions } else { 1 });
+        put(&format!("project/workflows/sale-{number}.yaml"), &text);
     }
     put("secrets.yaml", &format!("hook: {SECRET}\ntoken: a-token\n"));
 }
