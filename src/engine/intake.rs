@@ -117,11 +117,10 @@ impl Engine {
     /// Takes a delivery at a workflow's own path. `token` is what follows the path.
     pub async fn own_webhook(&self, path: &str, token: Option<&str>, arrival: Arrival<'_>) -> Taken {
         let plan = self.plan();
-        let found = plan.workflows.iter().find_map(|workflow| match &workflow.trigger.starts {
-            Starts::Webhook { path: own, verify, schema, id } if own == path => Some((workflow, verify, schema, id)),
-            _ => None,
-        });
-        let Some((workflow, rules, schema, id)) = found else { return Taken::new(404, "not_found") };
+        let Some(workflow) = plan.at_path(path) else { return Taken::new(404, "not_found") };
+        let Starts::Webhook { verify: rules, schema, id, .. } = &workflow.trigger.starts else {
+            return Taken::new(404, "not_found");
+        };
         if rules.is_empty() {
             if !self.is_token(path, token).await {
                 return Taken::new(404, "not_found");

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -10,8 +12,8 @@ use crate::connector::Connector;
 use crate::expr::Locale;
 use crate::source::{File, Place};
 use crate::sync::Sync;
-use crate::workflow::Workflow;
 use crate::workflow::action::{Action, Kind};
+use crate::workflow::{Starts, Workflow};
 
 /// What runs. Made by [`super::read`] only, from documents without errors.
 #[derive(Debug)]
@@ -32,6 +34,28 @@ pub struct Plan {
     pub listeners: Vec<Workflow>,
     /// The active ones; they do not act in this version.
     pub syncs: Vec<Sync>,
+    pub(super) index: Index,
+}
+
+/// Where a workflow stands among all that events may start.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    names: HashMap<String, usize>,
+    /// By the path of its own webhook.
+    paths: HashMap<String, usize>,
+}
+
+impl Index {
+    pub(super) fn new(plan: &Plan) -> Index {
+        let mut index = Index::default();
+        for (at, workflow) in plan.hearing().enumerate() {
+            index.names.entry(workflow.name.clone()).or_insert(at);
+            if let Starts::Webhook { path, .. } = &workflow.trigger.starts {
+                index.paths.entry(path.clone()).or_insert(at);
+            }
+        }
+        index
+    }
 }
 
 /// One customer.
@@ -84,7 +108,12 @@ impl Plan {
     }
 
     pub fn workflow(&self, name: &str) -> Option<&Workflow> {
-        self.hearing().find(|workflow| workflow.name == name)
+        self.hearing().nth(*self.index.names.get(name)?)
+    }
+
+    /// The workflow that has this path of its own.
+    pub fn at_path(&self, path: &str) -> Option<&Workflow> {
+        self.hearing().nth(*self.index.paths.get(path)?)
     }
 
     /// All that events may start.

@@ -26,6 +26,7 @@ use rayon::prelude::*;
 use self::others::Others;
 use super::Plan;
 use super::accounts::Unbound;
+use super::plan::Index;
 use super::refused::Refused;
 use crate::source::{Diagnostic, File, Report};
 use crate::sync::Sync;
@@ -72,6 +73,7 @@ pub(super) fn check(
     sync::served_once(plan, &workflows_read, &syncs_read, report);
     plan.workflows = workflows.into_iter().map(|(workflow, _)| workflow).collect();
     plan.listeners = plan.workflows.iter().flat_map(listeners).collect();
+    plan.index = Index::new(plan);
     plan.syncs = syncs.into_iter().map(|(sync, _)| sync).collect();
 }
 
