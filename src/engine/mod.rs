@@ -208,6 +208,11 @@ impl Engine {
         self.inner.store.is_ready() && !*self.inner.stopping.borrow()
     }
 
+    /// How many runs are at work now.
+    pub fn at_work(&self) -> usize {
+        self.inner.at_once.saturating_sub(self.inner.working.available_permits())
+    }
+
     /// How many requests are under way: to stop waits for them.
     pub fn under_way(&self) -> usize {
         self.inner.circuits.under_way()

@@ -14,8 +14,8 @@ use serde_json::Value;
 use super::reader::Reader;
 use super::writer::{Admission, Writer};
 use super::{
-    Accepted, Commit, Counts, Error, Filter, Holding, Intake, Measured, Observed, Old, Pending, Pruned, Run, Sought, Status,
-    Wanted,
+    Accepted, Commit, Counts, Error, Filter, Holding, Intake, Measured, Observed, Old, Pending, Pruned, Run, Sought,
+    Status, Wanted,
 };
 use super::{erase, intake, journal, kept, known, links, measure, messages, open, prune, runs, shelf};
 use crate::run::{Entry, Known, Link, Received, RecordRef, Subscription};

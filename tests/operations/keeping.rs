@@ -96,7 +96,7 @@ async fn ten_thousand_runs_stay_within_the_size() {
     let mut largest = 0;
     for first in (0..10_000).step_by(batch) {
         let numbers = first..first + batch;
-        store.accept(numbers.clone().map(intake).collect(), Vec::new()).await.expect("accepted");
+        store.accept(numbers.clone().map(intake).collect::<Vec<_>>(), Vec::new()).await.expect("accepted");
         // One of each hundred is left alone, one fails.
         let ends = numbers.filter(|number| number % 100 != 0).map(|number| async move {
             let ending = if number % 100 == 1 { failed() } else { completed() };
@@ -128,7 +128,7 @@ async fn what_has_been_over_for_long_goes_by_age() {
     let folder = folder();
     let engine = engine(&folder, "{ runs: 10d, events: 0s }").await;
     let store = engine.store();
-    store.accept((0..5).map(intake).collect(), Vec::new()).await.expect("accepted");
+    store.accept((0..5).map(intake).collect::<Vec<_>>(), Vec::new()).await.expect("accepted");
     let days = |number: i64| now_ms() - number * 24 * 60 * 60 * 1_000;
     end(store, 0, days(11), completed()).await;
     end(store, 1, days(9), completed()).await;
@@ -153,7 +153,7 @@ async fn a_store_in_which_nothing_is_over_is_told_and_left() {
     let folder = folder();
     let engine = engine(&folder, "{ size: 1MB }").await;
     let store = engine.store();
-    store.accept((0..800).map(intake).collect(), Vec::new()).await.expect("accepted");
+    store.accept((0..800).map(intake).collect::<Vec<_>>(), Vec::new()).await.expect("accepted");
     let forgotten = engine.forget().await.expect("forgotten");
     assert!(forgotten.is_full && forgotten.pruned.bodies == 800, "{forgotten:?}");
     assert_eq!(of(store, Status::Pending).await.len(), 800);
