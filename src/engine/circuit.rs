@@ -120,9 +120,8 @@ impl Circuits {
 impl Pass {
     /// Learns from what came of the request. Gives whether what was down is well again.
     pub fn tell(self, answer: &Answer, now: Instant) -> bool {
-        let down = matches!(answer, Answer::Failed(failure) if DOWN.contains(&failure.name.as_str()));
         let mut all = self.circuits.all.lock();
-        if !down {
+        if !is_of_trouble(answer) {
             let was = all.failing.remove(&self.connection);
             return was.is_some_and(|circuit| circuit.open_until.is_some());
         }
@@ -150,6 +149,11 @@ impl Pass {
         }
         false
     }
+}
+
+/// Does it say that nobody is there, or nobody who is well?
+pub(super) fn is_of_trouble(answer: &Answer) -> bool {
+    matches!(answer, Answer::Failed(failure) if DOWN.contains(&failure.name.as_str()))
 }
 
 impl Drop for Pass {

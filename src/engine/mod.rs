@@ -29,6 +29,7 @@ mod present;
 mod probe;
 mod queue;
 mod replay;
+mod retries;
 mod schedule;
 mod silence;
 mod tap;
@@ -114,6 +115,7 @@ pub(in crate::engine) struct Inner {
     heard: watch::Sender<()>,
     accounts: accounts::Accounts,
     circuits: Arc<circuit::Circuits>,
+    retries: retries::Retries,
     gathering: gathering::Gathering,
     names: names::NamesKept,
     drifts: drift::Drifts,
@@ -159,6 +161,7 @@ impl Engine {
             heard: watch::channel(()).0,
             accounts: accounts::Accounts::default(),
             circuits: Arc::default(),
+            retries: retries::Retries::default(),
             gathering: gathering::Gathering::default(),
             names: names::NamesKept::default(),
             drifts: drift::Drifts::default(),

@@ -92,6 +92,7 @@ mod tests {
             address: "names".into(),
             exchange: 0,
             attempt: 1,
+            tries: 0,
             look: false,
             purpose: Purpose::Names { list: "custom".into(), fresh },
             connection: connection.into(),

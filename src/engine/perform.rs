@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::circuit::Pass;
+use super::circuit::{Pass, is_of_trouble};
 use super::{Engine, count};
 use crate::connector::{Connector, Failure, Operation, Outcome, Page, Request};
 use crate::http;
@@ -69,17 +69,28 @@ impl Engine {
     /// May it go now? Else how long to wait before asking again: the vendor is down, or a limit is used up.
     pub(super) fn may_go(&self, plan: &Plan, send: &Send, ready: &Ready) -> Result<Pass, Duration> {
         let origin = origin(&ready.request.url).unwrap_or_default();
+        let now = Instant::now();
+        let is_retry = send.tries > 0;
+        if let Some(pause) = self.inner.retries.pause(&send.connection, now).filter(|_| is_retry) {
+            return Err(pause);
+        }
         // Whoever hangs leaves a part of all that may be at work to the others, once it shows.
         let most = (self.inner.at_once - self.inner.at_once / 4).max(1);
-        let pass = self.inner.circuits.pass(&send.connection, &origin, most, Instant::now())?;
-        match self.take(plan, send, true) {
-            http::Take::Go => Ok(pass),
-            http::Take::Wait(pause) => Err(pause),
+        let pass = self.inner.circuits.pass(&send.connection, &origin, most, now)?;
+        if let http::Take::Wait(pause) = self.take(plan, send, true) {
+            return Err(pause);
         }
+        if is_retry {
+            self.inner.retries.spend(&send.connection, now);
+        }
+        Ok(pass)
     }
 
     /// Learns from an answer whether a vendor is down.
     pub(super) fn learn_of(&self, pass: Pass, connection: &str, answer: &Answer) {
+        if !is_of_trouble(answer) {
+            self.inner.retries.answered(connection, Instant::now());
+        }
         if pass.tell(answer, Instant::now()) {
             tracing::info!(connection, "it is well again");
             // Those that wait need not wait until they would have asked.
@@ -156,6 +167,7 @@ impl Engine {
             address: String::new(),
             exchange: 0,
             attempt: 1,
+            tries: 0,
             look: false,
             purpose: Purpose::Read,
             connection: connection.into(),

@@ -83,6 +83,8 @@ pub struct Send {
     pub address: Address,
     pub exchange: u32,
     pub attempt: u32,
+    /// How often it has failed before, `rate_limited` apart.
+    pub tries: u32,
     pub look: bool,
     pub purpose: Purpose,
     pub connection: String,
