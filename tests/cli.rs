@@ -166,6 +166,7 @@ fn masked(text: &str, folder: &Path) -> String {
         (r"\d\d:\d\d:\d\d\.\d{3}", "[CLOCK]"),
         (r#""time_ms": \d+"#, r#""time_ms": [MS]"#),
         (r"in \d+(\.\d)? s\b", "in [SPAN]"),
+        (r#""bytes": \d+"#, r#""bytes": [SIZE]"#),
     ] {
         text = Regex::new(pattern).expect("a pattern").replace_all(&text, mask).into_owned();
     }

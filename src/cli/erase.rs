@@ -31,7 +31,8 @@ const DIGITS_MIN: usize = 7;
 /// So many are told one by one.
 const TOLD: usize = 10;
 
-fn sought(text: &str) -> Result<Sought, String> {
+/// Reads what a person calls a record.
+pub(super) fn sought(text: &str) -> Result<Sought, String> {
     let text = text.trim();
     let is_number = text.chars().all(|character| character.is_ascii_digit() || " +-().".contains(character))
         && text.chars().filter(char::is_ascii_digit).count() >= DIGITS_MIN;

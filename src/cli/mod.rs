@@ -39,6 +39,7 @@ mod story;
 mod tap;
 mod vault;
 mod watch;
+mod why;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -85,6 +86,8 @@ enum Command {
     Tap(tap::Tap),
     /// Have a running `serve` start runs once more from events that are kept.
     Replay(replay::Replay),
+    /// Why a record did or did not change: all that came, was decided, sent and answered about it, in the order of time
+    Why(why::Why),
     /// Erase what is known of a person; ids stay, so that nothing is taken for new.
     Erase(erase::Erase),
     /// Every action and trigger that a workflow can use, with examples to copy.
@@ -202,6 +205,7 @@ pub fn main() -> ExitCode {
             Command::Restore(command) => command.run().await,
             Command::Tap(command) => command.run().await,
             Command::Replay(command) => command.run().await,
+            Command::Why(command) => command.run().await,
             Command::Erase(command) => command.run().await,
             Command::Catalog(command) => command.run(),
             Command::Schema(command) => command.run(),

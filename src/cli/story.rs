@@ -23,6 +23,42 @@ const MARGIN: &str = "              ";
 /// # Errors
 /// The store's.
 pub async fn tell(store: &Store, run: &Run, as_json: bool) -> Result<()> {
+    if as_json {
+        say::data(&serde_json::to_string_pretty(&self::as_json(store, run).await?)?);
+        return Ok(());
+    }
+    let (journal, plan) = read(store, run).await?;
+    let known = Known::of(plan.as_ref(), &run.start.workflow);
+    let width = say::width().unwrap_or(WIDTH);
+    head(run, &journal, known, width);
+    steps(run, &journal, known, width);
+    Ok(())
+}
+
+/// The same as a part of a longer story: what began it in a line, and its steps.
+///
+/// # Errors
+/// The store's.
+pub async fn follow(store: &Store, run: &Run) -> Result<()> {
+    let (journal, plan) = read(store, run).await?;
+    let known = Known::of(plan.as_ref(), &run.start.workflow);
+    let (start, status) = (&run.start, run.status.word());
+    say::data(&format!("run {}: {}, {status}, about {}", run.seq, start.workflow, shown::about(start)));
+    steps(run, &journal, known, say::width().unwrap_or(WIDTH));
+    Ok(())
+}
+
+/// The same as JSON, with nothing shortened.
+///
+/// # Errors
+/// The store's.
+pub async fn as_json(store: &Store, run: &Run) -> Result<Value> {
+    let (journal, plan) = read(store, run).await?;
+    Ok(whole(run, &journal, Known::of(plan.as_ref(), &run.start.workflow)))
+}
+
+/// A plan that this program can no longer read costs the actions' names, not the story.
+async fn read(store: &Store, run: &Run) -> Result<(Vec<Entry>, Option<Plan>)> {
     let journal = match store.journal(&run.start.id).await {
         Err(error @ store::Error::Unreadable(_)) => {
             say::talk(&format!("run {}: {error}; its steps are left out", run.seq));
@@ -30,24 +66,18 @@ pub async fn tell(store: &Store, run: &Run, as_json: bool) -> Result<()> {
         }
         journal => journal?,
     };
-    // A plan that this program can no longer read costs the actions' names, not the story.
-    let plan = kept_plan(store, &run.start.plan).await?;
-    let known = Known::of(plan.as_ref(), &run.start.workflow);
-    if as_json {
-        say::data(&serde_json::to_string_pretty(&whole(run, &journal, known))?);
-        return Ok(());
-    }
-    let width = say::width().unwrap_or(WIDTH);
-    head(run, &journal, known, width);
+    Ok((journal, kept_plan(store, &run.start.plan).await?))
+}
+
+fn steps(run: &Run, journal: &[Entry], known: Known<'_>, width: usize) {
     let mut teller = Teller { known, width, at: String::new(), day: String::new(), shown: Value::Null };
     teller.line(run.start.created_ms, "", "accepted");
-    for entry in &journal {
+    for entry in journal {
         teller.entry(entry);
     }
     if run.status == Status::Pending {
         teller.pending(run);
     }
-    Ok(())
 }
 
 /// The workflow of the run, in the version that it runs on, if that can be read.
