@@ -37,6 +37,7 @@ mod shipped;
 mod shown;
 mod story;
 mod tap;
+mod traces;
 mod vault;
 mod watch;
 mod why;

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use url::{Host, Url};
 
 use super::reloading::Reloading;
-use super::{Operator, Project, check, exit, folder, past, say, secrets, vault};
+use super::{Operator, Project, check, exit, folder, past, say, secrets, traces, vault};
 use crate::connector::VerifyRule;
 use crate::engine::{Engine, Settings};
 use crate::http::Guard;
@@ -37,6 +37,9 @@ pub struct Serve {
     /// computer only.
     #[arg(long, value_name = "ADDR", value_parser = super::address)]
     metrics: Option<SocketAddr>,
+    /// Send traces of runs to this OpenTelemetry collector, e.g. `http://127.0.0.1:4318`. Default: OTEL_EXPORTER_OTLP_ENDPOINT.
+    #[arg(long, value_name = "URL")]
+    traces: Option<String>,
     /// Take up changed documents only when `dovetail reload` or the signal HUP says so.
     #[arg(long)]
     no_watch: bool,
@@ -44,6 +47,7 @@ pub struct Serve {
 
 impl Serve {
     pub async fn run(self) -> Result<u8> {
+        let collector = traces::collector(self.traces.as_deref())?;
         let Some(plan) = self.project.plan()? else { return Ok(exit::FINDINGS) };
         let listener = listen(self.listen, "--listen").await?;
         let metrics = match self.metrics {
@@ -57,6 +61,9 @@ impl Serve {
             ));
         }
         let (engine, secrets) = self.operator.engine(&self.project, plan, self.at_once, true).await?;
+        if let Some(collector) = collector {
+            engine.trace(collector);
+        }
         say::talk(&format!("dovetail serves {} on http://{address}", engine.plan().name));
         let mut reloading =
             Reloading::new(engine.clone(), secrets, self.project.clone(), self.operator.clone(), address)?;

@@ -11,7 +11,7 @@ use crate::run::{Answer, Ending, Entry, Fact, Purpose};
 use crate::source::Place;
 use crate::store::{self, Run, Status, Store};
 use crate::workflow::Workflow;
-use crate::workflow::action::{Action, Kind, Over};
+use crate::workflow::action::Action;
 
 /// Where lines without a terminal are cut.
 const WIDTH: usize = 160;
@@ -343,25 +343,8 @@ impl Teller<'_> {
 
 /// `person: upsert os.contact`
 fn name(action: &Action) -> String {
-    let verb = match &action.kind {
-        Kind::Call(call) => format!("call {}.{}", call.alias, call.operation),
-        Kind::Upsert(upsert) => format!("upsert {}.{}", upsert.alias, upsert.object),
-        Kind::ForEach(each) => match &each.over {
-            Over::Operation { alias, operation, .. } => format!("for_each {alias}.{operation}"),
-            Over::List(_) => format!("for_each {}", each.name),
-        },
-        Kind::Set(_) => "set".into(),
-        Kind::If(_) => "if".into(),
-        Kind::Switch(_) => "switch".into(),
-        Kind::Parallel(_) => "parallel".into(),
-        Kind::Wait(wait) => wait.awaited().map_or("wait".into(), |awaited| format!("wait {}", awaited.event.text)),
-        Kind::Hear(_) => "tell those that wait".into(),
-        Kind::Run(run) => format!("run {}", run.workflow),
-        Kind::Emit(emit) => format!("emit {}", emit.name),
-        Kind::Stop(_) => "stop".into(),
-        Kind::Fail(_) => "fail".into(),
-    };
-    action.id.as_ref().map_or(verb.clone(), |id| format!("{id}: {verb}"))
+    let title = action.title();
+    action.id.as_ref().map_or(title.clone(), |id| format!("{id}: {title}"))
 }
 
 /// The turns of the loops that an address stands in: ` for item 4`.

@@ -21,6 +21,11 @@ pub enum Body {
     Form(Vec<(String, String)>),
     /// `multipart/form-data` (RFC 7578).
     Multipart(Vec<Part>),
+    /// Of a kind of its own, as it is.
+    Bytes {
+        kind: String,
+        content: Vec<u8>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +58,7 @@ impl Body {
                 let boundary = boundary(parts);
                 (format!("multipart/form-data; boundary={boundary}"), joined(parts, &boundary))
             }
+            Body::Bytes { kind, content } => (kind.clone(), content.clone()),
         }
     }
 }

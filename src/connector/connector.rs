@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::outcome::ErrorRule;
 use super::spelling::Spelling;
-use super::{Auth, Failure, Object, Operation, Outcome, Page, Response, Webhooks, outcome, read};
+use super::{Auth, Failure, Object, Operation, Outcome, Page, Response, Webhooks, address, outcome, read};
 use crate::expr::{Expr, Template};
 use crate::source::{File, Report};
 
@@ -58,6 +58,11 @@ impl Connector {
     /// `schema: ./name.json` may name.
     pub fn read(files: &[&File], report: &mut Report) -> Option<Connector> {
         read::read(files, report)
+    }
+
+    /// The base URL for these settings of a connection; None where one is missing.
+    pub fn url_of(&self, settings: &Value) -> Option<String> {
+        address::base_url(&self.base_url, settings).ok()
     }
 
     pub fn object(&self, name: &str) -> Option<&Object> {

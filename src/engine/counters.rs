@@ -68,6 +68,7 @@ impl Engine {
         if let Some(ending) = &run.ending {
             self.inner.counters.ended(&run.start.workflow, ending);
             self.inner.tap.ended(&run.start, ending);
+            self.traced(&run.start, None);
         }
     }
 }

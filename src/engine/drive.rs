@@ -74,6 +74,7 @@ impl Engine {
             if self.commit(commit).await? {
                 self.inner.counters.ended(&start.workflow, &ending);
                 self.inner.tap.ended(start, &ending);
+                self.traced(start, None);
                 return Ok(Left::Over);
             }
         }

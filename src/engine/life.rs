@@ -471,6 +471,7 @@ impl<'e> Life<'e> {
         if let Some(ending) = &self.state.ending {
             self.engine.inner.counters.ended(workflow, ending);
             self.engine.inner.tap.ended(self.start, ending);
+            self.engine.traced(self.start, Some(&self.plan));
         }
         match &self.state.ending {
             // Who runs one workflow by hand is told how it ended.

@@ -33,13 +33,14 @@ mod retries;
 mod schedule;
 mod silence;
 mod tap;
+mod traces;
 mod turns;
 
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -62,6 +63,7 @@ pub use measures::Measures;
 pub use probe::{Left, Probed, Prober};
 pub use replay::{Replay, ReplayError, Replayed};
 pub use tap::{About, Happened, Listening, Tapping};
+pub use traces::Collector;
 
 /// What an engine is made with.
 pub struct Settings {
@@ -125,6 +127,8 @@ pub(in crate::engine) struct Inner {
     counters: Counters,
     measured: measures::Kept,
     tap: tap::Tap,
+    /// Empty: nobody collects traces.
+    traces: OnceLock<traces::Traces>,
     /// One replay at a time.
     replaying: tokio::sync::Mutex<()>,
 }
@@ -171,6 +175,7 @@ impl Engine {
             counters: Counters::default(),
             measured: measures::Kept::default(),
             tap: tap::Tap::default(),
+            traces: OnceLock::new(),
             replaying: tokio::sync::Mutex::default(),
         });
         let engine = Engine { inner };
@@ -236,7 +241,7 @@ impl Engine {
             // Tasks that end may have started others.
             let mut tasks = std::mem::take(&mut *self.inner.tasks.lock());
             if tasks.is_empty() {
-                return;
+                return self.end_traces().await;
             }
             while tasks.join_next().await.is_some() {}
         }

@@ -23,7 +23,7 @@ mod state;
 mod walk;
 
 pub use decide::{Decision, Next, Send, decide};
-pub use entry::{Address, Ending, Entry, Fact, Kept, Link, Start};
+pub use entry::{Address, Ending, Entry, Fact, Kept, Link, Sent, Start};
 pub use hear::{Correlation, Message, Received, Subscription};
 pub use known::{Compared, Known, Told};
 pub use state::{State, WORKFLOW};

@@ -40,6 +40,8 @@ pub struct Stage {
     key: SigningKey,
     /// Further flags of `serve`.
     pub flags: Vec<String>,
+    /// What the environment tells `serve`.
+    pub variables: Vec<(&'static str, String)>,
     /// Where `serve` listens; 0 before it has.
     port: u16,
 }
@@ -64,8 +66,15 @@ impl Stage {
         }
         let client = reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(1)).build();
         let client = client.expect("a client");
-        let stage =
-            Stage { folder, vendors, client, key: SigningKey::from_bytes(&[7; 32]), flags: Vec::new(), port: 0 };
+        let stage = Stage {
+            folder,
+            vendors,
+            client,
+            key: SigningKey::from_bytes(&[7; 32]),
+            flags: Vec::new(),
+            variables: Vec::new(),
+            port: 0,
+        };
         stage.fill_project();
         for name in [GHL, PEOPLE] {
             stage.control("POST", name, "/settings", json!({ "limits": "none", "index_lag": "0s" })).await;
@@ -201,6 +210,7 @@ impl Stage {
         let mut command = self.command(&["serve"]);
         let key = format!("{GHL}={key}");
         command.args(["--webhook-key", &key]).args(&self.flags);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
         command
     }

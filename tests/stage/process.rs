@@ -15,7 +15,7 @@ use super::until;
 pub fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dovetail"));
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("DOVETAIL_") {
+        if name.to_string_lossy().starts_with("DOVETAIL_") || name.to_string_lossy().starts_with("OTEL_") {
             command.env_remove(name);
         }
     }

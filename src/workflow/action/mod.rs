@@ -254,6 +254,28 @@ impl Action {
         self.lists().into_iter().flatten().for_each(|action| action.collect(all));
     }
 
+    /// What it does, and with what: `upsert os.contact`.
+    pub fn title(&self) -> String {
+        match &self.kind {
+            Kind::Call(call) => format!("call {}.{}", call.alias, call.operation),
+            Kind::Upsert(upsert) => format!("upsert {}.{}", upsert.alias, upsert.object),
+            Kind::ForEach(each) => match &each.over {
+                Over::Operation { alias, operation, .. } => format!("for_each {alias}.{operation}"),
+                Over::List(_) => format!("for_each {}", each.name),
+            },
+            Kind::Set(_) => "set".into(),
+            Kind::If(_) => "if".into(),
+            Kind::Switch(_) => "switch".into(),
+            Kind::Parallel(_) => "parallel".into(),
+            Kind::Wait(wait) => wait.awaited().map_or("wait".into(), |awaited| format!("wait {}", awaited.event.text)),
+            Kind::Hear(_) => "tell those that wait".into(),
+            Kind::Run(run) => format!("run {}", run.workflow),
+            Kind::Emit(emit) => format!("emit {}", emit.name),
+            Kind::Stop(_) => "stop".into(),
+            Kind::Fail(_) => "fail".into(),
+        }
+    }
+
     /// The alias and the full name of the operation or object that it uses.
     pub fn uses(&self) -> Option<(&str, &str)> {
         match &self.kind {
