@@ -37,6 +37,19 @@ pub fn schemas(known: &Known) -> [(&'static str, Value); 5] {
     ];
     all.map(|(kind, mut schema)| {
         schema["$comment"] = MARK.into();
+        leave_out_no_rules(&mut schema);
         (kind, schema)
     })
+}
+
+/// A project without objects has no rules about them, and JSON Schema takes no empty list of rules.
+fn leave_out_no_rules(schema: &mut Value) {
+    match schema {
+        Value::Object(words) => {
+            words.retain(|word, rules| word != "allOf" || rules.as_array().is_none_or(|rules| !rules.is_empty()));
+            words.values_mut().for_each(leave_out_no_rules);
+        }
+        Value::Array(items) => items.iter_mut().for_each(leave_out_no_rules),
+        _ => {}
+    }
 }
