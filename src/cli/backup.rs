@@ -41,12 +41,11 @@ pub struct Restore {
 impl Backup {
     pub async fn run(self) -> Result<u8> {
         let (folder, file, force) = (self.past.folder(), self.file.clone(), self.force);
-        if !folder.is_dir() {
-            return Err(past::no_store(&folder));
-        }
-        let made = blocking(move || store::back_up(&folder, &file, force, past::now_ms())).await?;
+        let there = folder.clone();
+        let made = blocking(move || store::back_up(&there, &file, force, past::now_ms())).await?;
         let copied = made.map_err(|error| match error {
             Error::Taken(file) => exit::usage(format!("{file} is there already: add --force to replace it")),
+            Error::Absent(_) => past::no_store(&folder),
             Error::InUse(_) => anyhow::Error::msg("another backup of this store is under way"),
             other => other.into(),
         })?;

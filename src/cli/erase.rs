@@ -1,14 +1,11 @@
 //! `erase`: what is known of a person goes; ids stay, so that nothing is taken for new.
 
-use std::io::{BufRead as _, IsTerminal as _};
-
 use anyhow::Result;
 use serde_json::json;
 
 use super::check::count;
-use super::past::{self, Past};
+use super::past::{self, Past, sought};
 use super::{exit, say};
-use crate::run::RecordRef;
 use crate::store::{Filter, Holding, Sought, Store};
 
 #[derive(Debug, clap::Args)]
@@ -26,30 +23,8 @@ pub struct Erase {
     json: bool,
 }
 
-/// Fewer digits are no phone number.
-const DIGITS_MIN: usize = 7;
 /// So many are told one by one.
 const TOLD: usize = 10;
-
-/// Reads what a person calls a record.
-pub(super) fn sought(text: &str) -> Result<Sought, String> {
-    let text = text.trim();
-    let is_number = text.chars().all(|character| character.is_ascii_digit() || " +-().".contains(character))
-        && text.chars().filter(char::is_ascii_digit).count() >= DIGITS_MIN;
-    let is_email = text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.len() >= 3);
-    if is_number || is_email {
-        return Ok(Sought::Text(text.to_owned()));
-    }
-    let parts: Vec<&str> = text.splitn(3, '/').collect();
-    match parts.as_slice() {
-        [connection, object, id] if parts.iter().all(|part| !part.is_empty()) => Ok(Sought::Record(RecordRef {
-            connection: (*connection).to_owned(),
-            object: (*object).to_owned(),
-            id: (*id).to_owned(),
-        })),
-        _ => Err("write CONNECTION/OBJECT/ID, an e-mail address, or a phone number of 7 digits or more".into()),
-    }
-}
 
 impl Erase {
     pub async fn run(self) -> Result<u8> {
@@ -67,7 +42,7 @@ impl Erase {
             }
             return Ok(exit::OK);
         }
-        if !self.yes && !is_meant()? {
+        if !self.yes && !say::is_meant()? {
             return Err(exit::usage("nothing is erased: add --yes if that is meant"));
         }
         let access = self.past.access().await?;
@@ -133,15 +108,4 @@ fn print(holding: &Holding, erased: bool) -> Result<()> {
 fn numbers(numbers: &[i64]) -> String {
     let few: Vec<String> = numbers.iter().take(TOLD).map(i64::to_string).collect();
     few.join(" ") + if numbers.len() > TOLD { " …" } else { "" }
-}
-
-/// Asks a person, if one is there.
-pub fn is_meant() -> Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        return Ok(false);
-    }
-    say::talk("is that meant? yes or no");
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line)?;
-    Ok(line.trim() == "yes")
 }

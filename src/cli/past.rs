@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::exit::{Refusal, usage};
 use super::say;
+use crate::run::RecordRef;
 use crate::server::control::{self, Order, Reply};
 use crate::store::{self, Filter, Run, Sought, Store};
 
@@ -28,10 +29,10 @@ impl Past {
     /// The store, for looking; also while `serve` writes to it.
     pub fn look(&self) -> Result<Store> {
         let folder = self.folder();
-        if !folder.is_dir() {
-            return Err(no_store(&folder));
-        }
-        Ok(Store::open_read_only(&folder)?)
+        Store::open_read_only(&folder).map_err(|error| match error {
+            store::Error::Absent(_) => no_store(&folder),
+            other => other.into(),
+        })
     }
 
     /// The store, for looking; None in a project in which nothing has run yet.
@@ -196,4 +197,27 @@ pub fn now_ms() -> i64 {
 /// A run in a few words: `run 12 (contact-to-opinion-stage)`.
 pub fn called(run: &Run) -> String {
     format!("run {} ({})", run.seq, run.start.workflow)
+}
+
+/// Fewer digits are no phone number.
+const DIGITS_MIN: usize = 7;
+
+/// Reads what a person calls a record.
+pub fn sought(text: &str) -> Result<Sought, String> {
+    let text = text.trim();
+    let is_number = text.chars().all(|character| character.is_ascii_digit() || " +-().".contains(character))
+        && text.chars().filter(char::is_ascii_digit).count() >= DIGITS_MIN;
+    let is_email = text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.len() >= 3);
+    if is_number || is_email {
+        return Ok(Sought::Text(text.to_owned()));
+    }
+    let parts: Vec<&str> = text.splitn(3, '/').collect();
+    match parts.as_slice() {
+        [connection, object, id] if parts.iter().all(|part| !part.is_empty()) => Ok(Sought::Record(RecordRef {
+            connection: (*connection).to_owned(),
+            object: (*object).to_owned(),
+            id: (*id).to_owned(),
+        })),
+        _ => Err("write CONNECTION/OBJECT/ID, an e-mail address, or a phone number of 7 digits or more".into()),
+    }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::check::count;
 use super::past::Past;
-use super::{erase, exit, say};
+use super::{exit, say};
 use crate::engine::{Replay as Wish, Replayed};
 use crate::server::control::{self, Order, Reply};
 use crate::store::Wanted;
@@ -53,7 +53,7 @@ impl Replay {
             count(events, "event"),
             self.rate
         ));
-        if events > 0 && !self.yes && !erase::is_meant()? {
+        if events > 0 && !self.yes && !say::is_meant()? {
             return Err(exit::usage("nothing is replayed: add --yes if that is meant"));
         }
         let data = self.past.folder();

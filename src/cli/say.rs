@@ -1,6 +1,6 @@
 //! The two voices: data on stdout, talk on stderr.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, BufRead as _, IsTerminal, Write};
 
 use tracing_subscriber::EnvFilter;
 
@@ -123,4 +123,18 @@ pub fn start_log(verbose: u8, calm: bool) {
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour());
     // A second start (in tests) keeps the first.
     let _ = subscriber.try_init();
+}
+
+/// Asks a person, if one is there.
+///
+/// # Errors
+/// Stdin cannot be read.
+pub fn is_meant() -> io::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    talk("is that meant? yes or no");
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    Ok(line.trim() == "yes")
 }

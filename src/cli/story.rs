@@ -24,7 +24,7 @@ const MARGIN: &str = "              ";
 /// The store's.
 pub async fn tell(store: &Store, run: &Run, as_json: bool) -> Result<()> {
     if as_json {
-        say::data(&serde_json::to_string_pretty(&self::as_json(store, run).await?)?);
+        say::data(&serde_json::to_string_pretty(&as_value(store, run).await?)?);
         return Ok(());
     }
     let (journal, plan) = read(store, run).await?;
@@ -52,7 +52,7 @@ pub async fn follow(store: &Store, run: &Run) -> Result<()> {
 ///
 /// # Errors
 /// The store's.
-pub async fn as_json(store: &Store, run: &Run) -> Result<Value> {
+pub async fn as_value(store: &Store, run: &Run) -> Result<Value> {
     let (journal, plan) = read(store, run).await?;
     Ok(whole(run, &journal, Known::of(plan.as_ref(), &run.start.workflow)))
 }

@@ -6,8 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::check::count;
-use super::erase::sought;
-use super::past::Past;
+use super::past::{Past, sought};
 use super::{exit, say, shown, story};
 use crate::run::RecordRef;
 use crate::store::{Filter, Holding, Run, Sought, Store, Wanted};
@@ -15,6 +14,8 @@ use crate::trigger::Event;
 
 /// Events that started nothing and are told one by one.
 const EVENTS_MAX: usize = 20;
+/// Events and runs of one record that are looked at.
+const LOOKED_AT: usize = 10_000;
 
 #[derive(Debug, clap::Args)]
 pub struct Why {
@@ -61,24 +62,18 @@ fn numbers(holding: &Holding) -> Vec<i64> {
     numbers
 }
 
-/// Events about the records that started no run.
+/// Events about the records that started no run: the first of them, if there are very many.
 async fn idle(store: &Store, records: &[RecordRef]) -> Result<Vec<Event>> {
     let mut idle = Vec::new();
     for record in records {
-        let wanted = Wanted {
-            connection: Some(record.connection.clone()),
-            record: Some(record.id.clone()),
-            ..Wanted::default()
-        };
-        for (_, event) in store.kept_events(&wanted, 0, usize::MAX).await? {
-            let filter =
-                Filter { connection: event.connection.clone(), record: event.record_id.clone(), ..Filter::default() };
-            let started = store.runs(Filter { limit: 10_000, ..filter }).await?;
-            let started: BTreeSet<&str> = started.iter().map(|run| run.start.event.id.as_str()).collect();
-            if !started.contains(event.id.as_str()) {
-                idle.push(event);
-            }
-        }
+        let (connection, id) = (Some(record.connection.clone()), Some(record.id.clone()));
+        let filter =
+            Filter { connection: connection.clone(), record: id.clone(), limit: LOOKED_AT, ..Filter::default() };
+        let runs = store.runs(filter).await?;
+        let started: BTreeSet<&str> = runs.iter().map(|run| run.start.event.id.as_str()).collect();
+        let wanted = Wanted { connection, record: id, ..Wanted::default() };
+        let events = store.kept_events(&wanted, 0, LOOKED_AT).await?;
+        idle.extend(events.into_iter().map(|(_, event)| event).filter(|event| !started.contains(event.id.as_str())));
     }
     idle.sort_by_key(|event| event.time_ms);
     Ok(idle)
@@ -119,7 +114,7 @@ async fn tell(store: &Store, holding: &Holding, (runs, all): (&[Run], usize), id
 async fn print(store: &Store, holding: &Holding, runs: &[Run], idle: &[Event]) -> Result<()> {
     let mut told = Vec::new();
     for run in runs {
-        told.push(story::as_json(store, run).await?);
+        told.push(story::as_value(store, run).await?);
     }
     let idle: Vec<Value> = idle.iter().map(|event| shown::concealed(&json!(event))).collect();
     let all = json!({ "records": holding.records, "runs": told, "events_without_runs": idle });

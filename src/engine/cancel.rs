@@ -44,7 +44,9 @@ impl Engine {
             if self.inner.store.cancel(id, by, now_ms()).await?
                 && let Some(run) = self.inner.store.run(id).await?
             {
-                self.count_dropped(&run);
+                if let Some(ending) = &run.ending {
+                    self.has_ended(&run.start, ending, None);
+                }
                 self.inner.cancelled.runs.lock().insert(id.clone());
                 match self.inner.queues.is_first(&run.start) {
                     true => self.inner.cancelled.more.notify_waiters(),

@@ -8,8 +8,9 @@ use parking_lot::RwLock;
 
 use super::{Engine, count};
 use crate::connector::FAILURE_NAMES;
-use crate::run::{Answer, Ending};
-use crate::store::{Accepted, Run, Status};
+use crate::project::Plan;
+use crate::run::{Answer, Ending, Start};
+use crate::store::{Accepted, Status};
 
 /// Counted since the start.
 #[derive(Debug, Default)]
@@ -64,12 +65,11 @@ impl Counters {
 }
 
 impl Engine {
-    pub(super) fn count_dropped(&self, run: &Run) {
-        if let Some(ending) = &run.ending {
-            self.inner.counters.ended(&run.start.workflow, ending);
-            self.inner.tap.ended(&run.start, ending);
-            self.traced(&run.start, None);
-        }
+    /// A run has ended: counted, and told to whoever follows.
+    pub(super) fn has_ended(&self, start: &Start, ending: &Ending, plan: Option<&Arc<Plan>>) {
+        self.inner.counters.ended(&start.workflow, ending);
+        self.inner.tap.ended(start, ending);
+        self.traced(start, plan);
     }
 }
 

@@ -72,9 +72,7 @@ impl Engine {
                 ..Commit::default()
             };
             if self.commit(commit).await? {
-                self.inner.counters.ended(&start.workflow, &ending);
-                self.inner.tap.ended(start, &ending);
-                self.traced(start, None);
+                self.has_ended(start, &ending, None);
                 return Ok(Left::Over);
             }
         }

@@ -237,8 +237,9 @@ impl Engine {
         for id in runs {
             if self.inner.store.drop_dead(id, by, now_ms()).await?
                 && let Some(run) = self.inner.store.run(id).await?
+                && let Some(ending) = &run.ending
             {
-                self.count_dropped(&run);
+                self.has_ended(&run.start, ending, None);
             }
         }
         Ok(())

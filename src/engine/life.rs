@@ -469,9 +469,7 @@ impl<'e> Life<'e> {
     fn tell_ending(&self) {
         let (run, workflow) = (&self.start.id, &self.start.workflow);
         if let Some(ending) = &self.state.ending {
-            self.engine.inner.counters.ended(workflow, ending);
-            self.engine.inner.tap.ended(self.start, ending);
-            self.engine.traced(self.start, Some(&self.plan));
+            self.engine.has_ended(self.start, ending, Some(&self.plan));
         }
         match &self.state.ending {
             // Who runs one workflow by hand is told how it ended.

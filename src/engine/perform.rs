@@ -71,7 +71,7 @@ impl Engine {
         let origin = origin(&ready.request.url).unwrap_or_default();
         let now = Instant::now();
         let is_retry = send.tries > 0;
-        if let Some(pause) = self.inner.retries.pause(&send.connection, now).filter(|_| is_retry) {
+        if is_retry && let Some(pause) = self.inner.retries.pause(&send.connection, now) {
             return Err(pause);
         }
         // Whoever hangs leaves a part of all that may be at work to the others, once it shows.

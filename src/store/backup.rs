@@ -3,6 +3,7 @@
 //! What connections were granted goes with it, sealed as it is; the key is nowhere in it. Nothing that was deleted is.
 
 use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
@@ -14,6 +15,9 @@ use super::{Error, credentials, schema};
 const LOCK: &str = "dovetail.backup.lock";
 /// What is being restored, until it is whole.
 const RESTORING: &str = "dovetail.restoring";
+
+/// How every SQLite file begins (<https://sqlite.org/fileformat.html>, section 1.3).
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// What stands in a copy beside the tables of the store.
 const BESIDE: &str = "
@@ -47,7 +51,7 @@ pub fn back_up(folder: &Path, file: &Path, replace: bool, now_ms: i64) -> Result
     open::check_library()?;
     let database = open::database(folder);
     if !database.is_file() {
-        return Err(Error::Copy(format!("there is no store in {}", folder.display())));
+        return Err(Error::Absent(folder.display().to_string()));
     }
     if file.exists() && !replace {
         return Err(Error::Taken(file.display().to_string()));
@@ -112,6 +116,7 @@ pub fn restore(file: &Path, folder: &Path, aside: Option<&str>) -> Result<Copied
     if !file.is_file() {
         return Err(Error::Copy(format!("there is no file {}", file.display())));
     }
+    check_head(file)?;
     open::make_folder(folder).map_err(|error| io(folder, &error))?;
     let _lock = open::lock(folder)?;
     let there = present(folder)?;
@@ -145,6 +150,20 @@ pub fn restore(file: &Path, folder: &Path, aside: Option<&str>) -> Result<Copied
         remove(&part);
     }
     restored
+}
+
+/// Whoever names another file by mistake has no data folder afterwards.
+fn check_head(file: &Path) -> Result<(), Error> {
+    let mut head = [0; MAGIC.len()];
+    let read = File::open(file).and_then(|mut file| file.read_exact(&mut head));
+    match read {
+        Ok(()) if head == *MAGIC => Ok(()),
+        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => Err(io(file, &error)),
+        _ => {
+            let told = format!("{} is damaged (file is not a database); nothing was changed", file.display());
+            Err(Error::Copy(told + ". Give a file that `dovetail backup` has written"))
+        }
+    }
 }
 
 /// The files of a store, its log and its credentials.

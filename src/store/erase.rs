@@ -1,7 +1,7 @@
 //! Erasing what is known of a person: payloads, journals and copies; ids stay, so that nothing of them is taken for new.
 //!
-//! What is not over is left and told: a run that lost its past could not be finished. Afterwards no byte is left in the
-//! database or its log: pages that are free are filled with zeros, and the log is cut short.
+//! What is not over is left and told: a run that lost its past could not be finished. Afterwards the database is
+//! written anew and its log is cut short, so that no byte is left, also not between the rows of a page.
 
 use std::collections::BTreeSet;
 
@@ -40,8 +40,6 @@ pub struct Holding {
 const TELLING: usize = 8;
 /// Erased in one write, so that others get their turn.
 const STRIDE: usize = 64;
-/// Free room that is overwritten in one write, in bytes.
-const WIPED: i64 = 4 * 1024 * 1024;
 
 impl Holding {
     /// Parts of it that are small enough for one write each.
@@ -296,21 +294,4 @@ fn erase_run(connection: &Connection, seq: i64) -> Result<(), Error> {
         seq
     ])?;
     Ok(())
-}
-
-/// Overwrites some of the pages that are free. True: none is left. `begin`: the first time.
-pub(super) fn wipe(connection: &Connection, begin: bool) -> Result<bool, Error> {
-    if begin {
-        // It holds on to what is overwritten until all is; one that was left by a crash goes first.
-        connection.execute_batch("DROP TABLE IF EXISTS wiped; CREATE TABLE wiped (zeros BLOB NOT NULL) STRICT;")?;
-    }
-    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let free = number("freelist_count")?.saturating_mul(number("page_size")?);
-    if free == 0 {
-        connection.execute_batch("DROP TABLE wiped")?;
-        return Ok(true);
-    }
-    // A page holds a little less than its size.
-    connection.execute("INSERT INTO wiped VALUES (zeroblob(?))", [free.min(WIPED)])?;
-    Ok(false)
 }

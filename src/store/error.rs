@@ -9,6 +9,9 @@ use crate::run::Link;
 pub enum Error {
     #[error("the data folder {0} is in use by another process")]
     InUse(String),
+    /// The folder, in which nothing was written yet.
+    #[error("there is no store in {0}")]
+    Absent(String),
     #[error("the store cannot be opened: {0}")]
     Open(String),
     /// A copy cannot be made, or brought back.

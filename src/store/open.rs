@@ -92,7 +92,7 @@ pub(super) fn beside(folder: &Path, file: &str) -> Result<Connection, Error> {
 pub(super) fn for_reading(folder: &Path) -> Result<Connection, Error> {
     check_library()?;
     if !database(folder).is_file() {
-        return Err(Error::Open(format!("there is no store in {}", folder.display())));
+        return Err(Error::Absent(folder.display().to_string()));
     }
     connect(folder, OpenFlags::SQLITE_OPEN_READ_ONLY)
         .and_then(|connection| {
@@ -109,9 +109,11 @@ pub(super) fn for_reading(folder: &Path) -> Result<Connection, Error> {
         .map_err(|error| explain(error, folder))
 }
 
-/// Moves the log into the database and cuts it to nothing, beside whoever writes.
-pub(super) fn cut_log(folder: &Path) -> Result<(), Error> {
+/// Writes the database anew, so that nothing is left of what was deleted, also not in room between rows; then moves the log
+/// into it and cuts that to nothing. Beside whoever writes.
+pub(super) fn write_anew(folder: &Path) -> Result<(), Error> {
     let connection = connect(folder, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.execute_batch("VACUUM")?;
     for _ in 0..CUTS {
         let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
         if busy == 0 {

@@ -6,21 +6,6 @@ use rusqlite::{Connection, Row, named_params};
 use super::{Counts, Error, Filter, Pending, Run, Status, shelf};
 
 const COLUMNS: &str = "seq, start, status, due_ms, ended_ms, ending, journal_length";
-/// What a filter asks, each by its parameter.
-const CONDITIONS: [(&str, &str); 8] = [
-    (":status", "status = :status"),
-    (":workflow", "workflow = :workflow"),
-    (":tenant", "tenant = :tenant"),
-    (
-        ":connection",
-        "(start ->> '$.event.connection' = :connection
-          OR EXISTS (SELECT 1 FROM json_each(start, '$.connections') WHERE value = :connection))",
-    ),
-    (":record", "(start ->> '$.event.record_id' = :record OR start ->> '$.event.parent_id' = :record)"),
-    (":failure", "ending ->> '$.failed.failure.name' = :failure"),
-    (":since", "created_ms >= :since"),
-    (":until", "created_ms < :until"),
-];
 const PENDING: &str = "SELECT seq, id, workflow, tenant, order_key, journal_length > 0 FROM runs
     INDEXED BY runs_in_line WHERE status = 'pending' AND parked = 0 ORDER BY seq";
 /// From each plan to the next one, past all runs that share it.
@@ -83,17 +68,7 @@ pub(super) fn page(connection: &Connection, filter: &Filter) -> Result<Vec<Run>,
     let before = filter.before.unwrap_or(i64::MAX);
     let mut rest = "WHERE seq < :before".to_owned();
     let mut values: Vec<(&str, &dyn ToSql)> = vec![(":before", &before), (":limit", &limit)];
-    for (key, condition) in CONDITIONS {
-        let value: Option<&dyn ToSql> = match key {
-            ":status" => filter.status.as_ref().map(|value| value as _),
-            ":workflow" => filter.workflow.as_ref().map(|value| value as _),
-            ":tenant" => filter.tenant.as_ref().map(|value| value as _),
-            ":connection" => filter.connection.as_ref().map(|value| value as _),
-            ":record" => filter.record.as_ref().map(|value| value as _),
-            ":failure" => filter.failure.as_ref().map(|value| value as _),
-            ":since" => filter.since_ms.as_ref().map(|value| value as _),
-            _ => filter.until_ms.as_ref().map(|value| value as _),
-        };
+    for (key, condition, value) in asked(filter) {
         if let Some(value) = value {
             rest.push_str(&format!(" AND {condition}"));
             values.push((key, value));
@@ -101,6 +76,26 @@ pub(super) fn page(connection: &Connection, filter: &Filter) -> Result<Vec<Run>,
     }
     rest.push_str(" ORDER BY seq DESC LIMIT :limit");
     select(connection, &rest, &values)
+}
+
+/// What a filter asks: the parameter, the condition, and the value, if it is asked.
+fn asked(filter: &Filter) -> [(&'static str, &'static str, Option<&dyn ToSql>); 8] {
+    fn value<T: ToSql>(value: &Option<T>) -> Option<&dyn ToSql> {
+        value.as_ref().map(|value| value as _)
+    }
+    let connection = "(start ->> '$.event.connection' = :connection
+          OR EXISTS (SELECT 1 FROM json_each(start, '$.connections') WHERE value = :connection))";
+    let record = "(start ->> '$.event.record_id' = :record OR start ->> '$.event.parent_id' = :record)";
+    [
+        (":status", "status = :status", value(&filter.status)),
+        (":workflow", "workflow = :workflow", value(&filter.workflow)),
+        (":tenant", "tenant = :tenant", value(&filter.tenant)),
+        (":connection", connection, value(&filter.connection)),
+        (":record", record, value(&filter.record)),
+        (":failure", "ending ->> '$.failed.failure.name' = :failure", value(&filter.failure)),
+        (":since", "created_ms >= :since", value(&filter.since_ms)),
+        (":until", "created_ms < :until", value(&filter.until_ms)),
+    ]
 }
 
 pub(super) fn last_created(

@@ -289,18 +289,16 @@ impl Store {
     /// Erases what is sought wherever it is over, and gives what was found; what is not over is left. When it returns, no
     /// byte of it is left in the database or its log, unless somebody still reads there.
     ///
+    /// Others who write wait while the database is written anew, which takes as much room again.
+    ///
     /// A crash before it returns: some of it is erased; do it again.
     pub async fn erase(&self, sought: &Sought) -> Result<Holding, Error> {
         let holding = self.holding(sought).await?;
         for some in holding.strides() {
             self.write(move |connection| erase::erase(connection, &some)).await?;
         }
-        let mut begin = true;
-        while !self.write(move |connection| erase::wipe(connection, begin)).await? {
-            begin = false;
-        }
         let folder = self.inner.reader.folder().to_owned();
-        tokio::task::spawn_blocking(move || open::cut_log(&folder))
+        tokio::task::spawn_blocking(move || open::write_anew(&folder))
             .await
             .unwrap_or_else(|error| Err(Error::Failed(error.to_string())))?;
         Ok(holding)
