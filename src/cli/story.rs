@@ -211,7 +211,8 @@ impl Teller<'_> {
                 Answer::Failed(why) => self.under(ms, address, &format!("answered: {}", self.failure(address, why))),
             },
             Fact::Forgot { address } => self.under(ms, address, "taken up again: searches anew"),
-            Fact::Looked { address, found } => {
+            Fact::Looked { address, looked } => {
+                let found = &looked.found;
                 let told =
                     found.as_ref().map_or("no pair is known yet".into(), |id| format!("its pair is known: {id}"));
                 self.under(ms, address, &told);

@@ -333,6 +333,16 @@ impl Engine {
         Intake { runs: runs.collect(), event }
     }
 
+    /// The run of one workflow about a record that another run has found.
+    pub(super) fn found(&self, workflow: &str, event: Event) -> Option<Intake> {
+        let plan = &self.present().plan;
+        let workflow = plan.workflow(workflow)?;
+        let connection = plan.connection(event.connection.as_deref()?)?;
+        let alias = hears(workflow, connection, &event)?;
+        let run = self.runs_of(plan, workflow, alias, connection, &event);
+        Some(Intake { runs: run.into_iter().collect(), event })
+    }
+
     /// The run of one workflow about an event of a connection; none if an alias stands for no single account.
     pub(super) fn runs_of(
         &self,

@@ -24,7 +24,7 @@ use super::turns::Held;
 use super::{Engine, now_ms};
 use crate::connector::Failure;
 use crate::project::Plan;
-use crate::run::{Address, Answer, Decision, Ending, Entry, Fact, Kept, Next, RecordRef, Send, Start, State, decide};
+use crate::run::{Address, Answer, Asking, Decision, Ending, Entry, Fact, Kept, Next, Send, Start, State, decide};
 use crate::store::{Commit, Intake};
 
 /// Requests of one run that are on their way at the same time, at most.
@@ -85,12 +85,7 @@ enum Granted {
         send: Box<Send>,
         answer: Answer,
     },
-    Look {
-        address: Address,
-        of: RecordRef,
-        connection: String,
-        object: String,
-    },
+    Look(Box<Asking>),
 }
 
 /// Why a run goes on.
@@ -174,7 +169,9 @@ impl<'e> Life<'e> {
             _ => None,
         };
         let mut kept = std::mem::take(&mut self.kept);
-        let intakes: Vec<Intake> = kept.emitted.drain(..).map(|event| self.engine.heard_of_project(event)).collect();
+        let emitted = kept.emitted.drain(..).map(|event| self.engine.heard_of_project(event));
+        let found = kept.found.drain(..).filter_map(|(workflow, event)| self.engine.found(&workflow, event));
+        let intakes: Vec<Intake> = emitted.chain(found).collect();
         let further: Vec<Start> = intakes.iter().flat_map(|intake| intake.runs.clone()).collect();
         let subscriptions = if parks.is_some() { self.state.subscriptions() } else { Vec::new() };
         let is_subscribed = !subscriptions.is_empty();
@@ -352,7 +349,7 @@ impl<'e> Life<'e> {
             return Err(next);
         }
         match next {
-            Next::Look { address, of, connection, object, .. } => Ok(Granted::Look { address, of, connection, object }),
+            Next::Look(asking) => Ok(Granted::Look(asking)),
             Next::Send(send) => {
                 let inner = &self.engine.inner;
                 if let Some(answer) = inner.names.known(&self.plan.hash, &send, Instant::now()) {
@@ -388,9 +385,12 @@ impl<'e> Life<'e> {
 
     /// Has the action its turns? Else they are waited for.
     fn has_turns(&mut self, address: &str, turns: &[String]) -> bool {
-        if self.held.iter().any(|held| held.address == address) {
+        let has_all = |held: &Held| turns.iter().all(|turn| held.identities.contains(turn));
+        if self.held.iter().any(|held| held.address == address && has_all(held)) {
             return true;
         }
+        // Others are let go before further ones are waited for.
+        self.held.retain(|held| held.address != address);
         if self.queued.iter().any(|queued| queued.address == address) {
             return false;
         }
@@ -433,14 +433,13 @@ impl<'e> Life<'e> {
                     });
                 }
                 Granted::Known { send, answer } => self.learn(send.answered(answer)),
-                Granted::Look { address, of, connection, object } => looks.push((address, of, connection, object)),
+                Granted::Look(asking) => looks.push(asking),
             }
         }
         let (engine, tenant) = (self.engine, self.start.tenant.as_deref());
-        for (address, of, connection, object) in looks {
-            let store = &engine.inner.store;
-            let found = engine.retrying(|| store.linked_for(tenant, &of, &connection, &object)).await?;
-            self.learn(Fact::Looked { address, found: found.map(|found| found.id) });
+        for asking in looks {
+            let looked = engine.retrying(|| engine.inner.store.look(tenant, &asking)).await?;
+            self.learn(Fact::Looked { address: asking.address, looked });
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! The checked form of all documents.
 
 use std::borrow::Cow;
-
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -32,8 +32,10 @@ pub struct Plan {
     pub workflows: Vec<Workflow>,
     /// Who hears what their actions wait for.
     pub listeners: Vec<Workflow>,
-    /// The active ones; they do not act in this version.
-    pub syncs: Vec<Sync>,
+    /// The active ones.
+    pub syncs: Vec<Arc<Sync>>,
+    /// What they do.
+    pub syncing: Vec<Workflow>,
     pub(super) index: Index,
 }
 
@@ -118,7 +120,7 @@ impl Plan {
 
     /// All that events may start.
     pub fn hearing(&self) -> impl Iterator<Item = &Workflow> {
-        self.workflows.iter().chain(&self.listeners)
+        self.workflows.iter().chain(&self.listeners).chain(&self.syncing)
     }
 
     /// The action at an address of a run of this workflow; `actions/2/run/actions/0` is one of the workflow that it runs.

@@ -159,7 +159,7 @@ fn read_with(own: &[Text], shipped: &[&Text], environment: Option<&str>) -> Load
     for file in of("test") {
         test_document::read(file, &subjects, &refused, &mut report);
     }
-    for file in of("sync").into_iter().chain(of("test")) {
+    for file in of("test") {
         let kind = kind_word(file);
         let message = format!("a `{kind}` document is read and checked, but does not act in this version");
         report.push(Diagnostic::warning("not-yet", message).at_key(file, &format!("/{kind}"), ""));

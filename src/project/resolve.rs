@@ -177,6 +177,7 @@ pub(super) fn build(
         workflows: Vec::new(),
         listeners: Vec::new(),
         syncs: Vec::new(),
+        syncing: Vec::new(),
         index: plan::Index::default(),
     }
 }

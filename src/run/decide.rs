@@ -11,6 +11,7 @@ use super::state::{State, WORKFLOW};
 use super::walk::{Flow, Spot};
 use crate::connector::{Failure, Page};
 use crate::project::Plan;
+use crate::sync::Which;
 use crate::trigger::SILENCE;
 use crate::workflow::action::OnError;
 use crate::workflow::{Answer, Purpose, RecordRef, Workflow};
@@ -38,13 +39,7 @@ pub enum Next {
         of: RecordRef,
     },
     /// Ask the store for a pair; record `Looked`.
-    Look {
-        address: Address,
-        of: RecordRef,
-        connection: String,
-        object: String,
-        turns: Vec<String>,
-    },
+    Look(Box<Asking>),
     /// Ask the store for the first message that a wait may receive, and give it to [`State::receive`]; nothing need be
     /// durable before.
     Receive {
@@ -60,6 +55,20 @@ pub enum Next {
     Over,
 }
 
+/// A question to the store; what it answers is recorded as `Looked`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asking {
+    pub address: Address,
+    pub of: RecordRef,
+    /// Where the other record is.
+    pub connection: String,
+    pub object: String,
+    /// To be held before it is asked.
+    pub turns: Vec<String>,
+    /// The sync that asks, and the side of `of`.
+    pub sync: Option<(String, Which)>,
+}
+
 impl Next {
     /// Does it only ask the store, before anything is decided?
     pub fn is_question(&self) -> bool {
@@ -70,7 +79,7 @@ impl Next {
     pub fn turns(&self) -> Option<(&str, &[String])> {
         let (address, turns) = match self {
             Next::Send(send) => (&send.address, &send.turns),
-            Next::Look { address, turns, .. } => (address, turns),
+            Next::Look(asking) => (&asking.address, &asking.turns),
             _ => return None,
         };
         (!turns.is_empty()).then_some((address, turns))

@@ -9,7 +9,7 @@ use super::hear::{Correlation, Message, Subscription};
 use super::known::{Compared, Told};
 use crate::connector::{Failure, Page};
 use crate::trigger::Event;
-use crate::workflow::{Answer, Outcome, Purpose, RecordRef};
+use crate::workflow::{Answer, Looked, Outcome, Purpose, RecordRef, Synced};
 
 /// Where an action stands: `actions/2/then/0`, with `[3]` for an iteration: `actions/4[3]/actions/0`. What is read before
 /// the first action stands at `event`, `include/item`, `names/ghl/contact/custom`.
@@ -76,7 +76,8 @@ pub enum Fact {
     /// The pair of a record, as the store knew it (None: not linked).
     Looked {
         address: Address,
-        found: Option<String>,
+        #[serde(flatten)]
+        looked: Looked,
     },
     /// The run is taken up again, and what it had found may be otherwise by now: it searches anew.
     Forgot {
@@ -224,6 +225,10 @@ pub struct Kept {
     pub link: Vec<(Address, Link)>,
     /// Pairs that turned out to be gone.
     pub unlink: Vec<Link>,
+    /// What syncs have come to, each with the run's tenant.
+    pub synced: Vec<(Option<String>, Synced)>,
+    /// Records that other workflows are to be about, by the workflow's name; their runs start in the same commit.
+    pub found: Vec<(String, Event)>,
     /// What the workflow is told of the record, for the next event to be compared with.
     pub told: Option<Told>,
     /// Events for the project's workflows; their runs start in the same commit.
@@ -237,6 +242,8 @@ impl Kept {
     pub fn append(&mut self, later: Kept) {
         self.link.extend(later.link);
         self.unlink.extend(later.unlink);
+        self.synced.extend(later.synced);
+        self.found.extend(later.found);
         self.told = later.told.or(self.told.take());
         self.emitted.extend(later.emitted);
         self.messages.extend(later.messages);

@@ -22,7 +22,7 @@ mod settle;
 mod state;
 mod walk;
 
-pub use decide::{Decision, Next, Send, decide};
+pub use decide::{Asking, Decision, Next, Send, decide};
 pub use entry::{Address, Ending, Entry, Fact, Kept, Link, Sent, Start};
 pub use hear::{Correlation, Message, Received, Subscription};
 pub use known::{Compared, Known, Told};

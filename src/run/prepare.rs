@@ -45,12 +45,16 @@ impl Deciding<'_> {
         let Some(alias) = alias_of(workflow, connection, frame) else { return Ok(None) };
         let name = workflow.trigger.record_name(&object.name).to_owned();
         let names = crate::workflow::Accounts::names(frame, &alias, &object.name);
+        if workflow.reconciles() {
+            self.gather(connector)?;
+            return Ok(Some((name, self.hint(&alias, connector, object)?)));
+        }
         let read_with = event.read_with.as_deref().or(event.from_operation.as_deref());
         let mut record = match &event.read_with {
             None => shaped(connector, object, event.from_operation.as_deref(), &event.record, &names),
             Some(operation) => {
                 self.gather(connector)?;
-                let operation = known(connector, operation)?;
+                let operation = known_operation(connector, operation)?;
                 let id = event.record_id.clone().unwrap_or_default();
                 let input = self.read_input(object, operation, &event.record, &id)?;
                 match self.read("event", &alias, operation, input, object, &id)? {
@@ -73,6 +77,23 @@ impl Deciding<'_> {
             self.include(&alias, connector, reference, &mut record, &names, object)?;
         }
         Ok(Some((name, record)))
+    }
+
+    /// The record of an event as far as a sync needs it, which reads both records when nobody else of us writes them: its id,
+    /// and whose it is.
+    fn hint(&mut self, alias: &str, connector: &Connector, object: &Object) -> Result<Value, Flow> {
+        let event = &self.start.event;
+        let known = |parent: &Reference| event.parent_id.is_some() || event.record.get(&parent.id).is_some();
+        let id = event.record_id.clone().unwrap_or_default();
+        let other = event.read_with.as_ref().filter(|name| **name != format!("{}.get", object.name));
+        let (Some(name), false) = (other, object.parent.as_ref().is_none_or(known)) else {
+            return Ok(event.record.clone());
+        };
+        let operation = known_operation(connector, name)?;
+        let input = self.read_input(object, operation, &event.record, &id)?;
+        let found = self.read("event", alias, operation, input, object, &id)?;
+        let shaped = |found: &Value| shaped(connector, object, Some(&operation.name), found, &Names::default());
+        Ok(found.as_ref().map_or_else(|| self.start.event.record.clone(), shaped))
     }
 
     /// A hint waits before its record is read: what the vendor tells of the record meanwhile is read with it. The run keeps
@@ -244,7 +265,7 @@ impl Deciding<'_> {
                     continue;
                 };
                 let address = frame.at(&format!("names/{alias}/{object_name}/{}", list.name));
-                let operation = known(connector, operation)?;
+                let operation = known_operation(connector, operation)?;
                 let of = (alias.as_str(), connection.as_str());
                 let known = list.names_of(&self.names_records(&address, of, operation, (&list.name, false))?);
                 let known = match workflow.unknown_names(&list.name, &known).is_empty() {
@@ -343,7 +364,7 @@ fn shaped(connector: &Connector, object: &Object, operation: Option<&str>, recor
     }
 }
 
-fn known<'c>(connector: &'c Connector, operation: &str) -> Result<&'c Operation, Flow> {
+fn known_operation<'c>(connector: &'c Connector, operation: &str) -> Result<&'c Operation, Flow> {
     connector.operation(operation).ok_or_else(|| {
         let message = format!("connector `{}` has no operation `{operation}`", connector.name);
         fail("event", Failure::new("invalid", message))

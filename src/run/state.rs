@@ -9,7 +9,7 @@ use super::entry::{Address, Ending, Entry, Fact, Sent};
 use super::hear::{Correlation, Received, Subscription};
 use super::known::{Compared, Known};
 use crate::connector::Failure;
-use crate::workflow::{Answer, Exchange, Outcome, Purpose};
+use crate::workflow::{Answer, Exchange, Looked, Outcome, Purpose};
 
 /// Where a run stands.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +41,7 @@ pub(super) struct Progress {
     /// The instant of its first entry: what `$.run.now` says to it.
     pub begun_ms: Option<i64>,
     pub exchanges: Vec<Exchange>,
-    pub looked: Option<Option<String>>,
+    pub looked: Vec<Looked>,
     pub paused_until_ms: Option<i64>,
     pub waits_until_ms: Option<i64>,
     /// The event that it waits for.
@@ -71,7 +71,7 @@ impl Progress {
 
     /// It upserts an identity, or a pair.
     fn takes_turns(&self) -> bool {
-        self.looked.is_some() || self.exchanges.iter().any(|exchange| !exchange.turns.is_empty())
+        !self.looked.is_empty() || self.exchanges.iter().any(|exchange| !exchange.turns.is_empty())
     }
 
     /// Nothing was written yet.
@@ -92,7 +92,7 @@ impl Progress {
     /// What was found may be otherwise by now. When it may be asked again stays.
     fn forget(&mut self) {
         self.exchanges.clear();
-        self.looked = None;
+        self.looked.clear();
     }
 }
 
@@ -227,7 +227,7 @@ impl State {
                     }
                 }
             }
-            Fact::Looked { address, found } => self.at(address, at_ms).looked = Some(found.clone()),
+            Fact::Looked { address, looked } => self.at(address, at_ms).looked.push(looked.clone()),
             Fact::Forgot { address } => self.at(address, at_ms).forget(),
             Fact::Paused { address, until_ms, .. } => self.at(address, at_ms).paused_until_ms = Some(*until_ms),
             Fact::Resumed { address } => self.at(address, at_ms).paused_until_ms = Some(at_ms),

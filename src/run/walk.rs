@@ -6,13 +6,13 @@
 
 use serde_json::Value;
 
-use super::decide::{Deciding, Next, error_value, instant};
+use super::decide::{Asking, Deciding, Next, error_value, instant};
 use super::entry::{Fact, Link};
 use super::frame::Frame;
 use crate::connector::Failure;
 use crate::expr::{Scope, as_text};
 use crate::workflow::action::{Action, Kind, Wait, undecided};
-use crate::workflow::{Accounts, Advance, Context, Finish, OnError, Outcome, RecordRef, Retry};
+use crate::workflow::{Accounts, Advance, Context, Finish, Look, OnError, Outcome, RecordRef, Retry};
 
 /// How a list of actions, or one, came out.
 #[derive(Debug)]
@@ -157,6 +157,8 @@ impl Deciding<'_> {
             Kind::Emit(emit) => self.emit(action, emit, spot),
             Kind::Call(call) => self.advancing(action, spot, |context| call.advance(context)),
             Kind::Upsert(upsert) => self.advancing(action, spot, |context| upsert.advance(context)),
+            Kind::Reconcile(reconcile) => self.advancing(action, spot, |context| reconcile.advance(context)),
+            Kind::Cascade(cascade) => self.advancing(action, spot, |context| cascade.advance(context)),
             Kind::Set(set) => self.advancing(action, spot, |context| set.advance(context)),
             Kind::Fail(give_up) => self.advancing(action, spot, |context| give_up.advance(context)),
         }
@@ -169,6 +171,8 @@ impl Deciding<'_> {
                 let tenant = self.start.tenant.clone();
                 let pair = |(left, right)| Link { tenant: tenant.clone(), left, right };
                 self.kept.unlink.extend(finish.unlink.map(pair));
+                self.kept.synced.extend(finish.synced.map(|synced| (tenant.clone(), *synced)));
+                self.kept.found.extend(finish.found);
                 self.kept.link.extend(finish.link.map(|both| (spot.address.to_string(), pair(both))));
                 let outcome = finish.outcome.unwrap_or(Outcome::Done);
                 self.finish_with(action, spot, outcome, finish.result, None, finish.warnings)
@@ -194,7 +198,8 @@ impl Deciding<'_> {
         let context = Context {
             scope: spot.scope(self),
             exchanges: progress.map(|progress| progress.exchanges.as_slice()).unwrap_or_default(),
-            looked: progress.and_then(|progress| progress.looked.clone()),
+            looked: progress.map(|progress| progress.looked.as_slice()).unwrap_or_default(),
+            event: &self.start.event,
             records: &records,
             accounts: frame,
             locale: &self.plan.locale,
@@ -202,9 +207,10 @@ impl Deciding<'_> {
         match advance(&context) {
             Advance::Finish(finish) => Ok(*finish),
             Advance::Fail(failure) => Err(spot.fail(failure)),
-            Advance::Look { of, alias, object, turns } => {
+            Advance::Look(Look { of, alias, object, turns, sync }) => {
                 let connection = frame.connection(&alias).unwrap_or_default().to_string();
-                Err(self.wants(Next::Look { address: address.into(), of, connection, object, turns }))
+                let asking = Asking { address: address.into(), of, connection, object, turns, sync };
+                Err(self.wants(Next::Look(Box::new(asking))))
             }
             Advance::Send(sending) => match frame.connection(&sending.alias) {
                 Some(connection) => {

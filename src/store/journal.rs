@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Commit, Error, Status, intake, known, links, messages};
+use super::{Commit, Error, Status, intake, known, links, messages, pacts};
 use crate::run::{Ending, Entry, Fact, Kept, Subscription};
 
 /// A decision as it will be written: all JSON is made before the writer's turn.
@@ -18,6 +18,7 @@ pub(super) struct Written {
     ending: Option<Ended>,
     pairs: Kept,
     told: Option<known::Written>,
+    synced: Vec<pacts::Written>,
     intakes: Vec<intake::Written>,
 }
 
@@ -25,8 +26,9 @@ impl Written {
     pub(super) fn bytes(&self) -> usize {
         let told = self.told.as_ref().map_or(0, known::Written::bytes);
         let messages: usize = self.messages.iter().map(messages::Written::bytes).sum();
+        let synced: usize = self.synced.iter().map(pacts::Written::bytes).sum();
         let intakes: usize = self.intakes.iter().map(intake::Written::bytes).sum();
-        self.entries.iter().map(|(_, json)| json.len()).sum::<usize>() + told + messages + intakes
+        self.entries.iter().map(|(_, json)| json.len()).sum::<usize>() + told + messages + intakes + synced
     }
 }
 
@@ -52,6 +54,7 @@ pub(super) fn write_down(commit: &Commit, now_ms: i64) -> Result<Written, Error>
         messages: messages.iter().map(messages::write_down).collect::<Result<_, _>>()?,
         at_ms: last_ms,
         told: told.as_ref().map(|told| known::write_down(told, last_ms)).transpose()?,
+        synced: pacts::write_down(&commit.kept)?,
         pairs: Kept { link: link.clone(), unlink: unlink.clone(), ..Kept::default() },
         intakes: commit.intakes.iter().map(|one| intake::write_down(one, last_ms)).collect::<Result<_, _>>()?,
     })
@@ -79,6 +82,9 @@ pub(super) fn commit(connection: &Connection, decision: &Written) -> Result<(), 
         return Err(Error::Conflict { run: decision.run.clone() });
     }
     links::keep(connection, &decision.pairs)?;
+    for synced in &decision.synced {
+        pacts::keep(connection, synced, decision.at_ms)?;
+    }
     intake::accept(connection, &decision.intakes, &[])?;
     for message in &decision.messages {
         messages::leave(connection, head.seq, message, decision.at_ms)?;

@@ -9,7 +9,7 @@
 //! ```
 //! - `store.rs` the handle; `open.rs` folder, lock, modes, checks; `schema.rs` tables and their versions
 //! - `writer.rs` (its thread in `batch.rs`), `reader.rs` the two ways to the file; `error.rs` what may go wrong
-//! - `intake.rs`, `journal.rs`, `runs.rs`, `kept.rs`, `links.rs`, `known.rs`, `messages.rs`, `shelf.rs`, `prune.rs` the SQL, one kind of thing each
+//! - `intake.rs`, `journal.rs`, `runs.rs`, `kept.rs`, `links.rs`, `known.rs`, `messages.rs`, `pacts.rs`, `shelf.rs`, `prune.rs` the SQL, one kind of thing each
 //! - `backup.rs` a copy to keep elsewhere, and back
 //! - `erase.rs` what is known of a person goes
 //! - `measure.rs`, `latency.rs` what an operator watches
@@ -29,6 +29,7 @@ mod links;
 mod measure;
 mod messages;
 mod open;
+mod pacts;
 mod prune;
 mod reader;
 mod runs;
@@ -48,6 +49,7 @@ pub use error::Error;
 pub use kept::Wanted;
 pub use latency::Observed;
 pub use measure::Measured;
+pub use pacts::Asked;
 pub use prune::{Old, Pruned};
 pub use store::Store;
 

@@ -10,7 +10,7 @@ use super::Error;
 pub(super) const APPLICATION_ID: i64 = 0x446f_7665;
 
 /// From version n to n + 1, each in one transaction.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT, IN_LINE];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT, IN_LINE, PACTS];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -139,6 +139,40 @@ const IN_LINE: &str = "
 -- What a start looks for. Runs that wait are not among it, however many there are.
 CREATE INDEX runs_in_line ON runs (seq) WHERE status = 'pending' AND parked = 0;
 CREATE INDEX runs_open ON runs (plan) WHERE status IN ('pending', 'failed');
+";
+
+const PACTS: &str = "
+-- What a sync knows of a pair, by the record of its first side.
+CREATE TABLE pacts (
+    sync TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    connection TEXT NOT NULL,
+    object TEXT NOT NULL,
+    id TEXT NOT NULL,
+    other_connection TEXT NOT NULL,
+    other_object TEXT NOT NULL,
+    other_id TEXT NOT NULL,
+    pact TEXT NOT NULL,
+    PRIMARY KEY (sync, tenant, connection, object, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pacts_by_record ON pacts (connection, object, id);
+CREATE INDEX pacts_by_other ON pacts (other_connection, other_object, other_id);
+
+-- What a sync leaves to people, about a pair (by the record of its first side) or a record without one.
+CREATE TABLE questions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    sync TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    connection TEXT NOT NULL,
+    object TEXT NOT NULL,
+    id TEXT NOT NULL,
+    key TEXT NOT NULL,
+    other TEXT,
+    question TEXT NOT NULL,
+    asked_ms INTEGER NOT NULL,
+    choice TEXT,
+    UNIQUE (sync, tenant, connection, object, id, key)
+) STRICT;
 ";
 
 /// The version of an opened file; 0 for one that holds nothing yet.

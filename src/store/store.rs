@@ -14,12 +14,14 @@ use serde_json::Value;
 use super::reader::Reader;
 use super::writer::{Admission, Writer};
 use super::{
-    Accepted, Commit, Counts, Error, Filter, Holding, Intake, Measured, Observed, Old, Pending, Pruned, Run, Sought,
-    Status, Wanted,
+    Accepted, Asked, Commit, Counts, Error, Filter, Holding, Intake, Measured, Observed, Old, Pending, Pruned, Run,
+    Sought, Status, Wanted,
 };
-use super::{erase, intake, journal, kept, known, links, measure, messages, open, prune, runs, shelf};
-use crate::run::{Entry, Known, Link, Received, RecordRef, Subscription};
+use super::{erase, intake, journal, kept, known, links, measure, messages, open, pacts, prune, runs, shelf};
+use crate::run::{Asking, Entry, Known, Link, Received, RecordRef, Subscription};
+use crate::sync::Choice;
 use crate::trigger::Event;
+use crate::workflow::Looked;
 
 /// The open store. Cheap to clone; the writer ends with the last clone.
 ///
@@ -197,6 +199,23 @@ impl Store {
         let tenant = tenant.map(str::to_owned);
         let (of, other, object) = (of.clone(), connection.to_owned(), object.to_owned());
         self.read(move |connection| links::within(connection, tenant.as_deref(), &of, &other, &object)).await
+    }
+
+    /// The other half of a record, as one tenant knows it; for a sync with what is known of the pair.
+    pub async fn look(&self, tenant: Option<&str>, asking: &Asking) -> Result<Looked, Error> {
+        let (tenant, asking) = (tenant.map(str::to_owned), asking.clone());
+        self.read(move |connection| pacts::look(connection, tenant.as_deref(), &asking)).await
+    }
+
+    /// What syncs have asked people, those asked first at the front.
+    pub async fn questions(&self, limit: usize) -> Result<Vec<Asked>, Error> {
+        self.read(move |connection| pacts::questions(connection, limit)).await
+    }
+
+    /// Writes down what a person has said to a question. False if there is none of this number.
+    pub async fn answer(&self, number: i64, choice: &Choice) -> Result<bool, Error> {
+        let choice = choice.clone();
+        self.write(move |connection| pacts::answer(connection, number, &choice)).await
     }
 
     /// The last copy of a record that a workflow was told.

@@ -2,16 +2,22 @@
 //!
 //! ```text
 //!  workflows/*.yaml ─ read ─▶ Sync { pair, children } ── names resolved by project ─▶ Plan
+//!                                      │
+//!              both records + Pact ─ compare ─▶ Comparison { writes, agreed }
 //! ```
-//! Reading judges one document alone: aliases, sides, conversions and their way back. A sync does not act in this
-//! version.
+//! Reading judges one document alone: aliases, sides, conversions and their way back. Comparing decides what is to be
+//! written; who reads and writes is [`crate::workflow::syncing`].
 
+mod compare;
 mod document;
+mod pact;
 mod read;
 #[expect(clippy::module_inception, reason = "the document has the room's name")]
 mod sync;
 #[cfg(test)]
 mod tests;
 
+pub use compare::{Agreed, Because, Compared, Comparison, Decided, Half, Rules, Verdict};
 pub use document::schema;
+pub use pact::{Answered, Choice, Pact, Question, decided};
 pub use sync::{Conflict, Delete, Field, FirstRun, Mode, NoneFound, Pair, SeveralFound, Side, Sync, Which};

@@ -165,7 +165,11 @@ impl Reader<'_> {
             sides.push(Side {
                 object,
                 only_if: condition.map(|value| self.condition(value, &under(&at("only_if"), &alias))),
-                none_found: none_found.copied().unwrap_or(NoneFound::Ask),
+                // Where nothing finds the other half, there is none that was not made here.
+                none_found: none_found.copied().unwrap_or(match parts.matching {
+                    Some(_) => NoneFound::Ask,
+                    None => NoneFound::Create,
+                }),
                 on_create: create.map(|value| self.expr(value, &under(&at("on_create"), &alias))),
                 delete: parts.deletes.get(&alias).copied().unwrap_or(outer),
                 alias,

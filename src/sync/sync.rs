@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::expr::{Condition, Conversion, Expr};
 use crate::source::Place;
@@ -68,7 +68,8 @@ pub struct Field {
 }
 
 /// A side, by its place in `between`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Which {
     First,
     Second,
@@ -130,6 +131,14 @@ pub enum Mode {
 }
 
 impl Sync {
+    /// The pair by its number: 0 is the sync's own, from 1 its children.
+    pub fn numbered(&self, number: usize) -> &Pair {
+        match number.checked_sub(1) {
+            Some(child) => &self.children[child],
+            None => &self.pair,
+        }
+    }
+
     /// The pair and its children.
     pub fn pairs(&self) -> impl Iterator<Item = &Pair> {
         std::iter::once(&self.pair).chain(&self.children)
@@ -144,6 +153,15 @@ impl Pair {
 }
 
 impl Which {
+    pub const BOTH: [Which; 2] = [Which::First, Which::Second];
+
+    pub fn other(self) -> Which {
+        match self {
+            Which::First => Which::Second,
+            Which::Second => Which::First,
+        }
+    }
+
     pub fn index(self) -> usize {
         match self {
             Which::First => 0,

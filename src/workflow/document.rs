@@ -156,6 +156,11 @@ impl Workflow {
         started.iter().chain(waits.map(|awaited| &awaited.event)).collect()
     }
 
+    /// Is it one side of a sync?
+    pub fn reconciles(&self) -> bool {
+        matches!(self.actions.first(), Some(Action { kind: Kind::Reconcile(_), .. }))
+    }
+
     /// The action at an address of a run: `actions/4[3]/actions/0` is any turn of the loop `actions/4`.
     pub fn action_at(&self, address: &str) -> Option<&Action> {
         let address = format!("/{}", without_turns(address));

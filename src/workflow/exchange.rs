@@ -5,6 +5,8 @@ use serde_json::Value;
 
 use crate::connector::{Connector, Failure, Names, Object, Operation, Page};
 use crate::expr::{Locale, Scope};
+use crate::sync::{Answered, Pact, Question, Which};
+use crate::trigger::Event;
 
 /// A record at one connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -156,6 +158,47 @@ pub struct Sending {
     pub turns: Vec<String>,
 }
 
+/// A question to the store: which record is a pair with this one?
+#[derive(Clone, Debug, PartialEq)]
+pub struct Look {
+    pub of: RecordRef,
+    pub alias: String,
+    pub object: String,
+    /// Identities that no other action may write meanwhile, sorted.
+    pub turns: Vec<String>,
+    /// The sync that asks, and the side on which the record is: it is told what the pair has agreed on, too.
+    pub sync: Option<(String, Which)>,
+}
+
+/// What the store has said.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Looked {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<RecordRef>,
+    /// None: it is in no pair there.
+    pub found: Option<String>,
+    /// Held since before it was asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turns: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pact: Option<Box<Pact>>,
+    /// What a person has said about the record or its pair.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Answered>,
+}
+
+/// What a sync has come to about one record, to be kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Synced {
+    pub sync: String,
+    pub about: RecordRef,
+    /// By side; None: it is in no pair, or not any more.
+    pub pair: Option<[RecordRef; 2]>,
+    pub pact: Pact,
+    /// All that is open about the record and its pair.
+    pub questions: Vec<Question>,
+}
+
 /// How an action that is over ended.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Finish {
@@ -168,6 +211,9 @@ pub struct Finish {
     pub link: Option<(RecordRef, RecordRef)>,
     /// A pair that turned out to be gone.
     pub unlink: Option<(RecordRef, RecordRef)>,
+    pub synced: Option<Box<Synced>>,
+    /// Records for other workflows to be about, each with the workflow's name.
+    pub found: Vec<(String, Event)>,
 }
 
 /// What an action does next.
@@ -175,12 +221,7 @@ pub struct Finish {
 pub enum Advance {
     Send(Sending),
     /// Asks the store for the pair of a record at another connection's object.
-    Look {
-        of: RecordRef,
-        alias: String,
-        object: String,
-        turns: Vec<String>,
-    },
+    Look(Look),
     Finish(Box<Finish>),
     Fail(Failure),
 }
@@ -190,8 +231,10 @@ pub struct Context<'a> {
     pub scope: Scope<'a>,
     /// All settled: the run repeats, looks up or gives up before an action sees a failure.
     pub exchanges: &'a [Exchange],
-    /// The answer of the store to `Look`: None if it was not asked; Some(None) if there is no pair.
-    pub looked: Option<Option<String>>,
+    /// What the store has answered to `Look`s.
+    pub looked: &'a [Looked],
+    /// What the run is about.
+    pub event: &'a Event,
     /// What `link` may name, by path: the record that the run is about (`task`), and those that it includes
     /// (`task.contact`).
     pub records: &'a [(String, RecordRef)],

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::action::Kind;
 use super::{Starts, Workflow};
 use crate::expr::{Expr, Read};
+use crate::sync::Pair;
 
 impl Workflow {
     /// (alias, object) of the trigger and of every action; `polled` is the object that a trigger's own poll finds.
@@ -16,11 +17,22 @@ impl Workflow {
         if let (Starts::Poll { alias, .. }, Some(object)) = (&self.trigger.starts, polled) {
             objects.insert((alias.clone(), object.to_owned()));
         }
+        for pair in self.reconciled() {
+            objects.extend(pair.sides.iter().map(|side| (side.alias.clone(), side.object.clone())));
+        }
         for (alias, name) in self.all_actions().into_iter().filter_map(|action| action.uses()) {
             let object = name.split('.').next().unwrap_or(name);
             objects.insert((alias.into(), object.into()));
         }
         objects
+    }
+
+    /// The pairs of objects that its actions bring into line.
+    fn reconciled(&self) -> impl Iterator<Item = &Pair> {
+        self.actions.iter().filter_map(|action| match &action.kind {
+            Kind::Reconcile(reconcile) => Some(reconcile.pair()),
+            _ => None,
+        })
     }
 
     /// Does any value read or write below this name of a keyed list?
@@ -52,6 +64,9 @@ impl Workflow {
         for action in actions {
             let fields: Vec<&str> = match &action.kind {
                 Kind::Hear(hear) => hear.fields.iter().map(String::as_str).collect(),
+                Kind::Reconcile(reconcile) => {
+                    reconcile.pair().fields.iter().flat_map(|field| field.names.iter().map(String::as_str)).collect()
+                }
                 _ => {
                     let writes = action.with().and_then(Expr::fields).unwrap_or_default();
                     for (_, value) in writes.iter().filter(|(field, _)| *field == list) {

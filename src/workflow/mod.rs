@@ -16,11 +16,14 @@ mod mend;
 mod mentions;
 mod reading;
 mod retry;
+pub mod syncing;
 mod trigger;
 
 pub use action::{Action, Kind, OnError};
 pub use document::{Uses, Workflow, WorkflowRead, schema};
-pub use exchange::{Accounts, Advance, Answer, Context, Exchange, Finish, Outcome, Purpose, RecordRef, Sending};
+pub use exchange::{
+    Accounts, Advance, Answer, Context, Exchange, Finish, Look, Looked, Outcome, Purpose, RecordRef, Sending, Synced,
+};
 pub use listener::{HEARD, listener, listeners};
 pub use reading::Reading;
 pub use retry::Retry;

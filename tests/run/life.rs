@@ -8,6 +8,7 @@ use dovetail::run::{
     Answer, Decision, Ending, Entry, Fact, Kept, Known, Link, Next, RecordRef, Send, Start, State, decide,
 };
 use dovetail::trigger::Event;
+use dovetail::workflow::Looked;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -206,9 +207,10 @@ pub fn live(case: &Case, plan: &Plan, crash: Option<Crash>, order: Order) -> Lif
                     state.receive(address, messages.first(&subscription, now_ms));
                     wait_ms = Some(now_ms);
                 }
-                Next::Look { address, of, connection, object, .. } => {
-                    let found = partner(&life.links, &of, &connection, &object);
-                    facts.push(Fact::Looked { address, found });
+                Next::Look(asking) => {
+                    let found = partner(&life.links, &asking.of, &asking.connection, &asking.object);
+                    let looked = Looked { of: Some(asking.of), found, turns: asking.turns, ..Looked::default() };
+                    facts.push(Fact::Looked { address: asking.address, looked });
                 }
                 Next::Send(send) => life.send(plan, send),
             }

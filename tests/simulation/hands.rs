@@ -302,9 +302,9 @@ impl Hands {
         }
         for next in granted {
             match next {
-                Next::Look { address, of, connection, object, .. } => {
-                    let found = self.store.linked_for(None, &of, &connection, &object).await.unwrap();
-                    life.learn(Fact::Looked { address, found: found.map(|found| found.id) }, self.now_ms);
+                Next::Look(asking) => {
+                    let looked = self.store.look(None, &asking).await.unwrap();
+                    life.learn(Fact::Looked { address: asking.address, looked }, self.now_ms);
                 }
                 Next::Send(send) => {
                     self.told.push(format!("{} {run} sends {} {}", self.now_ms, send.operation, send.input));
@@ -337,7 +337,11 @@ impl Hands {
             let has_turn = match next.turns() {
                 None => true,
                 Some((address, turns)) => {
-                    let is_mine = self.held.iter().any(|(of, at, _)| *of == run && at == address);
+                    let has_all = |held: &[String]| turns.iter().all(|turn| held.contains(turn));
+                    let is_mine = self.held.iter().any(|(of, at, held)| *of == run && at == address && has_all(held));
+                    if !is_mine {
+                        self.held.retain(|(of, at, _)| *of != run || at != address);
+                    }
                     let is_free =
                         |(.., held): &(String, String, Vec<String>)| held.iter().all(|one| !turns.contains(one));
                     if !is_mine && self.held.iter().all(is_free) {
@@ -349,7 +353,7 @@ impl Hands {
                 }
             };
             match next {
-                Next::Send(_) | Next::Look { .. } if has_turn => granted.push(next),
+                Next::Send(_) | Next::Look(_) if has_turn => granted.push(next),
                 next => later.push(next),
             }
         }

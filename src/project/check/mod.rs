@@ -31,6 +31,7 @@ use super::refused::Refused;
 use crate::source::{Diagnostic, File, Report};
 use crate::sync::Sync;
 use crate::workflow::action::PROJECT;
+use crate::workflow::syncing::syncing;
 use crate::workflow::{Workflow, listeners};
 
 /// Active documents of one kind, each with the path of its file.
@@ -73,8 +74,9 @@ pub(super) fn check(
     sync::served_once(plan, &workflows_read, &syncs_read, report);
     plan.workflows = workflows.into_iter().map(|(workflow, _)| workflow).collect();
     plan.listeners = plan.workflows.iter().flat_map(listeners).collect();
+    plan.syncs = syncs.into_iter().map(|(sync, _)| Arc::new(sync)).collect();
+    plan.syncing = plan.syncs.iter().flat_map(syncing).collect();
     plan.index = Index::new(plan);
-    plan.syncs = syncs.into_iter().map(|(sync, _)| sync).collect();
 }
 
 fn with_files<'a, T>(documents: &'a Active<T>, files: &'a [File]) -> Vec<(&'a T, &'a File)> {

@@ -310,7 +310,7 @@ impl<'a> Walker<'a> {
             Kind::ForEach(each) => self.for_each(action, each, names),
             Kind::Wait(wait) => result = self.wait(action, wait, names),
             // Nobody writes it.
-            Kind::Hear(_) => {}
+            Kind::Hear(_) | Kind::Reconcile(_) | Kind::Cascade(_) => {}
             Kind::Run(run) => self.run(action, run, names),
             Kind::Emit(emit) => self.emit(action, emit, names),
             Kind::Stop(stop) => self.value(&stop.value, &at("stop"), names),

@@ -9,6 +9,8 @@ pub mod for_each;
 mod hear;
 mod r#if;
 mod parallel;
+mod reconcile;
+mod remote;
 mod run;
 mod set;
 mod stop;
@@ -34,6 +36,7 @@ pub use for_each::{ForEach, Over};
 pub use hear::Hear;
 pub use r#if::If;
 pub use parallel::Parallel;
+pub use reconcile::{Cascade, Reconcile};
 pub use run::{DEPTH_MAX, Run};
 pub use set::Set;
 pub use stop::Stop;
@@ -121,6 +124,9 @@ macro_rules! kinds {
             $($kind($kind),)+
             /// Of a listener, which nobody writes: see [`super::listeners`].
             Hear(Hear),
+            /// Of a sync's workflows, which nobody writes: see [`super::syncing`].
+            Reconcile(Reconcile),
+            Cascade(Cascade),
         }
 
         /// Every verb, in the order of the documentation.
@@ -198,6 +204,7 @@ impl Kind {
                 Some("write it at the actions inside that send something")
             }
             Kind::Run(_) => Some("write it at the actions of the other workflow that send something"),
+            Kind::Reconcile(_) | Kind::Cascade(_) => None,
             Kind::Set(_) | Kind::Wait(_) | Kind::Hear(_) | Kind::Emit(_) | Kind::Stop(_) | Kind::Fail(_) => {
                 Some("remove it")
             }
@@ -269,6 +276,11 @@ impl Action {
             Kind::Parallel(_) => "parallel".into(),
             Kind::Wait(wait) => wait.awaited().map_or("wait".into(), |awaited| format!("wait {}", awaited.event.text)),
             Kind::Hear(_) => "tell those that wait".into(),
+            Kind::Reconcile(one) => {
+                let [first, second] = &one.pair().sides;
+                format!("reconcile {}.{} and {}.{}", first.alias, first.object, second.alias, second.object)
+            }
+            Kind::Cascade(_) => "look at what is under them".into(),
             Kind::Run(run) => format!("run {}", run.workflow),
             Kind::Emit(emit) => format!("emit {}", emit.name),
             Kind::Stop(_) => "stop".into(),
@@ -298,8 +310,20 @@ impl Action {
             Kind::Wait(wait) => reads.extend(wait.reads()),
             Kind::Stop(stop) => reads.extend(stop.value.reads()),
             Kind::Fail(fail) => reads.extend(fail.text.reads()),
+            Kind::Reconcile(reconcile) => {
+                for side in &reconcile.pair().sides {
+                    reads.extend(side.only_if.iter().flat_map(Condition::reads));
+                    reads.extend(side.on_create.iter().flat_map(Expr::reads));
+                }
+            }
             Kind::Upsert(upsert) => reads.extend(upsert.link.as_ref().map(Expr::reads).unwrap_or_default()),
-            Kind::ForEach(_) | Kind::Parallel(_) | Kind::Call(_) | Kind::Run(_) | Kind::Emit(_) | Kind::Hear(_) => {}
+            Kind::ForEach(_)
+            | Kind::Parallel(_)
+            | Kind::Call(_)
+            | Kind::Run(_)
+            | Kind::Emit(_)
+            | Kind::Hear(_)
+            | Kind::Cascade(_) => {}
         }
         reads
     }

@@ -9,16 +9,15 @@
 //! Every step is recorded; a run that comes back after a crash goes on where the record ends. Actions that upsert one
 //! identity take turns, so that two runs cannot both find nothing and both create.
 
-use std::borrow::Cow;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::remote::Remote;
 use super::{invalid, split_alias, undecided};
-use crate::connector::{Failure, Names, Object, Operation, Page};
-use crate::expr::{Expr, FieldType, Locale, as_text, is_blank};
-use crate::workflow::{Advance, Answer, Context, Exchange, Finish, Outcome, Purpose, Reading, RecordRef, Sending};
+use crate::connector::{Failure, Object, value_of};
+use crate::expr::{Expr, FieldType, as_text, is_blank};
+use crate::workflow::{Advance, Answer, Context, Exchange, Finish, Look, Outcome, Purpose, Reading, RecordRef};
 
 /// Finds a record and writes what differs, or creates it.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -62,10 +61,7 @@ struct Step<'a> {
     upsert: &'a Upsert,
     context: &'a Context<'a>,
     object: &'a Object,
-    connector: &'a crate::connector::Connector,
-    names: Names,
-    /// The account's.
-    locale: Cow<'a, Locale>,
+    remote: Remote<'a>,
     /// What is to be written, as recipes say it.
     input: Map<String, Value>,
     /// Field and value of every match that is not blank.
@@ -75,7 +71,8 @@ struct Step<'a> {
 
 impl<'a> Step<'a> {
     fn new(upsert: &'a Upsert, context: &'a Context<'a>) -> Result<Self, Failure> {
-        let (connector, object) = context.object(&upsert.alias, &upsert.object)?;
+        let remote = Remote::new(&upsert.alias, &upsert.object, context)?;
+        let object = remote.object;
         let input = match &upsert.with {
             Some(with) => with.eval(&context.scope).map_err(|fault| invalid(&fault, "with"))?,
             None => None,
@@ -86,14 +83,11 @@ impl<'a> Step<'a> {
             Some(expr) => Some(linked_record(expr, context)?),
         };
         let fields = upsert.fields.as_ref().unwrap_or(&object.identity);
-        let locale = context.locale.of_country(context.accounts.settings(&upsert.alias).get("country"));
-        let own = locale.of_country(input.get("country"));
         let matches = fields
             .iter()
-            .filter_map(|field| Some((field.as_str(), object.comparable(field, input.get(field), &own)?)))
+            .filter_map(|field| Some((field.as_str(), remote.comparable(field, input.get(field), &input)?)))
             .collect();
-        let names = context.accounts.names(&upsert.alias, &upsert.object);
-        Ok(Self { upsert, context, object, connector, names, locale, input, matches, link })
+        Ok(Self { upsert, context, object, remote, input, matches, link })
     }
 
     fn advance(&self) -> Result<Advance, Failure> {
@@ -104,12 +98,12 @@ impl<'a> Step<'a> {
             return Ok(advance);
         }
         if let Some(of) = &self.link
-            && self.context.looked.is_none()
+            && self.context.looked.is_empty()
         {
             let (alias, object) = (self.upsert.alias.clone(), self.upsert.object.clone());
-            return Ok(Advance::Look { of: of.clone(), alias, object, turns: self.turns() });
+            return Ok(Advance::Look(Look { of: of.clone(), alias, object, turns: self.turns(), sync: None }));
         }
-        let pair = self.context.looked.clone().flatten();
+        let pair = self.pair();
         if let Some(id) = &pair
             && !exchanges.iter().any(|exchange| exchange.purpose == Purpose::Get)
         {
@@ -124,14 +118,14 @@ impl<'a> Step<'a> {
             exchanges.iter().find(|exchange| matches!(&exchange.purpose, Purpose::Find { field: of } if of == field))
         };
         if let Some((field, value)) = self.matches.iter().find(|(field, _)| asked(field).is_none()) {
-            let mut input = self.holes("find");
+            let mut input = self.remote.holes("find", &self.input);
             input.insert((*field).to_string(), value.clone());
             return self.send(Purpose::Find { field: (*field).to_string() }, "find", input);
         }
         let mut hits: Vec<(String, &str)> = Vec::new();
         for (field, value) in &self.matches {
             let found = asked(field).and_then(Exchange::value);
-            for record in found.map(|found| self.found(field, value, found)).unwrap_or_default() {
+            for record in found.map(|found| self.remote.found(field, value, found)).unwrap_or_default() {
                 if !hits.iter().any(|(id, _)| *id == record) {
                     hits.push((record, field));
                 }
@@ -147,6 +141,11 @@ impl<'a> Step<'a> {
                 Err(Failure::new("conflict", message))
             }
         }
+    }
+
+    /// The record that is a pair with the one that `link` names, as the store knew it.
+    fn pair(&self) -> Option<String> {
+        self.context.looked.last().and_then(|looked| looked.found.clone())
     }
 
     /// What follows from the last exchange alone; None: look at all of them.
@@ -185,7 +184,7 @@ impl<'a> Step<'a> {
                     exchange.purpose == Purpose::Create && matches!(exchange.answer, Some(Answer::Done { .. }))
                 });
                 let outcome = if created { Outcome::Created } else { Outcome::Updated };
-                self.finish(outcome, self.shape("get", value)).map(Some)
+                self.finish(outcome, self.remote.shape("get", value)).map(Some)
             }
             _ => Ok(None),
         }
@@ -193,61 +192,31 @@ impl<'a> Step<'a> {
 
     /// Once only: a search that still shows the record that is gone must not bring us back here.
     fn pair_gone(&self, get: &Exchange) -> bool {
-        let pair = self.context.looked.clone().flatten();
+        let pair = self.pair();
         let searched = self.context.exchanges.iter().any(|exchange| matches!(exchange.purpose, Purpose::Find { .. }));
         pair.is_some() && !searched && get.input.get("id").and_then(as_text) == pair
     }
 
-    /// The ids of what a find found, as far as they really have that value: an index may be wrong. Of a list, those that
-    /// show the value; if none does, the first that may have it.
-    fn found(&self, field: &str, value: &Value, found: &Value) -> Vec<String> {
-        let items = match found {
-            Value::Array(items) => items.as_slice(),
-            found => std::slice::from_ref(found),
-        };
-        let id = |item: &&Value| self.id(&self.shape("find", item));
-        let showing: Vec<String> =
-            items.iter().filter(|item| self.shows(field, value, item)).filter_map(|item| id(&item)).collect();
-        match showing.is_empty() {
-            true => items.iter().find(|item| self.has(field, value, item)).as_ref().and_then(id).into_iter().collect(),
-            false => showing,
-        }
-    }
-
-    fn shows(&self, field: &str, value: &Value, record: &Value) -> bool {
-        self.comparable(field, &self.shape("find", record)).as_ref() == Some(value)
-    }
-
-    /// A find may answer with a record that shows the field in another form or not at all; only a different value rules it out.
-    fn has(&self, field: &str, value: &Value, record: &Value) -> bool {
-        self.comparable(field, &self.shape("find", record)).is_none_or(|given| given == *value)
-    }
-
-    /// A record's own country goes before the account's.
-    fn comparable(&self, field: &str, record: &Value) -> Option<Value> {
-        self.object.comparable(field, at(record, field), &self.locale.of_country(record.get("country")))
-    }
-
     fn wanted(&self, field: &str, value: &Value) -> Option<Value> {
-        self.object.comparable(field, Some(value), &self.locale.of_country(self.input.get("country")))
+        self.remote.comparable(field, Some(value), &self.input)
     }
 
     fn get(&self, id: &str) -> Result<Advance, Failure> {
-        let mut input = self.holes("get");
+        let mut input = self.remote.holes("get", &self.input);
         input.insert("id".into(), Value::String(id.into()));
         self.send(Purpose::Get, "get", input)
     }
 
     fn create(&self) -> Result<Advance, Failure> {
-        let operation = self.operation("create")?;
+        let operation = self.remote.operation("create")?;
         operation.given(&self.input).map_err(|fault| undecided(&fault, "with"))?;
-        let input = self.unshape(operation, self.input.clone())?;
-        Ok(Advance::Send(self.sending(Purpose::Create, "create", input)))
+        let input = self.remote.unshape(operation, self.input.clone())?;
+        Ok(self.sending(Purpose::Create, "create", input))
     }
 
     /// Writes what differs, or finds that nothing does.
     fn compare(&self, found: &Value, get: &Exchange) -> Result<Advance, Failure> {
-        let current = self.shape("get", found);
+        let current = self.remote.shape("get", found);
         let mut changes = Map::new();
         for (field, wanted) in &self.input {
             if !self.object.writable_on_update(field) {
@@ -255,47 +224,47 @@ impl<'a> Step<'a> {
             }
             // A null that the author wrote clears; anything else is added.
             let value = if self.object.whole_lists.contains(field) && !wanted.is_null() {
-                union(at(&current, field), wanted)
+                union(value_of(&current, field), wanted)
             } else {
                 wanted.clone()
             };
-            if self.comparable(field, &current) != self.wanted(field, &value) {
+            if self.remote.comparable_of(field, &current) != self.wanted(field, &value) {
                 changes.insert(field.clone(), value);
             }
         }
         if changes.is_empty() {
             return self.finish(Outcome::Unchanged, current);
         }
-        let operation = self.operation("update")?;
-        for (hole, value) in self.holes("update") {
+        let operation = self.remote.operation("update")?;
+        for (hole, value) in self.remote.holes("update", &self.input) {
             changes.insert(hole, value);
         }
         changes.insert(
             "id".into(),
-            get.input.get("id").cloned().unwrap_or_else(|| Value::String(self.id(&current).unwrap_or_default())),
+            get.input.get("id").cloned().unwrap_or_else(|| Value::String(self.remote.id(&current).unwrap_or_default())),
         );
-        let input = self.unshape(operation, changes)?;
-        Ok(Advance::Send(self.sending(Purpose::Update, "update", input)))
+        let input = self.remote.unshape(operation, changes)?;
+        Ok(self.sending(Purpose::Update, "update", input))
     }
 
     /// After a write: believe the record that came back, or read it; always where the vendor's answers are not believed.
     fn written(&self, outcome: Outcome, value: &Value, write: &Exchange) -> Result<Advance, Failure> {
         let standard = if outcome == Outcome::Created { "create" } else { "update" };
-        let record = self.shape(standard, value);
-        let named = self.id(&record);
+        let record = self.remote.shape(standard, value);
+        let named = self.remote.id(&record);
         let Some(id) = named.clone().or_else(|| write.input.get("id").and_then(as_text)) else {
             return Err(Failure::new("not_accepted", format!("the answer names no {}", self.object.name)));
         };
         if named.is_some() && !self.object.confirm_writes {
             return self.finish(outcome, record);
         }
-        let mut input = self.holes("get");
+        let mut input = self.remote.holes("get", &self.input);
         input.insert("id".into(), Value::String(id));
         self.send(Purpose::Confirm, "get", input)
     }
 
     fn finish(&self, outcome: Outcome, record: Value) -> Result<Advance, Failure> {
-        let id = self.id(&record);
+        let id = self.remote.id(&record);
         let mut finish = Finish {
             outcome: Some(outcome),
             warnings: self.refused_fields(outcome, &record),
@@ -304,7 +273,7 @@ impl<'a> Step<'a> {
         };
         if let (Some(of), Some(id)) = (&self.link, id) {
             let written = self.context.reference(&self.upsert.alias, &self.upsert.object, &id)?;
-            let known = self.context.looked.clone().flatten();
+            let known = self.pair();
             if let Some(gone) = known.as_ref().filter(|known| **known != id) {
                 let gone = self.context.reference(&self.upsert.alias, &self.upsert.object, gone)?;
                 finish.unlink = Some((of.clone(), gone));
@@ -323,56 +292,19 @@ impl<'a> Step<'a> {
         }
         let refused = |(field, wanted): &(&String, &Value)| {
             let partial = self.object.whole_lists.contains(field) || !self.object.writable_on_update(field);
-            !partial && self.wanted(field, wanted) != self.comparable(field, record)
+            !partial && self.wanted(field, wanted) != self.remote.comparable_of(field, record)
         };
         let fields = self.input.iter().filter(refused);
         fields.map(|(field, _)| format!("not_accepted: `{field}` was sent and is not what the record holds")).collect()
     }
 
-    fn operation(&self, standard: &str) -> Result<&'a Operation, Failure> {
-        let name = format!("{}.{standard}", self.object.name);
-        self.connector.operation(&name).ok_or_else(|| {
-            Failure::new("invalid", format!("connector `{}` has no operation `{name}`", self.connector.name))
-        })
-    }
-
-    fn unshape(&self, operation: &Operation, input: Map<String, Value>) -> Result<Value, Failure> {
-        let input = operation.unshape(self.connector, &Value::Object(input), &self.names, self.context.locale);
-        input.map_err(|fault| undecided(&fault, "with"))
-    }
-
-    fn shape(&self, standard: &str, value: &Value) -> Value {
-        match self.operation(standard) {
-            Ok(operation) => super::call::shape(self.connector, operation, value, &self.names),
-            Err(_) => self.object.shape(value, &self.names),
-        }
-    }
-
-    fn id(&self, record: &Value) -> Option<String> {
-        record.get(&self.object.id).and_then(as_text)
-    }
-
-    /// Values of the input that an operation needs in its path: the parent's id.
-    fn holes(&self, standard: &str) -> Map<String, Value> {
-        let Ok(operation) = self.operation(standard) else { return Map::new() };
-        operation.input_holes().filter_map(|hole| Some((hole.to_string(), self.input.get(hole)?.clone()))).collect()
-    }
-
     fn send(&self, purpose: Purpose, standard: &str, input: Map<String, Value>) -> Result<Advance, Failure> {
-        self.operation(standard)?;
-        Ok(Advance::Send(self.sending(purpose, standard, Value::Object(input))))
+        self.remote.operation(standard)?;
+        Ok(self.sending(purpose, standard, Value::Object(input)))
     }
 
-    fn sending(&self, purpose: Purpose, standard: &str, input: Value) -> Sending {
-        let operation = format!("{}.{standard}", self.object.name);
-        Sending {
-            purpose,
-            alias: self.upsert.alias.clone(),
-            operation,
-            input,
-            page: Page::default(),
-            turns: self.turns(),
-        }
+    fn sending(&self, purpose: Purpose, standard: &str, input: Value) -> Advance {
+        Advance::Send(self.remote.sending(purpose, standard, input, self.turns()))
     }
 
     fn turns(&self) -> Vec<String> {
@@ -421,14 +353,6 @@ fn flatten(input: Map<String, Value>, object: &Object) -> Map<String, Value> {
 
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|letter| letter.is_alphanumeric() || letter == '_' || letter == '-')
-}
-
-/// A field by its dotted name.
-fn at<'v>(record: &'v Value, field: &str) -> Option<&'v Value> {
-    record
-        .get(field)
-        .or_else(|| field.split('.').try_fold(record, |value, step| value.get(step)))
-        .filter(|value| !value.is_null())
 }
 
 fn union(current: Option<&Value>, wanted: &Value) -> Value {

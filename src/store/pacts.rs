@@ -1,0 +1,211 @@
+//! What syncs know of their pairs, and what they have asked people.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Error, links};
+use crate::run::{Asking, Kept, RecordRef};
+use crate::sync::{Answered, Choice, Pact, Question, Which};
+use crate::workflow::{Looked, Synced};
+
+/// A question to people, as it is kept.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Asked {
+    /// By this people name it.
+    pub number: i64,
+    pub sync: String,
+    pub tenant: Option<String>,
+    pub about: RecordRef,
+    /// By side, if it is about a pair.
+    pub pair: Option<[RecordRef; 2]>,
+    pub question: Question,
+    pub asked_ms: i64,
+    /// What a person has said; it is at work.
+    pub choice: Option<Choice>,
+}
+
+/// What is kept of one record's synchronisation, ready to be written.
+pub(super) struct Written {
+    sync: String,
+    tenant: String,
+    about: RecordRef,
+    pair: Option<[RecordRef; 2]>,
+    pact: String,
+    questions: Vec<Open>,
+}
+
+struct Open {
+    key: String,
+    question: String,
+    choice: Option<String>,
+}
+
+impl Written {
+    pub(super) fn bytes(&self) -> usize {
+        self.pact.len() + self.questions.iter().map(|open| open.question.len()).sum::<usize>()
+    }
+}
+
+fn open(question: &Question) -> Result<Open, Error> {
+    let choice = question.standing().map(|choice| serde_json::to_string(&choice)).transpose()?;
+    Ok(Open { key: question.key(), question: serde_json::to_string(question)?, choice })
+}
+
+pub(super) fn write_down(kept: &Kept) -> Result<Vec<Written>, Error> {
+    let down = |(tenant, synced): &(Option<String>, Synced)| {
+        Ok(Written {
+            sync: synced.sync.clone(),
+            tenant: tenant.clone().unwrap_or_default(),
+            about: synced.about.clone(),
+            pair: synced.pair.clone(),
+            pact: serde_json::to_string(&synced.pact)?,
+            questions: synced.questions.iter().map(open).collect::<Result<_, Error>>()?,
+        })
+    };
+    kept.synced.iter().map(down).collect()
+}
+
+/// Keeps what was agreed, and what is open in place of what was.
+pub(super) fn keep(connection: &Connection, written: &Written, at_ms: i64) -> Result<(), Error> {
+    let Written { sync, tenant, about, pair, pact, questions } = written;
+    if let Some([first, second]) = pair {
+        let sql =
+            "INSERT INTO pacts (sync, tenant, connection, object, id, other_connection, other_object, other_id, pact)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   ON CONFLICT DO UPDATE SET other_connection = excluded.other_connection,
+                   other_object = excluded.other_object, other_id = excluded.other_id, pact = excluded.pact";
+        connection.prepare_cached(sql)?.execute(params![
+            sync,
+            tenant,
+            first.connection,
+            first.object,
+            first.id,
+            second.connection,
+            second.object,
+            second.id,
+            pact
+        ])?;
+    } else {
+        forget(connection, about)?;
+    }
+    // By the first record a pair is known; both halves may have asked before they were one.
+    let subjects: Vec<&RecordRef> = pair.iter().flatten().chain(pair.is_none().then_some(about)).collect();
+    let of = subjects[0];
+    for subject in &subjects {
+        let sql = "DELETE FROM questions WHERE sync = ? AND tenant = ? AND connection = ? AND object = ? AND id = ?
+                   AND NOT (? AND EXISTS (SELECT 1 FROM json_each(?) WHERE json_each.value = questions.key))";
+        let keys: Vec<&String> = questions.iter().map(|open| &open.key).collect();
+        let keys = serde_json::to_string(&keys)?;
+        let keeps = **subject == *of;
+        connection.prepare_cached(sql)?.execute(params![
+            sync,
+            tenant,
+            subject.connection,
+            subject.object,
+            subject.id,
+            keeps,
+            keys
+        ])?;
+    }
+    for Open { key, question, choice } in questions {
+        // The same once more is left as it stands; another is asked anew.
+        let sql = "INSERT INTO questions (sync, tenant, connection, object, id, key, other, question, asked_ms, choice)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   ON CONFLICT DO UPDATE SET question = excluded.question, other = excluded.other,
+                   asked_ms = excluded.asked_ms, choice = excluded.choice WHERE question <> excluded.question";
+        let other = match pair {
+            Some([_, second]) => Some(serde_json::to_string(second)?),
+            None => None,
+        };
+        connection.prepare_cached(sql)?.execute(params![
+            sync,
+            tenant,
+            of.connection,
+            of.object,
+            of.id,
+            key,
+            other,
+            question,
+            at_ms,
+            choice
+        ])?;
+    }
+    Ok(())
+}
+
+/// A record is in no pair any more, or never was.
+fn forget(connection: &Connection, of: &RecordRef) -> Result<(), Error> {
+    for sql in [
+        "DELETE FROM pacts WHERE connection = ? AND object = ? AND id = ?",
+        "DELETE FROM pacts WHERE other_connection = ? AND other_object = ? AND other_id = ?",
+    ] {
+        connection.prepare_cached(sql)?.execute([&of.connection, &of.object, &of.id])?;
+    }
+    Ok(())
+}
+
+/// The other half of a record; for a sync with all that is known of the pair.
+pub(super) fn look(connection: &Connection, tenant: Option<&str>, asking: &Asking) -> Result<Looked, Error> {
+    let found = links::within(connection, tenant, &asking.of, &asking.connection, &asking.object)?;
+    let mut looked = Looked {
+        of: Some(asking.of.clone()),
+        found: found.as_ref().map(|found| found.id.clone()),
+        turns: asking.turns.clone(),
+        ..Looked::default()
+    };
+    let Some((sync, side)) = &asking.sync else { return Ok(looked) };
+    let of = match (side, &found) {
+        (Which::Second, Some(first)) => first,
+        _ => &asking.of,
+    };
+    let tenant = tenant.unwrap_or("");
+    let key = params![sync, tenant, of.connection, of.object, of.id];
+    if found.is_some() {
+        let sql = "SELECT pact FROM pacts WHERE sync = ? AND tenant = ? AND connection = ? AND object = ? AND id = ?";
+        let pact: Option<String> = connection.prepare_cached(sql)?.query_row(key, |row| row.get(0)).optional()?;
+        let pact: Option<Pact> = pact.map(|pact| serde_json::from_str(&pact)).transpose()?;
+        looked.pact = pact.map(Box::new);
+    }
+    let sql = "SELECT question, choice FROM questions WHERE sync = ? AND tenant = ? AND connection = ? AND object = ?
+               AND id = ? AND choice IS NOT NULL ORDER BY number";
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query(key)?;
+    while let Some(row) = rows.next()? {
+        let (question, choice): (String, String) = (row.get(0)?, row.get(1)?);
+        looked
+            .answers
+            .push(Answered { question: serde_json::from_str(&question)?, choice: serde_json::from_str(&choice)? });
+    }
+    Ok(looked)
+}
+
+/// Open questions, those asked first at the front.
+pub(super) fn questions(connection: &Connection, limit: usize) -> Result<Vec<Asked>, Error> {
+    let sql = "SELECT number, sync, tenant, connection, object, id, other, question, asked_ms, choice FROM questions
+               ORDER BY number LIMIT ?";
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let about = RecordRef { connection: row.get(3)?, object: row.get(4)?, id: row.get(5)? };
+        let other: Option<String> = row.get(6)?;
+        let other: Option<RecordRef> = other.map(|other| serde_json::from_str(&other)).transpose()?;
+        let (question, choice): (String, Option<String>) = (row.get(7)?, row.get(9)?);
+        all.push(Asked {
+            number: row.get(0)?,
+            sync: row.get(1)?,
+            tenant: Some(row.get(2)?).filter(|tenant: &String| !tenant.is_empty()),
+            pair: other.map(|other| [about.clone(), other]),
+            about,
+            question: serde_json::from_str(&question)?,
+            asked_ms: row.get(8)?,
+            choice: choice.map(|choice| serde_json::from_str(&choice)).transpose()?,
+        });
+    }
+    Ok(all)
+}
+
+/// Writes down what a person has said. False if there is no such question.
+pub(super) fn answer(connection: &Connection, number: i64, choice: &Choice) -> Result<bool, Error> {
+    let sql = "UPDATE questions SET choice = ? WHERE number = ?";
+    Ok(connection.prepare_cached(sql)?.execute(params![serde_json::to_string(choice)?, number])? == 1)
+}

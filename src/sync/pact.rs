@@ -1,0 +1,97 @@
+//! What is known of a pair, and what only a person can say about it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Agreed, Compared, Decided, Which};
+
+/// What the two halves of a pair have agreed on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pact {
+    pub agreed: Agreed,
+    /// By side: the ids of the records under which they live.
+    #[serde(default)]
+    pub parents: [Option<String>; 2],
+}
+
+/// What a sync leaves to a person, about one record or pair.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
+    /// A field was changed on both sides: which of the two counts?
+    Conflict {
+        /// By side.
+        names: [String; 2],
+        values: [Value; 2],
+    },
+    /// Which of these is the other half? Those that are in a pair with another record already are not offered.
+    Several { ids: Vec<String>, taken: Vec<String> },
+    /// None was found: is one to be created?
+    Alone,
+    /// Its other half was deleted, and it was left: it makes no new one.
+    Parted,
+    /// This half was deleted: what becomes of the other?
+    Deleted {
+        side: Which,
+        /// Why it is asked, in words.
+        why: String,
+    },
+}
+
+/// What a person has said to a question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    /// This side's value counts.
+    Side(Which),
+    /// This record is the other half.
+    Link(String),
+    /// The other half is created.
+    Create,
+    /// Nothing is done.
+    Leave,
+    /// The other half is deleted, too.
+    Delete,
+    /// The other half is put away.
+    Archive,
+    /// The two are no pair any more.
+    Unlink,
+}
+
+/// A question that a person has answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answered {
+    pub question: Question,
+    pub choice: Choice,
+}
+
+impl Question {
+    pub fn of(field: &Compared) -> Question {
+        Question::Conflict { names: field.names.clone(), values: field.values.clone() }
+    }
+
+    /// What holds until a person says otherwise.
+    pub fn standing(&self) -> Option<Choice> {
+        matches!(self, Question::Parted).then_some(Choice::Leave)
+    }
+
+    /// By this it is known among the questions about one record: one of each is open at most.
+    pub fn key(&self) -> String {
+        match self {
+            Question::Conflict { names, .. } => format!("field:{}", names[0]),
+            Question::Several { .. } | Question::Alone | Question::Parted => "match".into(),
+            Question::Deleted { .. } => "deleted".into(),
+        }
+    }
+}
+
+/// What was decided about fields.
+pub fn decided(answers: &[Answered]) -> Vec<Decided> {
+    let about = |one: &Answered| match (&one.question, &one.choice) {
+        (Question::Conflict { names, values }, Choice::Side(winner)) => {
+            Some(Decided { field: names[0].clone(), values: values.clone(), winner: *winner })
+        }
+        _ => None,
+    };
+    answers.iter().filter_map(about).collect()
+}

@@ -1,0 +1,87 @@
+//! One half is gone: what becomes of the other?
+
+use serde_json::{Value, json};
+
+use super::{Halves, Read, Step, Stepped, failed};
+use crate::sync::{Choice, Delete, Pact, Question, Which};
+use crate::workflow::{Advance, Answer, Finish, Outcome, Purpose, Synced};
+
+impl Step<'_> {
+    pub(super) fn gone(&self, gone: Which, halves: &Halves<'_>) -> Stepped<Advance> {
+        let left = gone.other();
+        let answered = halves.looked.answers.iter().find(|one| one.question.key() == "deleted");
+        let decided = answered.and_then(|answered| match answered.choice {
+            Choice::Delete => Some(Delete::Delete),
+            Choice::Archive => Some(Delete::Archive),
+            Choice::Unlink => Some(Delete::Unlink),
+            _ => None,
+        });
+        let wanted = decided.unwrap_or(self.pair.sides[gone.index()].delete);
+        let standard = match wanted {
+            Delete::Unlink => return self.parted(halves, left, "the other half is gone"),
+            Delete::Delete => "delete",
+            Delete::Archive => "archive",
+            Delete::Ask => return self.ask(halves, gone, "`deletes` says so"),
+        };
+        let Read::Record(record) = self.read(left, halves)? else {
+            return self.parted(halves, left, "both are gone");
+        };
+        let pact = halves.looked.pact.as_deref().cloned().unwrap_or_default();
+        if decided.is_none() && self.pair.is_news(left, &self.half(left, &record), &pact.agreed) {
+            return self.ask(halves, gone, "the other half was changed meanwhile");
+        }
+        let Ok(operation) = self.remote(left).operation(standard) else {
+            // Only where it is so for what is above; whoever says it of the object itself is told by the check.
+            return self.parted(halves, left, &format!("the other half is gone, and this one has no `{standard}`"));
+        };
+        let name = operation.name.clone();
+        let Some(call) = self.exchange(left, |one| one.purpose == Purpose::Call && one.operation == name) else {
+            let input = self.named(left, standard, &halves.ids[left.index()], halves)?;
+            return Err(self.sending(left, Purpose::Call, standard, Value::Object(input), &halves.looked.turns));
+        };
+        match &call.answer {
+            Some(Answer::Done { .. }) => {}
+            Some(Answer::Failed(failure)) if failure.name == "not_found" => {}
+            answer => return Err(failed(answer.as_ref()).into()),
+        }
+        self.parted(halves, left, &format!("the other half is gone, and so it was given to `{standard}`"))
+    }
+
+    /// They are no pair any more. What is left is left: it makes no new half of what was deleted.
+    fn parted(&self, halves: &Halves<'_>, left: Which, why: &str) -> Stepped<Advance> {
+        let [first, second] = self.references(&halves.ids)?;
+        let about = if left == Which::First { first.clone() } else { second.clone() };
+        let finish = Finish {
+            outcome: Some(Outcome::Done),
+            result: json!({ "why": why, "pair": halves.ids }),
+            unlink: Some((first, second)),
+            synced: Some(Box::new(Synced {
+                sync: self.sync.name.clone(),
+                about,
+                pair: None,
+                pact: Pact::default(),
+                questions: vec![Question::Parted],
+            })),
+            ..Finish::default()
+        };
+        Ok(Advance::Finish(Box::new(finish)))
+    }
+
+    fn ask(&self, halves: &Halves<'_>, gone: Which, why: &str) -> Stepped<Advance> {
+        let pair = self.references(&halves.ids)?;
+        let pact = halves.looked.pact.as_deref().cloned().unwrap_or_default();
+        let finish = Finish {
+            outcome: Some(Outcome::Skipped),
+            result: json!({ "why": format!("one half is gone: a person decides, since {why}"), "pair": halves.ids }),
+            synced: Some(Box::new(Synced {
+                sync: self.sync.name.clone(),
+                about: self.of.clone(),
+                pair: Some(pair),
+                pact,
+                questions: vec![Question::Deleted { side: gone, why: why.to_owned() }],
+            })),
+            ..Finish::default()
+        };
+        Ok(Advance::Finish(Box::new(finish)))
+    }
+}
