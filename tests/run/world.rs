@@ -37,11 +37,13 @@ pub struct World {
     script: BTreeMap<String, Vec<Happens>>,
     /// Answers by idempotency key: the same one again is carried out once.
     known: BTreeMap<String, Value>,
+    /// How many records of each kind were made: an id is not used again.
+    made: BTreeMap<String, usize>,
 }
 
 impl World {
     pub fn new(records: Records, script: BTreeMap<String, Vec<Happens>>) -> World {
-        World { records, script, known: BTreeMap::new() }
+        World { records, script, known: BTreeMap::new(), made: BTreeMap::new() }
     }
 
     /// What happens to the next request of an operation.
@@ -82,6 +84,16 @@ impl World {
             Outcome::Done { value, next } => Answer::Done { value, next },
             Outcome::Failed(failure) => Answer::Failed(failure),
         }
+    }
+
+    /// A record that is new.
+    pub fn make(&mut self, object: &str, mut record: Value) -> Value {
+        let records = self.records.entry(object.to_owned()).or_default();
+        let made = self.made.entry(object.to_owned()).or_default();
+        *made = records.len().max(*made) + 1;
+        record["id"] = json!(format!("{object}-{made}"));
+        records.push(record.clone());
+        record
     }
 
     fn forget(&mut self, operation: &str, id: &Value, fields: &[String]) {
@@ -125,12 +137,7 @@ impl World {
                 let items: Vec<&Value> = records.iter().skip(from).take(2).collect();
                 (200, json!({ "items": items, "pages": records.len().div_ceil(2) }))
             }
-            _ => {
-                let mut record = send.input.clone();
-                record["id"] = json!(format!("{object}-{}", records.len() + 1));
-                records.push(record.clone());
-                (201, record)
-            }
+            _ => (201, self.make(object, send.input.clone())),
         }
     }
 }

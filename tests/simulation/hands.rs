@@ -113,7 +113,15 @@ impl Hands {
         for name in names {
             let workflow = self.plan.workflow(&name).unwrap();
             let Starts::Event(heard) = &workflow.trigger.starts else { continue };
-            if heard.iter().any(|heard| heard.object == event.object && heard.kinds.contains(&event.kind)) {
+            let is_of = |alias: &str| {
+                let connection = event.connection.as_ref().and_then(|name| self.plan.connection(name));
+                let name = workflow.connector_of(alias);
+                connection.is_none_or(|connection| name.is_some_and(|name| connection.stands_for(name)))
+            };
+            if heard
+                .iter()
+                .any(|heard| heard.object == event.object && heard.kinds.contains(&event.kind) && is_of(&heard.alias))
+            {
                 self.made += 1;
                 let connections = self.plan.bind(workflow, None, None).unwrap();
                 runs.push(Start {

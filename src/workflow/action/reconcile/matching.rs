@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Halves, Read, Step, Stepped, failed, sorted, turn};
 use crate::sync::{Choice, NoneFound, Question, SeveralFound, Which};
-use crate::workflow::{Advance, Answer, Looked, Purpose};
+use crate::workflow::{Advance, Answer, Exchange, Looked, Purpose};
 
 /// A field that finds the other half: its name there, and the value to look for in the form in which it is compared.
 struct Sign<'a> {
@@ -51,11 +51,7 @@ impl Step<'_> {
         }
         let (taken, free): (Vec<String>, Vec<String>) = self.taken_ones(hits)?;
         match (free.as_slice(), taken.as_slice()) {
-            ([], []) => match self.pair.sides[self.own.other().index()].none_found {
-                NoneFound::Create => self.create(halves, &own),
-                NoneFound::Skip => Ok(self.left("there is no other half", Vec::new())),
-                NoneFound::Ask => Ok(self.left("there is no other half: a person decides", vec![Question::Alone])),
-            },
+            ([], []) => self.none_found(halves, &own),
             ([one], []) => self.hit(halves, &own, &one.clone()),
             _ => match self.pair.several_found {
                 SeveralFound::Skip => Ok(self.left("several records may be the other half", Vec::new())),
@@ -64,6 +60,14 @@ impl Step<'_> {
                     Ok(self.left("several records may be the other half: a person decides", vec![question]))
                 }
             },
+        }
+    }
+
+    fn none_found(&self, halves: Halves<'_>, own: &Value) -> Stepped<Advance> {
+        match self.pair.sides[self.own.other().index()].none_found {
+            NoneFound::Create => self.create(halves, own),
+            NoneFound::Skip => Ok(self.left("there is no other half", Vec::new())),
+            NoneFound::Ask => Ok(self.left("there is no other half: a person decides", vec![Question::Alone])),
         }
     }
 
@@ -148,8 +152,12 @@ impl Step<'_> {
     pub(super) fn hit(&self, mut halves: Halves<'_>, own: &Value, id: &str) -> Stepped<Advance> {
         let to = self.own.other();
         halves.ids[to.index()] = id.to_owned();
+        let update = self.exchange(to, |exchange| exchange.purpose == Purpose::Update);
+        let has_gone = update.and_then(Exchange::failure).is_some_and(|failure| failure.name == "not_found");
         match self.read(to, &halves)? {
-            Read::Gone => Ok(self.left("what was found is gone", Vec::new())),
+            // What finds it still knew one that is gone, or it went meanwhile.
+            _ if has_gone => self.none_found(halves, own),
+            Read::Gone => self.none_found(halves, own),
             Read::Record(other) if !self.is_meant(to, &other)? => {
                 Ok(self.nothing("`only_if` of the other side does not hold"))
             }

@@ -26,6 +26,9 @@ impl Step<'_> {
                 let input = self.remote(side).unshape(operation, input)?;
                 return Err(self.sending(side, Purpose::Update, "update", input, &halves.looked.turns));
             };
+            if update.failure().is_some_and(|failure| failure.name == "not_found") {
+                return self.gone(side, halves);
+            }
             let record = self.written(side, "update", update, halves)?;
             refused.extend(self.taken(side, &record, &mut comparison));
         }
