@@ -12,7 +12,7 @@ mod random;
 #[allow(dead_code, reason = "the run cases use another part of it")]
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -100,8 +100,8 @@ struct Day {
     deletes: bool,
     /// What the accounts were when it was last looked whether something is to be told.
     told: BTreeMap<&'static str, Records>,
-    /// What they were at the last poll.
-    polled: BTreeMap<&'static str, Records>,
+    /// What has changed since the last poll, which sees when a record was changed.
+    changed: BTreeSet<(&'static str, String)>,
     /// Deliveries to come, each with its instant.
     coming: Vec<(i64, Event)>,
     /// Edits to come.
@@ -115,11 +115,12 @@ const ACCOUNTS: [&str; 2] = ["shop", "desk"];
 
 impl Day {
     fn new(mut hands: Hands, deletes: bool) -> Day {
+        hands.worlds.values_mut().for_each(|world| world.unique = Some("email"));
         let edits = (0..EDITS).map(|_| BEGIN_MS + i64::try_from(hands.random.below(1_800_000)).unwrap()).collect();
-        let empty = || ACCOUNTS.map(|account| (account, Records::new())).into();
-        let counts = Counts::default();
+        let told = ACCOUNTS.map(|account| (account, Records::new())).into();
+        let (counts, changed) = (Counts::default(), BTreeSet::new());
         let poll_ms = BEGIN_MS + POLL_MS;
-        Day { hands, deletes, told: empty(), polled: empty(), coming: Vec::new(), edits, made: 0, poll_ms, counts }
+        Day { hands, deletes, told, changed, coming: Vec::new(), edits, made: 0, poll_ms, counts }
     }
 
     async fn play(&mut self) -> Counts {
@@ -139,7 +140,9 @@ impl Day {
         let writes = self.writes();
         for _ in 0..2 {
             // Everything is told once more.
-            self.polled = ACCOUNTS.map(|account| (account, Records::new())).into();
+            for account in ACCOUNTS {
+                self.changed.extend(self.records(account).into_keys().map(|id| (account, id)));
+            }
             self.poll().await;
             self.live().await;
         }
@@ -240,10 +243,9 @@ impl Day {
             let before = std::mem::replace(self.told.get_mut(account).unwrap(), now.clone());
             for (id, kind) in differences(&before, &now) {
                 self.made += 1;
+                self.changed.insert((account, id.clone()));
                 let event = event(account, &id, kind, &format!("webhook-{}", self.made));
-                // Nothing else tells that a record is gone that no poll has seen.
-                let least = usize::from(kind == "deleted");
-                for _ in 0..[0, 1, 1, 1, 1, 1, 2, 2][self.chance(8)].max(least) {
+                for _ in 0..[0, 1, 1, 1, 1, 1, 2, 2][self.chance(8)] {
                     let late = [0, 10, 500, 5_000, 400_000][self.chance(5)];
                     let at_ms = self.hands.now_ms + i64::try_from(self.hands.random.below(100)).unwrap() + late;
                     self.coming.push((at_ms, event.clone()));
@@ -255,13 +257,11 @@ impl Day {
     /// What no webhook has told is found.
     async fn poll(&mut self) {
         self.poll_ms = self.hands.now_ms + POLL_MS;
-        for account in ACCOUNTS {
-            let now = self.records(account);
-            let before = std::mem::replace(self.polled.get_mut(account).unwrap(), now.clone());
-            for (id, kind) in differences(&before, &now) {
-                self.made += 1;
-                self.hands.accept(event(account, &id, kind, &format!("poll-{}", self.made))).await;
-            }
+        self.listen();
+        for (account, id) in std::mem::take(&mut self.changed) {
+            self.made += 1;
+            let kind = if self.records(account).contains_key(&id) { "updated" } else { "deleted" };
+            self.hands.accept(event(account, &id, kind, &format!("poll-{}", self.made))).await;
         }
     }
 

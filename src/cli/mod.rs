@@ -21,7 +21,9 @@ mod hooks;
 mod init;
 mod key;
 mod past;
+mod plan;
 mod probe;
+mod questions;
 mod reload;
 mod reloading;
 mod replay;
@@ -89,6 +91,15 @@ enum Command {
     Replay(replay::Replay),
     /// Why a record did or did not change: all that came, was decided, sent and answered about it, in the order of time
     Why(why::Why),
+    /// What a sync would do about all records of both sides; nothing is written.
+    Plan(plan::Plan),
+    /// Do what `dovetail plan` has shown; from then on the sync acts.
+    Apply(plan::Apply),
+    /// Are both sides of a sync equal? Every difference, with its reason.
+    Audit(plan::Audit),
+    /// What syncs leave to a person, and what the person says.
+    #[command(subcommand)]
+    Questions(questions::Questions),
     /// Erase what is known of a person; ids stay, so that nothing is taken for new.
     Erase(erase::Erase),
     /// Every action and trigger that a workflow can use, with examples to copy.
@@ -207,6 +218,10 @@ pub fn main() -> ExitCode {
             Command::Tap(command) => command.run().await,
             Command::Replay(command) => command.run().await,
             Command::Why(command) => command.run().await,
+            Command::Plan(command) => command.run().await,
+            Command::Apply(command) => command.run().await,
+            Command::Audit(command) => command.run().await,
+            Command::Questions(command) => command.run().await,
             Command::Erase(command) => command.run().await,
             Command::Catalog(command) => command.run(),
             Command::Schema(command) => command.run(),

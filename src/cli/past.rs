@@ -9,6 +9,7 @@ use super::say;
 use crate::run::RecordRef;
 use crate::server::control::{self, Order, Reply};
 use crate::store::{self, Filter, Run, Sought, Store};
+use crate::sync::Choice;
 
 /// Where the store is.
 #[derive(Clone, Debug, clap::Args)]
@@ -89,6 +90,14 @@ impl Access {
         match &self.served {
             Some(data) => ask(data, Order::Erase { sought: sought.clone() }).await,
             None => Ok(self.store.erase(sought).await.map(drop)?),
+        }
+    }
+
+    /// What a person has said to a question; who serves acts on it at once, else the next one does.
+    pub async fn answer(&self, number: i64, choice: &Choice) -> Result<()> {
+        match &self.served {
+            Some(data) => ask(data, Order::Answer { number, choice: choice.clone() }).await,
+            None => Ok(self.store.answer(number, choice).await.map(drop)?),
         }
     }
 

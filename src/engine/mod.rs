@@ -9,7 +9,9 @@
 
 mod accounts;
 mod alarm;
+mod answers;
 mod cancel;
+mod checking;
 mod circuit;
 mod counters;
 mod drift;
@@ -32,6 +34,7 @@ mod replay;
 mod retries;
 mod schedule;
 mod silence;
+mod survey;
 mod tap;
 mod traces;
 mod turns;
@@ -62,6 +65,7 @@ pub use keeping::Forgotten;
 pub use measures::Measures;
 pub use probe::{Left, Probed, Prober};
 pub use replay::{Replay, ReplayError, Replayed};
+pub use survey::{PairSurveyed, SurveyError, Surveyed};
 pub use tap::{About, Happened, Listening, Tapping};
 pub use traces::Collector;
 
@@ -189,6 +193,8 @@ impl Engine {
             engine.spawn(async move { pending.enqueue_pending().await });
             engine.spawn_for_ever("the alarm".into(), |engine| async move { engine.wake_for_ever().await });
             engine.spawn_for_ever("silence".into(), |engine| async move { engine.listen_for_ever().await });
+            engine.act_on_answers().await?;
+            engine.spawn_for_ever("the syncs".into(), |engine| async move { engine.check_for_ever().await });
             engine.spawn_for_ever("what is kept".into(), |engine| async move { engine.forget_for_ever().await });
             engine.follow();
         }

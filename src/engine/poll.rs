@@ -16,7 +16,7 @@ use crate::trigger::{Event, Seen, changes};
 use crate::workflow::{Starts, Workflow};
 
 /// Records that one pass reads at most.
-const RECORDS_MAX: usize = 100_000;
+pub(super) const RECORDS_MAX: usize = 100_000;
 
 /// One list of one connection that somebody listens to.
 #[derive(Clone, Debug, PartialEq)]
@@ -214,7 +214,7 @@ impl Engine {
     }
 
     /// All records of the list; of a child's list, one pass per parent.
-    async fn records(
+    pub(super) async fn records(
         &self,
         plan: &Plan,
         connector: &Connector,

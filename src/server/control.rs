@@ -1,12 +1,12 @@
 //! The operator's door: a socket in the data folder, which only the folder's owner can open.
 //!
 //! ```text
-//!  dovetail run · reload · hooks · connect · erase · replay · tap · dead retry|drop · runs cancel ── one line of JSON ──▶ serve ── one line of JSON ──▶ back
+//!  dovetail run · reload · hooks · connect · erase · replay · plan · apply · answer · tap · dead retry|drop · runs cancel ── one line of JSON ──▶ serve ── one line of JSON ──▶ back
 //! ```
 //! A process that serves has the store for itself; what a person wants meanwhile is asked of it here. Where there are no
 //! such sockets (Windows), it is not served.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,8 +14,9 @@ use tokio::sync::{mpsc, oneshot};
 
 #[cfg(unix)]
 use crate::engine::ByHandError;
-use crate::engine::{Engine, Hook, Listening, Replay, Replayed, Whose};
+use crate::engine::{Engine, Hook, Listening, Replay, Replayed, SurveyError, Surveyed, Whose};
 use crate::store::Sought;
+use crate::sync::Choice;
 
 /// What a person wants.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,6 +42,12 @@ pub enum Order {
     Erase { sought: Sought },
     /// Read the documents again, and take up what has changed.
     Reload {},
+    /// Compare all records of both sides of a sync, and write what is found into this file.
+    Survey { sync: String, tenant: Option<String>, deep: bool, file: PathBuf },
+    /// Do what a survey says; `plan`: only if that is what the survey of this hash said.
+    Apply { sync: String, tenant: Option<String>, deep: bool, plan: Option<String>, file: PathBuf },
+    /// What a person has said to a question of a sync.
+    Answer { number: i64, choice: Choice },
 }
 
 /// What came of it.
@@ -65,6 +72,10 @@ pub enum Reply {
     },
     Reloaded(Reloaded),
     Replayed(Replayed),
+    /// The survey is in its file, and so many runs were started.
+    Surveyed {
+        runs: usize,
+    },
 }
 
 /// What came of reading the documents again.
@@ -100,6 +111,23 @@ fn place(data: &Path) -> std::path::PathBuf {
     data.join("control.sock")
 }
 
+/// A survey is larger than a reply may be.
+#[cfg(unix)]
+fn surveyed(surveyed: Result<(Surveyed, usize), SurveyError>, file: &Path) -> Reply {
+    let failed = |why: String| Reply::Failed { why };
+    match surveyed {
+        Ok((surveyed, runs)) => {
+            let json = serde_json::to_vec(&surveyed).map_err(|error| error.to_string());
+            match json.and_then(|json| std::fs::write(file, json).map_err(|error| error.to_string())) {
+                Ok(()) => Reply::Surveyed { runs },
+                Err(why) => failed(why),
+            }
+        }
+        Err(SurveyError::Refused(why)) => Reply::Refused { why, inputs: false },
+        Err(error) => failed(error.to_string()),
+    }
+}
+
 #[cfg(unix)]
 async fn carry_out(Door { engine, reloads }: &Door, order: Order) -> Reply {
     let done = match order {
@@ -129,6 +157,13 @@ async fn carry_out(Door { engine, reloads }: &Door, order: Order) -> Reply {
             };
         }
         Order::Reload {} => return Reply::Reloaded(reload(reloads).await),
+        Order::Survey { sync, tenant, deep, file } => {
+            return surveyed(engine.survey(&sync, tenant.as_deref(), deep).await.map(|found| (found, 0)), &file);
+        }
+        Order::Apply { sync, tenant, deep, plan, file } => {
+            return surveyed(engine.apply(&sync, tenant.as_deref(), deep, plan.as_deref()).await, &file);
+        }
+        Order::Answer { number, choice } => engine.answer(number, &choice).await,
         Order::Erase { sought } => engine.store().erase(&sought).await.map(drop),
         Order::Retry { runs, by } => engine.retry(&runs, &by).await,
         Order::Cancel { runs, by } => engine.cancel(&runs, &by).await,

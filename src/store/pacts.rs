@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Error, links};
+use super::{Error, links, shelf};
 use crate::run::{Asking, Kept, RecordRef};
-use crate::sync::{Answered, Choice, Pact, Question, Which};
+use crate::sync::{Answered, Before, Choice, Pact, Question, Which};
 use crate::workflow::{Looked, Synced};
 
 /// A question to people, as it is kept.
@@ -153,6 +153,7 @@ pub(super) fn look(connection: &Connection, tenant: Option<&str>, asking: &Askin
         ..Looked::default()
     };
     let Some((sync, side)) = &asking.sync else { return Ok(looked) };
+    looked.begun = shelf::cursor(connection, &begun(sync, tenant))?.is_some();
     let of = match (side, &found) {
         (Which::Second, Some(first)) => first,
         _ => &asking.of,
@@ -176,6 +177,42 @@ pub(super) fn look(connection: &Connection, tenant: Option<&str>, asking: &Askin
             .push(Answered { question: serde_json::from_str(&question)?, choice: serde_json::from_str(&choice)? });
     }
     Ok(looked)
+}
+
+/// By this it is known since when a sync acts for a tenant.
+pub(super) fn begun(sync: &str, tenant: Option<&str>) -> String {
+    format!("sync:{sync}:{}", tenant.unwrap_or_default())
+}
+
+/// All pairs between two objects that a sync keeps alike, each with what was agreed; and by side the records that it has left
+/// without another half.
+pub(super) fn all(
+    connection: &Connection,
+    (sync, tenant): (&str, &str),
+    sides: &[(String, String); 2],
+) -> Result<Before, Error> {
+    let [(one, object), (other, other_object)] = sides;
+    let sql = "SELECT links.id, links.other_id, pact FROM links LEFT JOIN pacts ON pacts.sync = ? AND
+               pacts.tenant = links.tenant AND pacts.connection = links.connection AND pacts.object = links.object AND
+               pacts.id = links.id
+               WHERE links.connection = ? AND links.object = ? AND links.other_connection = ? AND
+               links.other_object = ? AND links.tenant = ? ORDER BY links.id";
+    let mut before = Before::default();
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query(params![sync, one, object, other, other_object, tenant])?;
+    while let Some(row) = rows.next()? {
+        let pact: Option<String> = row.get(2)?;
+        let pact = pact.map(|pact| serde_json::from_str(&pact)).transpose()?.unwrap_or_default();
+        before.pairs.push(([row.get(0)?, row.get(1)?], pact));
+    }
+    let sql = "SELECT id FROM questions WHERE sync = ? AND tenant = ? AND connection = ? AND object = ? AND choice = ?";
+    let mut select = connection.prepare_cached(sql)?;
+    let leave = serde_json::to_string(&Choice::Leave)?;
+    for (left, (name, object)) in before.left.iter_mut().zip(sides) {
+        let ids = select.query_map(params![sync, tenant, name, object, leave], |row| row.get(0))?;
+        *left = ids.collect::<Result<_, _>>()?;
+    }
+    Ok(before)
 }
 
 /// Open questions, those asked first at the front.

@@ -1,7 +1,7 @@
 //! Reading runs: those that wait, one, a page of them, how many.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, Row, named_params};
+use rusqlite::{Connection, Row, named_params, params};
 
 use super::{Counts, Error, Filter, Pending, Run, Status, shelf};
 
@@ -105,6 +105,14 @@ pub(super) fn last_created(
 ) -> Result<Option<i64>, Error> {
     let sql = "SELECT max(created_ms) FROM runs WHERE workflow = ? AND tenant IS ?";
     Ok(connection.prepare_cached(sql)?.query_row((workflow, tenant), |row| row.get(0))?)
+}
+
+/// Runs of this status of the workflows whose names begin so.
+pub(super) fn count_of(connection: &Connection, status: Status, prefix: &str) -> Result<u64, Error> {
+    let sql = "SELECT count(*) FROM runs WHERE workflow >= ? AND workflow < ? || char(0x10FFFF) AND status = ?";
+    let mut select = connection.prepare_cached(sql)?;
+    let number: i64 = select.query_row(params![prefix, prefix, status], |row| row.get(0))?;
+    Ok(number.cast_unsigned())
 }
 
 pub(super) fn counts(connection: &Connection) -> Result<Counts, Error> {

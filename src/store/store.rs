@@ -19,7 +19,7 @@ use super::{
 };
 use super::{erase, intake, journal, kept, known, links, measure, messages, open, pacts, prune, runs, shelf};
 use crate::run::{Asking, Entry, Known, Link, Received, RecordRef, Subscription};
-use crate::sync::Choice;
+use crate::sync::{Before, Choice};
 use crate::trigger::Event;
 use crate::workflow::Looked;
 
@@ -155,6 +155,12 @@ impl Store {
         self.read(runs::counts).await
     }
 
+    /// How many runs of the workflows whose names begin so have this status.
+    pub async fn count_of(&self, status: Status, prefix: &str) -> Result<u64, Error> {
+        let prefix = prefix.to_owned();
+        self.read(move |connection| runs::count_of(connection, status, &prefix)).await
+    }
+
     /// Puts a dead letter back among the pending runs with a `Retried` entry. False if it is no dead letter.
     ///
     /// A crash before it returns: it may still be a dead letter. After: it is pending.
@@ -205,6 +211,17 @@ impl Store {
     pub async fn look(&self, tenant: Option<&str>, asking: &Asking) -> Result<Looked, Error> {
         let (tenant, asking) = (tenant.map(str::to_owned), asking.clone());
         self.read(move |connection| pacts::look(connection, tenant.as_deref(), &asking)).await
+    }
+
+    /// All pairs between two objects (each by connection and name) that a sync keeps alike.
+    pub async fn pairs(&self, sync: &str, tenant: Option<&str>, sides: [(String, String); 2]) -> Result<Before, Error> {
+        let (sync, tenant) = (sync.to_owned(), tenant.unwrap_or_default().to_owned());
+        self.read(move |connection| pacts::all(connection, (&sync, &tenant), &sides)).await
+    }
+
+    /// The name of the cursor that says since when a sync acts for a tenant.
+    pub fn begun(sync: &str, tenant: Option<&str>) -> String {
+        pacts::begun(sync, tenant)
     }
 
     /// What syncs have asked people, those asked first at the front.

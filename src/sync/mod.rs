@@ -12,6 +12,7 @@ mod compare;
 mod document;
 mod pact;
 mod read;
+mod survey;
 #[expect(clippy::module_inception, reason = "the document has the room's name")]
 mod sync;
 #[cfg(test)]
@@ -20,4 +21,5 @@ mod tests;
 pub use compare::{Agreed, Because, Compared, Comparison, Decided, Half, Rules, Verdict};
 pub use document::schema;
 pub use pact::{Answered, Choice, Pact, Question, decided};
+pub use survey::{Before, Finding, Item, Listed, Survey};
 pub use sync::{Conflict, Delete, Field, FirstRun, Mode, NoneFound, Pair, SeveralFound, Side, Sync, Which};

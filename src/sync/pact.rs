@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Agreed, Compared, Decided, Which};
+use super::{Agreed, Compared, Decided, Pair, Which};
 
 /// What the two halves of a pair have agreed on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,18 +20,21 @@ pub struct Pact {
 pub enum Question {
     /// A field was changed on both sides: which of the two counts?
     Conflict {
-        /// By side.
+        /// By side: their aliases.
+        sides: [String; 2],
         names: [String; 2],
         values: [Value; 2],
     },
     /// Which of these is the other half? Those that are in a pair with another record already are not offered.
-    Several { ids: Vec<String>, taken: Vec<String> },
+    /// `other`: `contact of shop`.
+    Several { other: String, ids: Vec<String>, taken: Vec<String> },
     /// None was found: is one to be created?
-    Alone,
+    Alone { other: String },
     /// Its other half was deleted, and it was left: it makes no new one.
     Parted,
     /// This half was deleted: what becomes of the other?
     Deleted {
+        sides: [String; 2],
         side: Which,
         /// Why it is asked, in words.
         why: String,
@@ -66,8 +69,9 @@ pub struct Answered {
 }
 
 impl Question {
-    pub fn of(field: &Compared) -> Question {
-        Question::Conflict { names: field.names.clone(), values: field.values.clone() }
+    pub fn of(field: &Compared, pair: &Pair) -> Question {
+        let (names, values) = (field.names.clone(), field.values.clone());
+        Question::Conflict { sides: pair.sides.each_ref().map(|side| side.alias.clone()), names, values }
     }
 
     /// What holds until a person says otherwise.
@@ -79,7 +83,7 @@ impl Question {
     pub fn key(&self) -> String {
         match self {
             Question::Conflict { names, .. } => format!("field:{}", names[0]),
-            Question::Several { .. } | Question::Alone | Question::Parted => "match".into(),
+            Question::Several { .. } | Question::Alone { .. } | Question::Parted => "match".into(),
             Question::Deleted { .. } => "deleted".into(),
         }
     }
@@ -88,7 +92,7 @@ impl Question {
 /// What was decided about fields.
 pub fn decided(answers: &[Answered]) -> Vec<Decided> {
     let about = |one: &Answered| match (&one.question, &one.choice) {
-        (Question::Conflict { names, values }, Choice::Side(winner)) => {
+        (Question::Conflict { names, values, .. }, Choice::Side(winner)) => {
             Some(Decided { field: names[0].clone(), values: values.clone(), winner: *winner })
         }
         _ => None,

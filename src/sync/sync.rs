@@ -85,7 +85,7 @@ pub enum Conflict {
 }
 
 /// What is done on the other side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Delete {
     /// Deleted there too.

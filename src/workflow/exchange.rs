@@ -182,6 +182,9 @@ pub struct Looked {
     pub turns: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pact: Option<Box<Pact>>,
+    /// The sync's first run was applied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub begun: bool,
     /// What a person has said about the record or its pair.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answered>,

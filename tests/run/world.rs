@@ -39,11 +39,13 @@ pub struct World {
     known: BTreeMap<String, Value>,
     /// How many records of each kind were made: an id is not used again.
     made: BTreeMap<String, usize>,
+    /// Of two records with the same value in this field the second is refused.
+    pub unique: Option<&'static str>,
 }
 
 impl World {
     pub fn new(records: Records, script: BTreeMap<String, Vec<Happens>>) -> World {
-        World { records, script, known: BTreeMap::new(), made: BTreeMap::new() }
+        World { records, script, known: BTreeMap::new(), made: BTreeMap::new(), unique: None }
     }
 
     /// What happens to the next request of an operation.
@@ -137,7 +139,10 @@ impl World {
                 let items: Vec<&Value> = records.iter().skip(from).take(2).collect();
                 (200, json!({ "items": items, "pages": records.len().div_ceil(2) }))
             }
-            _ => (201, self.make(object, send.input.clone())),
+            _ => match self.unique.and_then(|field| records.iter().find(|one| same(&one[field], &send.input[field]))) {
+                Some(known) => (409, json!({ "existing_id": known["id"] })),
+                None => (201, self.make(object, send.input.clone())),
+            },
         }
     }
 }

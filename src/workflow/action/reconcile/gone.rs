@@ -78,7 +78,11 @@ impl Step<'_> {
                 about: self.of.clone(),
                 pair: Some(pair),
                 pact,
-                questions: vec![Question::Deleted { side: gone, why: why.to_owned() }],
+                questions: vec![Question::Deleted {
+                    sides: self.pair.sides.each_ref().map(|side| side.alias.clone()),
+                    side: gone,
+                    why: why.to_owned(),
+                }],
             })),
             ..Finish::default()
         };

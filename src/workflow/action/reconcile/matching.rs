@@ -56,7 +56,7 @@ impl Step<'_> {
             _ => match self.pair.several_found {
                 SeveralFound::Skip => Ok(self.left("several records may be the other half", Vec::new())),
                 SeveralFound::Ask => {
-                    let question = Question::Several { ids: free, taken };
+                    let question = Question::Several { other: self.other_object(), ids: free, taken };
                     Ok(self.left("several records may be the other half: a person decides", vec![question]))
                 }
             },
@@ -67,7 +67,10 @@ impl Step<'_> {
         match self.pair.sides[self.own.other().index()].none_found {
             NoneFound::Create => self.create(halves, own),
             NoneFound::Skip => Ok(self.left("there is no other half", Vec::new())),
-            NoneFound::Ask => Ok(self.left("there is no other half: a person decides", vec![Question::Alone])),
+            NoneFound::Ask => Ok(self.left(
+                "there is no other half: a person decides",
+                vec![Question::Alone { other: self.other_object() }],
+            )),
         }
     }
 

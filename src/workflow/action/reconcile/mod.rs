@@ -23,7 +23,7 @@ use super::remote::Remote;
 use super::undecided;
 use crate::connector::{Failure, Operation};
 use crate::expr::{Condition, Scope, as_text};
-use crate::sync::{Comparison, Half, Pact, Pair, Question, Rules, Sync, Which, decided};
+use crate::sync::{Comparison, Half, Mode, Pact, Pair, Question, Rules, Sync, Which, decided};
 use crate::workflow::{Advance, Answer, Context, Exchange, Finish, Look, Looked, Outcome, Purpose, RecordRef, Synced};
 
 pub use cascade::Cascade;
@@ -101,6 +101,10 @@ impl<'a> Step<'a> {
 
     fn advance(&self) -> Stepped<Advance> {
         let looked = self.looked(&self.of, self.own, &[])?;
+        if self.sync.first_run.mode == Mode::Plan && !looked.begun {
+            let name = &self.sync.name;
+            return Ok(self.nothing(&format!("the first run was not applied yet: see `dovetail plan {name}`")));
+        }
         match &looked.found {
             None => self.alone(looked),
             Some(partner) => {
@@ -277,6 +281,12 @@ impl<'a> Step<'a> {
         Box::new(Advance::Send(self.remote(side).sending(purpose, standard, input, turns.to_vec())))
     }
 
+    /// The object of the other side, as people are asked about it.
+    fn other_object(&self) -> String {
+        let other = &self.pair.sides[self.own.other().index()];
+        format!("{} of {}", other.object, other.alias)
+    }
+
     /// Does the side's `only_if` hold for a record?
     fn is_meant(&self, side: Which, record: &Value) -> Result<bool, Failure> {
         let holds = |condition: &Condition| condition.holds(&Scope::new(record, self.context.locale).without_null());
@@ -318,7 +328,7 @@ impl<'a> Step<'a> {
         let told = comparison.fields.iter().filter(|field| field.verdict != crate::sync::Verdict::Alike);
         let made = (outcome == Outcome::Created).then(|| self.own.other());
         let result = json!({ "pair": halves.ids, "is_new": is_new, "made": made, "fields": told.collect::<Vec<_>>() });
-        let questions = comparison.asked().map(Question::of).collect();
+        let questions = comparison.asked().map(|field| Question::of(field, self.pair)).collect();
         let pact = Pact { agreed: comparison.agreed, parents: halves.parents.clone() };
         let (sync, about) = (self.sync.name.clone(), self.of.clone());
         let [first, second] = records.clone();

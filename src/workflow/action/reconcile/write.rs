@@ -63,13 +63,18 @@ impl Step<'_> {
         {
             let (taken, _) = self.taken_ones(vec![id.clone()])?;
             if !taken.is_empty() {
-                let question = Question::Several { ids: Vec::new(), taken };
+                let question = Question::Several { other: self.other_object(), ids: Vec::new(), taken };
                 return Ok(self.left("the only one that fits is in a pair already: a person decides", vec![question]));
             }
             return self.hit(halves, own, id);
         }
         let record = self.created(to, create, &mut halves)?;
         let refused = self.taken(to, &record, &mut comparison);
+        if create.look.is_some() && !refused.is_empty() {
+            // What was found after an unsure create may be somebody else's.
+            let id = halves.ids[to.index()].clone();
+            return self.hit(halves, own, &id);
+        }
         self.agreed(Outcome::Created, &halves, comparison, &refused)
     }
 

@@ -1,0 +1,404 @@
+//! `plan`, `apply` and `audit`: all records of both sides of a sync at once.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+
+use super::check::count;
+use super::{Operator, Project, exit, say};
+use crate::engine::{Engine, PairSurveyed, SurveyError, Surveyed};
+use crate::server::control::{self, Order, Reply};
+use crate::store::{Status, Store};
+use crate::sync::{Because, Compared, Delete, Finding, Item, Verdict, Which};
+
+/// Differences that are told without `--all`.
+const TOLD: usize = 20;
+
+/// Which sync, and where.
+#[derive(Debug, clap::Args)]
+struct Whole {
+    /// The sync's name.
+    sync: String,
+    /// The tenant, when there are several.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+    #[command(flatten)]
+    project: Project,
+    #[command(flatten)]
+    operator: Operator,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Plan {
+    #[command(flatten)]
+    whole: Whole,
+    /// Look at what lives under the records of pairs, too: a list for each of them.
+    #[arg(long)]
+    deep: bool,
+    /// Tell every difference.
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Apply {
+    #[command(flatten)]
+    whole: Whole,
+    /// The plan that was looked at: only that is done.
+    #[arg(long, value_name = "PLAN", required_unless_present = "yes")]
+    plan: Option<String>,
+    /// Whatever there is to do now.
+    #[arg(long, conflicts_with = "plan")]
+    yes: bool,
+    /// As with `dovetail plan --deep`.
+    #[arg(long)]
+    deep: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Audit {
+    #[command(flatten)]
+    whole: Whole,
+    /// Leave out what lives under the records of pairs.
+    #[arg(long)]
+    shallow: bool,
+    /// Tell every difference.
+    #[arg(long)]
+    all: bool,
+}
+
+impl Plan {
+    pub async fn run(self) -> Result<u8> {
+        let Some((surveyed, _)) = self.whole.survey(self.deep, None).await? else { return Ok(exit::FINDINGS) };
+        if self.whole.json {
+            say::data(&serde_json::to_string_pretty(&surveyed)?);
+            return Ok(exit::OK);
+        }
+        tell(&surveyed, self.all);
+        let hash = &surveyed.hash;
+        let deep = if self.deep { " --deep" } else { "" };
+        let there = self.whole.operator.whereabouts(&self.whole.project);
+        say::talk(&match work(&surveyed) {
+            0 => format!(
+                "plan {hash}: there is nothing to do; `dovetail apply {} --plan {hash}{deep}{there}` begins",
+                surveyed.sync
+            ),
+            number => format!(
+                "plan {hash}: {} to bring into line, about {} and {}. Nothing was written. \
+                 `dovetail apply {} --plan {hash}{deep}{there}` does it",
+                count(number, "record"),
+                count(requests(&surveyed), "request"),
+                span(surveyed.seconds),
+                surveyed.sync,
+            ),
+        });
+        Ok(exit::OK)
+    }
+}
+
+impl Apply {
+    pub async fn run(self) -> Result<u8> {
+        let applied = self.whole.survey(self.deep, Some(self.plan.as_deref())).await?;
+        let Some((surveyed, runs)) = applied else { return Ok(exit::FINDINGS) };
+        if self.whole.json {
+            say::data(&serde_json::to_string_pretty(&json!({ "plan": surveyed.hash, "runs": runs }))?);
+        }
+        Ok(exit::OK)
+    }
+}
+
+impl Audit {
+    pub async fn run(self) -> Result<u8> {
+        let Some((surveyed, _)) = self.whole.survey(!self.shallow, None).await? else { return Ok(exit::FINDINGS) };
+        let differing: usize = surveyed.pairs.iter().map(|pair| pair.survey.items.len()).sum();
+        if self.whole.json {
+            say::data(&serde_json::to_string_pretty(&surveyed)?);
+        } else {
+            tell(&surveyed, self.all);
+            let in_line: usize = surveyed.pairs.iter().map(|pair| pair.survey.in_line).sum();
+            say::talk(&match differing {
+                0 => format!("both sides are equal: {} in line", count(in_line, "pair")),
+                number => format!("{} in line; {} not", count(in_line, "pair"), count(number, "record")),
+            });
+        }
+        Ok(if differing == 0 { exit::OK } else { exit::FAILED })
+    }
+}
+
+impl Whole {
+    /// Surveys, or with `apply` does what there is to do and waits for that. None: the documents have errors.
+    async fn survey(&self, deep: bool, apply: Option<Option<&str>>) -> Result<Option<(Surveyed, usize)>> {
+        let Some(plan) = self.project.plan()? else { return Ok(None) };
+        let data = self.operator.data_folder(&self.project);
+        let (engine, _) = match self.operator.engine(&self.project, plan, 64, false).await {
+            Ok(engine) => engine,
+            Err(error) if exit::is_in_use(&error) => return self.ask(&data, deep, apply, error).await.map(Some),
+            Err(error) => return Err(error),
+        };
+        let done = self.here(&engine, deep, apply).await;
+        engine.stop().await;
+        engine.store().clone().close().await;
+        done.map(Some)
+    }
+
+    async fn here(&self, engine: &Engine, deep: bool, apply: Option<Option<&str>>) -> Result<(Surveyed, usize)> {
+        let (sync, tenant) = (&self.sync, self.tenant.as_deref());
+        let surveyed = match apply {
+            None => engine.survey(sync, tenant, deep).await.map(|surveyed| (surveyed, 0)),
+            Some(expected) => engine.apply(sync, tenant, deep, expected).await,
+        };
+        let (surveyed, runs) = surveyed.map_err(|error| match error {
+            SurveyError::Refused(why) => exit::usage(why),
+            SurveyError::Failed(failure) => anyhow::anyhow!("a list cannot be read: {failure}"),
+            SurveyError::Store(error) => error.into(),
+        })?;
+        if apply.is_some() {
+            self.wait(engine.store(), runs).await?;
+        }
+        Ok((surveyed, runs))
+    }
+
+    /// Another process has the store: it does it.
+    async fn ask(
+        &self,
+        data: &Path,
+        deep: bool,
+        apply: Option<Option<&str>>,
+        error: anyhow::Error,
+    ) -> Result<(Surveyed, usize)> {
+        let file = std::path::absolute(data.join(format!("survey-{}.json", std::process::id())))?;
+        let (sync, tenant) = (self.sync.clone(), self.tenant.clone());
+        let order = match apply {
+            None => Order::Survey { sync, tenant, deep, file: file.clone() },
+            Some(plan) => Order::Apply { sync, tenant, deep, plan: plan.map(str::to_owned), file: file.clone() },
+        };
+        let reply = control::ask(data, &order).await.context("whether it was done is not known")?;
+        let json = std::fs::read(&file);
+        let _ = std::fs::remove_file(&file);
+        match reply {
+            None => Err(error),
+            Some(Reply::Surveyed { runs }) => {
+                if apply.is_some() {
+                    let store = Store::open_read_only(data)?;
+                    self.wait(&store, runs).await?;
+                    store.close().await;
+                }
+                Ok((serde_json::from_slice(&json?)?, runs))
+            }
+            Some(Reply::Refused { why, .. }) => Err(exit::usage(why)),
+            Some(Reply::Failed { why }) => Err(anyhow::anyhow!(why)),
+            Some(reply) => Err(anyhow::anyhow!("the answer is that of another question: {reply:?}")),
+        }
+    }
+
+    /// Until the sync's runs are over, with what has been done so far.
+    async fn wait(&self, store: &Store, runs: usize) -> Result<()> {
+        let prefix = format!("{}/", self.sync);
+        let begun = Instant::now();
+        let mut told = Instant::now();
+        let bar = Bar::new();
+        loop {
+            let pending = store.count_of(Status::Pending, &prefix).await?;
+            let over = (runs as u64).saturating_sub(pending);
+            bar.draw(over, runs as u64, begun.elapsed());
+            if pending == 0 {
+                bar.end();
+                break;
+            }
+            if told.elapsed() > Duration::from_secs(10) && !bar.is_drawn {
+                told = Instant::now();
+                say::talk(&format!("{over} of {runs} done"));
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(200)) => {}
+                () = super::serve::stop_signal() => {
+                    bar.end();
+                    say::talk(&format!("{} is left; `dovetail serve` goes on with it", count(usize::try_from(pending)?, "run")));
+                    return Ok(());
+                }
+            }
+        }
+        let failed = store.count_of(Status::Failed, &prefix).await?;
+        say::talk(&format!("{} over", count(runs, "run")));
+        if failed > 0 {
+            say::talk(&format!("{} failed: see `dovetail dead list`", count(usize::try_from(failed)?, "run")));
+        }
+        Ok(())
+    }
+}
+
+/// A bar on a terminal; nothing where nobody would see it move.
+struct Bar {
+    is_drawn: bool,
+}
+
+impl Bar {
+    fn new() -> Bar {
+        Bar { is_drawn: std::io::IsTerminal::is_terminal(&std::io::stderr()) }
+    }
+
+    fn draw(&self, done: u64, all: u64, spent: Duration) {
+        if !self.is_drawn || all == 0 {
+            return;
+        }
+        let width = 30;
+        let full = usize::try_from(done * width / all).unwrap_or_default();
+        let rest = usize::try_from(width).unwrap_or_default().saturating_sub(full);
+        let left = (done > 0).then(|| spent.as_secs() * (all - done) / done);
+        let left = left.map_or_else(String::new, |left| format!(", {} left", span(left)));
+        let _ = write!(std::io::stderr(), "\r[{}{}] {done} of {all}{left}\u{1b}[K", "█".repeat(full), "░".repeat(rest));
+    }
+
+    fn end(&self) {
+        if self.is_drawn {
+            let _ = write!(std::io::stderr(), "\r\u{1b}[K");
+        }
+    }
+}
+
+fn work(surveyed: &Surveyed) -> usize {
+    let items = surveyed.pairs.iter().flat_map(|pair| &pair.survey.items);
+    items.filter(|item| item.finding.is_to_do()).count()
+}
+
+fn requests(surveyed: &Surveyed) -> usize {
+    let all: u64 = surveyed.pairs.iter().flat_map(|pair| pair.requests).sum();
+    usize::try_from(all).unwrap_or(usize::MAX)
+}
+
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..90 => format!("{seconds} s"),
+        90..5_400 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+    }
+}
+
+/// The table of what there is, and then each difference.
+fn tell(surveyed: &Surveyed, all: bool) {
+    for pair in &surveyed.pairs {
+        let number = |is_it: &dyn Fn(&Item) -> bool| {
+            let found = pair.survey.items.iter().filter(|item| is_it(item)).count();
+            if found == 0 { "–".to_owned() } else { found.to_string() }
+        };
+        let on = |side: Which, item: &Item| item.side.other() == side;
+        let by_side = |is_it: &dyn Fn(Which, &Item) -> bool| Which::BOTH.map(|side| number(&|item| is_it(side, item)));
+        let mut rows = vec![("records".to_owned(), pair.survey.records.map(|records| records.to_string()))];
+        let mut row = |name: &str, cells: [String; 2]| {
+            if cells.iter().any(|cell| cell != "–") {
+                rows.push((name.to_owned(), cells));
+            }
+        };
+        row("create", by_side(&|side, item| matches!(item.finding, Finding::Create { .. }) && on(side, item)));
+        row(
+            "update",
+            by_side(&|side, item| {
+                matches!(item.finding, Finding::Match { .. } | Finding::Differ { .. }) && item.writes()[side.index()]
+            }),
+        );
+        let gone = |wanted: &'static [Delete]| {
+            by_side(&move |side, item| {
+                matches!(item.finding, Finding::Gone { then, .. } if wanted.contains(&then)) && on(side, item)
+            })
+        };
+        row("delete", gone(&[Delete::Delete]));
+        row("archive", gone(&[Delete::Archive]));
+        row("left alone", gone(&[Delete::Unlink]));
+        row("deleted: ask", gone(&[Delete::Ask]));
+        row("several fit", by_side(&|side, item| matches!(item.finding, Finding::Several { .. }) && !on(side, item)));
+        row("no other half", by_side(&|side, item| matches!(item.finding, Finding::Alone { .. }) && !on(side, item)));
+        row("requests", pair.requests.map(|requests| if requests == 0 { "–".into() } else { format!("~{requests}") }));
+        let [first, second] = &pair.objects;
+        let [one, other] = &pair.connections;
+        let header = ["", &format!("{first} ({one})"), &format!("{second} ({other})")];
+        let cells = rows.into_iter().map(|(name, [one, other])| vec![name, one, other]).collect();
+        say::table(&header, cells);
+        let matched = number(&|item| matches!(item.finding, Finding::Match { .. }));
+        let settled = number(&|item| matches!(item.finding, Finding::Settled { .. }));
+        let asked: usize = pair.survey.items.iter().map(Item::asked).sum();
+        let asked = if asked == 0 { "–".to_owned() } else { asked.to_string() };
+        let told = [
+            ("in line", pair.survey.in_line.to_string()),
+            ("found to be pairs", matched),
+            ("differ as agreed", settled),
+            ("fields for a person to decide", asked),
+            ("not meant, or left on purpose", pair.survey.passed_by.to_string()),
+        ];
+        let told = told.into_iter().filter(|(_, number)| number != "–" && number != "0");
+        let told: Vec<String> = told.map(|(what, number)| format!("{number} {what}")).collect();
+        if !told.is_empty() {
+            say::data(&told.join(" · "));
+        }
+        differences(pair, all);
+        say::data("");
+    }
+}
+
+fn differences(pair: &PairSurveyed, all: bool) {
+    let shown = if all { usize::MAX } else { TOLD };
+    for item in pair.survey.items.iter().take(shown) {
+        let own = &pair.objects[item.side.index()];
+        let other = &pair.objects[item.side.other().index()];
+        let name = if item.name.is_empty() { String::new() } else { format!("  {}", say::shortened(&item.name, 40)) };
+        let line = match &item.finding {
+            Finding::Create { .. } => format!("+ {other} from {own} {}{name}", item.id),
+            Finding::Match { other: id, .. } => format!("= {own} {} and {other} {id}{name}", item.id),
+            Finding::Differ { other: id, .. } => format!("~ {own} {} and {other} {id}{name}", item.id),
+            Finding::Settled { other: id, .. } => format!("· {own} {} and {other} {id}, as agreed{name}", item.id),
+            Finding::Gone { other: id, then } => {
+                let then = match then {
+                    Delete::Delete => "deleted",
+                    Delete::Archive => "put away",
+                    Delete::Unlink => "left",
+                    Delete::Ask => "for a person to decide",
+                };
+                format!("- {own} {} is gone: {other} {id} is {then}{name}", item.id)
+            }
+            Finding::Several { others, taken } => {
+                let ids: Vec<&str> = others.iter().chain(taken).map(String::as_str).collect();
+                format!("? {own} {}: may be {}{name}", item.id, ids.join(", "))
+            }
+            Finding::Alone { .. } => format!("? {own} {} has no other half{name}", item.id),
+        };
+        say::data(&line);
+        let is_create = matches!(item.finding, Finding::Create { .. });
+        for field in item.finding.fields().iter().filter(|field| !is_create || field.verdict != Verdict::Alike) {
+            if let Some(told) = difference(field, is_create) {
+                say::data(&format!("    {told}"));
+            }
+        }
+    }
+    if pair.survey.items.len() > shown {
+        say::data(&format!("… and {} more: `--all` tells them", pair.survey.items.len() - shown));
+    }
+}
+
+/// `firstName "Ada" → first_name "Adda"`, and why.
+fn difference(field: &Compared, is_create: bool) -> Option<String> {
+    let [first, second] = &field.names;
+    let [one, other] = field.values.each_ref().map(|value| say::shortened(&value.to_string(), 40));
+    let because = |because: &Because| match because {
+        Because::Changed => "",
+        Because::Filled => ", which has none",
+        Because::Owner => ", since that side owns it",
+        Because::Wins => ", since that side wins",
+        Because::Newer => ", since that is newer",
+        Because::Decided => ", as was decided",
+    };
+    Some(match &field.verdict {
+        Verdict::From(..) if is_create => return None,
+        Verdict::From(Which::First, why) => format!("{first} {one} → {second} {other}{}", because(why)),
+        Verdict::From(Which::Second, why) => format!("{first} {one} ← {second} {other}{}", because(why)),
+        Verdict::Merged => format!("{first} {one} ∪ {second} {other}"),
+        Verdict::Asked => format!("{first} {one} ? {second} {other}: a person decides"),
+        Verdict::Settled => format!("{first} {one} | {second} {other}: left so"),
+        Verdict::Stuck(why) => format!("{first} {one}, {second} {other}: {why}"),
+        Verdict::Alike => return None,
+    })
+}

@@ -1,0 +1,349 @@
+//! All records of both sides of a sync at once: read from lists, within the limits, and compared. And what is done about them.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::poll::RECORDS_MAX;
+use super::{Engine, now_ms};
+use crate::connector::{Connector, Failure, Feed, Names, Object};
+use crate::expr::as_text;
+use crate::project::{Connection, Plan};
+use crate::store::{self, Intake, Store};
+use crate::sync::{Finding, Item, Listed, Pair, Survey, Sync, Which};
+use crate::trigger::{Event, Seen};
+use crate::workflow::syncing;
+
+/// What a sync would do about all records, and what that takes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Surveyed {
+    pub sync: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Names what is to be done: another state of the two sides has another hash.
+    pub hash: String,
+    /// The sync's own pair, and those under it that were looked at.
+    pub pairs: Vec<PairSurveyed>,
+    /// What is to be done takes so long within the limits of both accounts, in seconds.
+    pub seconds: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PairSurveyed {
+    /// By side: `ghl.contact`.
+    pub objects: [String; 2],
+    /// By side.
+    pub connections: [String; 2],
+    /// By side: about so many requests are needed.
+    pub requests: [u64; 2],
+    #[serde(flatten)]
+    pub survey: Survey,
+}
+
+/// Why there is nothing to tell.
+#[derive(Debug, thiserror::Error)]
+pub enum SurveyError {
+    /// In words that say what now.
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Failed(Failure),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl From<Failure> for SurveyError {
+    fn from(failure: Failure) -> Self {
+        SurveyError::Failed(failure)
+    }
+}
+
+/// A sync, for one tenant.
+struct Bound<'p> {
+    plan: &'p Plan,
+    sync: &'p Sync,
+    tenant: Option<&'p str>,
+    /// By side.
+    connections: [&'p Connection; 2],
+}
+
+impl Engine {
+    /// Reads all records of both sides, and compares them. `deep`: those that live under them, too.
+    ///
+    /// # Errors
+    /// There is no such sync, or a list cannot be read.
+    pub async fn survey(&self, sync: &str, tenant: Option<&str>, deep: bool) -> Result<Surveyed, SurveyError> {
+        let plan = self.plan();
+        let bound = bind(&plan, sync, tenant)?;
+        let mut above = None;
+        let mut pairs = Vec::new();
+        for (number, pair) in bound.sync.pairs().enumerate().take(if deep { usize::MAX } else { 1 }) {
+            let (surveyed, known) = self.pair(&bound, number, pair, above.clone()).await?;
+            if number == 0 {
+                above = Some(known);
+            }
+            pairs.push(surveyed);
+        }
+        let hash = hash(&pairs);
+        let seconds = seconds(&bound, &pairs);
+        let tenant = bound.tenant.map(str::to_owned);
+        Ok(Surveyed { sync: bound.sync.name.clone(), tenant, hash, pairs, seconds })
+    }
+
+    /// Has done what a survey says, one run for each record. `expected`: the hash of the survey that was seen.
+    ///
+    /// # Errors
+    /// As [`Engine::survey`]; and another state than the one that was seen is not touched.
+    pub async fn apply(
+        &self,
+        sync: &str,
+        tenant: Option<&str>,
+        deep: bool,
+        expected: Option<&str>,
+    ) -> Result<(Surveyed, usize), SurveyError> {
+        let surveyed = self.survey(sync, tenant, deep).await?;
+        if let Some(expected) = expected.filter(|expected| *expected != surveyed.hash) {
+            let now = &surveyed.hash;
+            return Err(SurveyError::Refused(format!(
+                "the two sides have changed since plan {expected}: now it is {now}. Look at it with `dovetail plan {sync}`"
+            )));
+        }
+        let plan = self.plan();
+        let bound = bind(&plan, sync, tenant)?;
+        let items = surveyed.pairs.iter().enumerate().flat_map(|(number, pair)| {
+            pair.survey.items.iter().filter(|item| item.finding.is_to_do()).map(move |item| (number, item))
+        });
+        let intakes = items.filter_map(|(number, item)| {
+            self.found(&syncing::name(bound.sync, number, item.side), event(&bound, number, item, &surveyed.hash))
+        });
+        let intakes: Vec<Intake> = intakes.collect();
+        let begun = json!({ "since_ms": now_ms(), "plan": surveyed.hash });
+        let cursor = (Store::begun(sync, bound.tenant), begun);
+        let (_, runs) = self.take_in(intakes, vec![cursor]).await?;
+        Ok((surveyed, runs))
+    }
+
+    /// One pair of objects; gives the ids of the pairs that are known, by side, too.
+    async fn pair(
+        &self,
+        bound: &Bound<'_>,
+        number: usize,
+        pair: &Pair,
+        above: Option<[HashSet<String>; 2]>,
+    ) -> Result<(PairSurveyed, [HashSet<String>; 2]), SurveyError> {
+        let sides = [(0, Which::First), (1, Which::Second)]
+            .map(|(place, side)| (bound.connections[place].name.clone(), pair.sides[side.index()].object.clone()));
+        let mut before = self.inner.store.pairs(&bound.sync.name, bound.tenant, sides.clone()).await?;
+        before.above = above.filter(|_| number > 0);
+        let [first, second] = Which::BOTH.map(|side| self.listed(bound, number, pair, side));
+        let locales = bound.connections.map(|connection| bound.plan.locale_of(&connection.name));
+        let (first, second) = (first.await?, second.await?);
+        let listed = [
+            Listed { object: first.0, records: first.1, locale: &locales[0] },
+            Listed { object: second.0, records: second.1, locale: &locales[1] },
+        ];
+        let survey = pair.survey(&listed, &before, bound.sync.first_run.on_difference, &bound.plan.locale);
+        let survey = survey.map_err(|fault| Failure::new("invalid", format!("`only_if`: {}", fault.message)))?;
+        let known = [0, 1].map(|place| before.pairs.iter().map(|(ids, _)| ids[place].clone()).collect());
+        let objects = Which::BOTH.map(|side| {
+            let side = &pair.sides[side.index()];
+            format!("{}.{}", side.alias, side.object)
+        });
+        let requests = requests(bound.sync, number, pair, &listed, &survey);
+        let connections = sides.map(|(connection, _)| connection);
+        Ok((PairSurveyed { objects, connections, requests, survey }, known))
+    }
+
+    /// All records of a side by id, as recipes see them.
+    async fn listed<'p>(
+        &self,
+        bound: &Bound<'p>,
+        number: usize,
+        pair: &Pair,
+        side: Which,
+    ) -> Result<(&'p Object, BTreeMap<String, Value>), SurveyError> {
+        let connection = bound.connections[side.index()];
+        let name = &pair.sides[side.index()].object;
+        let (connector, object) = object_of(bound.plan, connection, name)?;
+        let feed = list_of(connector, object)?;
+        let names = self.names_of(bound, number, side, connection, (connector, object)).await?;
+        let records =
+            self.records(bound.plan, connector, connection, object, (&feed, json!({})), &Seen::default()).await?;
+        if records.len() >= RECORDS_MAX {
+            let message = format!("`{name}` has {RECORDS_MAX} records or more, which are not compared at once");
+            return Err(SurveyError::Refused(message));
+        }
+        let operation = connector.operation(&feed.operation);
+        let shape = |record: &Value| match operation {
+            Some(operation) if operation.object.is_some() => operation.shape(connector, record, &names),
+            _ => object.shape(record, &names),
+        };
+        let shaped = records.iter().map(shape);
+        Ok((object, shaped.filter_map(|record| Some((record.get(&object.id).and_then(as_text)?, record))).collect()))
+    }
+
+    /// The names of keyed lists that the sync uses.
+    async fn names_of(
+        &self,
+        bound: &Bound<'_>,
+        number: usize,
+        side: Which,
+        connection: &Connection,
+        (connector, object): (&Connector, &Object),
+    ) -> Result<Names, SurveyError> {
+        let workflow = bound.plan.workflow(&syncing::name(bound.sync, number, side));
+        let mut names = Names::default();
+        for list in &object.keyed_lists {
+            if let Some(known) = list.names_setting.as_ref().and_then(|name| connection.settings.get(name)?.as_object())
+            {
+                let known = known.iter().filter_map(|(key, name)| Some((key.clone(), name.as_str()?.to_owned())));
+                names.lists.insert(list.name.clone(), known.collect());
+            }
+            let Some(from) = &list.names_from else { continue };
+            if workflow.is_none_or(|workflow| !workflow.mentions(&list.name)) {
+                continue;
+            }
+            let feed = full(from);
+            let nothing = Seen::default();
+            let records = self.records(bound.plan, connector, connection, object, (&feed, json!({})), &nothing).await?;
+            names.lists.insert(list.name.clone(), list.names_of(&records));
+        }
+        Ok(names)
+    }
+}
+
+fn bind<'p>(plan: &'p Plan, name: &str, tenant: Option<&str>) -> Result<Bound<'p>, SurveyError> {
+    let refused = |why: String| Err(SurveyError::Refused(why));
+    let Some(sync) = plan.syncs.iter().find(|sync| sync.name == name) else {
+        let known: Vec<&str> = plan.syncs.iter().map(|sync| sync.name.as_str()).collect();
+        let help = match (crate::source::nearest(name, known.iter().copied()), known.as_slice()) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, []) => "the project has none".into(),
+            (None, _) => format!("there are {}", known.join(", ")),
+        };
+        return refused(format!("no active sync is called `{name}`; {help}"));
+    };
+    let workflow = plan.workflow(&syncing::name(sync, 0, Which::First));
+    let Some(workflow) = workflow else { return refused(format!("`{name}` has not been taken up")) };
+    let tenants = plan.tenants_of(workflow);
+    let found = match tenant {
+        Some(tenant) => tenants.iter().find(|known| **known == Some(tenant)).copied(),
+        None => Some(tenants.first().copied().flatten()).filter(|_| tenants.len() == 1),
+    };
+    let Some(tenant) = found else {
+        let known: Vec<&str> = tenants.into_iter().flatten().collect();
+        return refused(format!("say for which tenant with `--tenant`: `{name}` acts for {}", known.join(", ")));
+    };
+    let bindings = plan.bind(workflow, tenant, None);
+    let connection = |side: Which| {
+        let alias = &sync.pair.sides[side.index()].alias;
+        plan.connection(bindings.as_ref()?.get(alias)?)
+    };
+    match (connection(Which::First), connection(Which::Second)) {
+        (Some(first), Some(second)) => Ok(Bound { plan, sync, tenant, connections: [first, second] }),
+        _ => {
+            refused(format!("an alias of `{name}` stands for several connections: name a single one under its `uses`"))
+        }
+    }
+}
+
+fn object_of<'p>(
+    plan: &'p Plan,
+    connection: &Connection,
+    object: &str,
+) -> Result<(&'p Connector, &'p Object), SurveyError> {
+    let connector = plan.connector(&connection.connector);
+    let found = connector.and_then(|connector| Some((connector, connector.object(object)?)));
+    found.ok_or_else(|| SurveyError::Refused(format!("`{}` has no object `{object}`", connection.connector)))
+}
+
+/// The list that shows all records of an object.
+fn list_of(connector: &Connector, object: &Object) -> Result<Feed, SurveyError> {
+    let own = object.changes.feeds().next().map(|feed| feed.operation.clone());
+    let listed = || Some(format!("{}.list", object.name)).filter(|name| connector.operation(name).is_some());
+    let Some(operation) = own.or_else(listed) else {
+        let (connector, object) = (&connector.name, &object.name);
+        return Err(SurveyError::Refused(format!("`{connector}` cannot list `{object}`: add an operation `list`")));
+    };
+    Ok(full(&operation))
+}
+
+fn full(operation: &str) -> Feed {
+    Feed {
+        operation: operation.to_owned(),
+        by: None,
+        newest_first: false,
+        full: true,
+        every: std::time::Duration::ZERO,
+        overlap: std::time::Duration::ZERO,
+    }
+}
+
+/// The event with which something that was found is brought into line.
+fn event(bound: &Bound<'_>, number: usize, item: &Item, hash: &str) -> Event {
+    let (side, pair) = (item.side, bound.sync.numbered(number));
+    let object = &pair.sides[side.index()].object;
+    Event {
+        id: format!("{hash}/{}/{object}/{}", bound.connections[side.index()].name, item.id),
+        source: format!("sync {}", bound.sync.name),
+        kind: if matches!(item.finding, Finding::Gone { .. }) { "deleted" } else { "updated" }.into(),
+        time_ms: now_ms(),
+        connection: Some(bound.connections[side.index()].name.clone()),
+        tenant: bound.tenant.map(str::to_owned),
+        object: Some(object.clone()),
+        record_id: Some(item.id.clone()),
+        parent_id: item.parent.clone(),
+        ..Event::default()
+    }
+}
+
+/// By side: about so many requests bring into line what was found, their echoes included.
+fn requests(sync: &Sync, number: usize, pair: &Pair, sides: &[Listed<'_>; 2], survey: &Survey) -> [u64; 2] {
+    let mut all = [0, 0];
+    let children = if number == 0 { sync.children.len() as u64 } else { 0 };
+    for item in survey.items.iter().filter(|item| item.finding.is_to_do()) {
+        let (own, other) = (item.side.index(), item.side.other().index());
+        all[own] += 1;
+        match &item.finding {
+            Finding::Create { .. } => {
+                all[other] += pair.match_by.len() as u64;
+                all[own] += children;
+            }
+            Finding::Match { .. } => {
+                all[other] += 1 + pair.match_by.len() as u64 + children;
+                all[own] += children;
+            }
+            Finding::Differ { .. } | Finding::Gone { .. } => all[other] += 1,
+            Finding::Several { .. } | Finding::Alone { .. } => all[other] += pair.match_by.len() as u64,
+            Finding::Settled { .. } => {}
+        }
+        for (place, writes) in item.writes().into_iter().enumerate() {
+            // The write, its confirmation, and the look at its echo.
+            all[place] += if writes { 2 + u64::from(sides[place].object.confirm_writes) } else { 0 };
+        }
+    }
+    all
+}
+
+/// What the slower account needs.
+fn seconds(bound: &Bound<'_>, pairs: &[PairSurveyed]) -> u64 {
+    let of = |place: usize| {
+        let requests: u64 = pairs.iter().map(|pair| pair.requests[place]).sum();
+        let connector = bound.plan.connector(&bound.connections[place].connector);
+        let limits = connector.into_iter().flat_map(|connector| &connector.limits);
+        let general = limits.filter(|limit| limit.only_for.is_empty() && limit.each.is_none());
+        // The first window is free.
+        let needs = general.map(|limit| (requests / limit.requests.max(1)) * limit.per.as_secs());
+        needs.max().unwrap_or_default()
+    };
+    of(0).max(of(1))
+}
+
+fn hash(pairs: &[PairSurveyed]) -> String {
+    let items: Vec<&Vec<Item>> = pairs.iter().map(|pair| &pair.survey.items).collect();
+    let mut hash = Sha256::new();
+    hash.update(serde_json::to_vec(&items).unwrap_or_default());
+    hex::encode(hash.finalize())[..12].to_owned()
+}
