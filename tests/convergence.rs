@@ -275,6 +275,7 @@ impl Day {
             object: "contact".into(),
             turns: Vec::new(),
             sync: Some(("people".into(), Which::Second)),
+            now_ms: self.hands.now_ms,
         };
         let looked = self.hands.store.look(None, &asking).await.unwrap();
         let agreed = looked.pact.and_then(|pact| pact.agreed.get("address.city").cloned());

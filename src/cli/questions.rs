@@ -13,7 +13,7 @@ use crate::sync::{Choice, Question, Which};
 pub enum Questions {
     /// Every open question, with what may be said to it.
     List(List),
-    /// Say what is to be done: a side (`ghl`), `create`, `link ID`, `leave`, `delete`, `archive` or `unlink`.
+    /// Say what is to be done: a side (`ghl`), `create`, `link ID`, `leave`, `delete`, `archive`, `unlink` or `go-on`.
     Answer(Answer),
 }
 
@@ -153,6 +153,7 @@ fn asks(question: &Question) -> String {
         Question::Several { other, ids, .. } => format!("which {other} is the same: {}?", ids.join(", ")),
         Question::Alone { other } => format!("there is no such {other}: create it?"),
         Question::Parted => "its other half was deleted, and it was left".into(),
+        Question::Runaway { writes } => format!("written {writes} times within minutes: something answers each write"),
         Question::Deleted { sides, side, why } => format!("deleted at {}: and the other? ({why})", sides[side.index()]),
     }
 }
@@ -167,6 +168,7 @@ fn answers(question: &Question) -> Vec<String> {
         }
         Question::Alone { .. } => ["create", "link ID", "leave"].map(String::from).into(),
         Question::Parted => ["create", "link ID"].map(String::from).into(),
+        Question::Runaway { .. } => vec!["go-on".into()],
         Question::Deleted { .. } => ["delete", "archive", "unlink"].map(String::from).into(),
     }
 }
@@ -183,6 +185,7 @@ fn choice(question: &Question, said: &[String]) -> Option<Choice> {
         }
         (Question::Several { .. } | Question::Alone { .. } | Question::Parted, ["create"]) => Some(Choice::Create),
         (Question::Several { .. } | Question::Alone { .. }, ["leave"]) => Some(Choice::Leave),
+        (Question::Runaway { .. }, ["go-on"]) => Some(Choice::GoOn),
         (Question::Deleted { .. }, ["delete"]) => Some(Choice::Delete),
         (Question::Deleted { .. }, ["archive"]) => Some(Choice::Archive),
         (Question::Deleted { .. }, ["unlink"]) => Some(Choice::Unlink),

@@ -71,6 +71,7 @@ const WORKFLOWS: &[Shipped] = files![
     "workflows/add-tag-by-hand.yaml",
     "workflows/contact-deleted.yaml",
     "workflows/contact-to-opinion-stage.yaml",
+    "workflows/contacts.yaml",
     "workflows/note-to-opinion-stage.yaml",
     "workflows/overdue-tasks.yaml",
     "workflows/quiz-response-to-gohighlevel.yaml",

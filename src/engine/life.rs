@@ -68,6 +68,13 @@ struct Queued<'e> {
     turn: Pin<Box<dyn Future<Output = Held> + std::marker::Send + 'e>>,
 }
 
+/// Who wants turns, and which.
+type Turns = (Address, Vec<String>);
+
+fn turns_of(next: &Next) -> Option<Turns> {
+    next.turns().map(|(address, turns)| (address.to_owned(), turns.to_vec()))
+}
+
 /// A request, and what came of it.
 type Landed = (Box<Send>, Answer);
 
@@ -160,7 +167,8 @@ impl<'e> Life<'e> {
         }
         self.state.ask_again();
         self.wanted = next;
-        self.let_go();
+        self.forget_queued();
+        let turns: Vec<Turns> = self.wanted.iter().filter_map(turns_of).collect();
         let granted = self.grant().await;
         // Who runs one workflow by hand waits for it.
         let listens = self.engine.inner.listens;
@@ -180,6 +188,8 @@ impl<'e> Life<'e> {
         if !self.commit(Commit { kept, intakes, parked, subscriptions, ..Commit::default() }).await? {
             return Ok(None);
         }
+        // What others do with a turn must see what this commit keeps.
+        self.let_go(&turns);
         if let Some(at_ms) = tells_ms {
             self.engine.inner.alarm.set(at_ms);
             self.engine.inner.heard.send_replace(());
@@ -317,14 +327,21 @@ impl<'e> Life<'e> {
         }
     }
 
-    /// Lets go of turns that no action needs any more. Also of an action that failed: what stands in for it takes turns of
-    /// its own.
-    fn let_go(&mut self) {
-        let (state, wanted) = (&self.state, &self.wanted);
+    /// Lets go of turns that no action needs any more: of those that were wanted, and those at work. Also of an action that
+    /// failed: what stands in for it takes turns of its own.
+    fn let_go(&mut self, wanted: &[Turns]) {
+        let state = &self.state;
         let is_wanted =
-            |address: &str, turns: &[String]| wanted.iter().any(|next| next.turns() == Some((address, turns)));
-        self.held.retain(|held| state.holds_turns(&held.address) || is_wanted(&held.address, &held.identities));
-        self.queued.retain(|queued| is_wanted(&queued.address, &queued.turns));
+            |held: &Held| wanted.iter().any(|(address, turns)| *address == held.address && *turns == held.identities);
+        self.held.retain(|held| state.holds_turns(&held.address) || is_wanted(held));
+    }
+
+    /// What is not wanted any more is not waited for.
+    fn forget_queued(&mut self) {
+        let wanted = &self.wanted;
+        self.queued.retain(|queued| {
+            wanted.iter().any(|next| next.turns() == Some((queued.address.as_str(), queued.turns.as_slice())))
+        });
     }
 
     /// Takes what may be done now from what is wanted; its entries are to be made durable.

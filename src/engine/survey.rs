@@ -308,7 +308,7 @@ fn requests(sync: &Sync, number: usize, pair: &Pair, sides: &[Listed<'_>; 2], su
         all[own] += 1;
         match &item.finding {
             Finding::Create { .. } => {
-                all[other] += pair.match_by.len() as u64;
+                all[other] += pair.match_by.len() as u64 + children;
                 all[own] += children;
             }
             Finding::Match { .. } => {

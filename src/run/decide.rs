@@ -67,6 +67,7 @@ pub struct Asking {
     pub turns: Vec<String>,
     /// The sync that asks, and the side of `of`.
     pub sync: Option<(String, Which)>,
+    pub now_ms: i64,
 }
 
 impl Next {

@@ -200,6 +200,7 @@ impl Deciding<'_> {
             exchanges: progress.map(|progress| progress.exchanges.as_slice()).unwrap_or_default(),
             looked: progress.map(|progress| progress.looked.as_slice()).unwrap_or_default(),
             event: &self.start.event,
+            now_ms: self.now_ms,
             records: &records,
             accounts: frame,
             locale: &self.plan.locale,
@@ -209,7 +210,8 @@ impl Deciding<'_> {
             Advance::Fail(failure) => Err(spot.fail(failure)),
             Advance::Look(Look { of, alias, object, turns, sync }) => {
                 let connection = frame.connection(&alias).unwrap_or_default().to_string();
-                let asking = Asking { address: address.into(), of, connection, object, turns, sync };
+                let now_ms = self.now_ms;
+                let asking = Asking { address: address.into(), of, connection, object, turns, sync, now_ms };
                 Err(self.wants(Next::Look(Box::new(asking))))
             }
             Advance::Send(sending) => match frame.connection(&sending.alias) {

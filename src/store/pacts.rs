@@ -7,6 +7,9 @@ use crate::run::{Asking, Kept, RecordRef};
 use crate::sync::{Answered, Before, Choice, Pact, Question, Which};
 use crate::workflow::{Looked, Synced};
 
+/// What is parted within this counts as at once.
+const HOUR_MS: i64 = 3_600_000;
+
 /// A question to people, as it is kept.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Asked {
@@ -159,6 +162,7 @@ pub(super) fn look(connection: &Connection, tenant: Option<&str>, asking: &Askin
         _ => &asking.of,
     };
     let tenant = tenant.unwrap_or("");
+    looked.parted = Some(parted(connection, (sync, tenant), asking.now_ms)?).filter(|(parted, _)| *parted > 0);
     let key = params![sync, tenant, of.connection, of.object, of.id];
     if found.is_some() {
         let sql = "SELECT pact FROM pacts WHERE sync = ? AND tenant = ? AND connection = ? AND object = ? AND id = ?";
@@ -177,6 +181,21 @@ pub(super) fn look(connection: &Connection, tenant: Option<&str>, asking: &Askin
             .push(Answered { question: serde_json::from_str(&question)?, choice: serde_json::from_str(&choice)? });
     }
     Ok(looked)
+}
+
+/// How many pairs were parted within the last hour, and of how many that are left with them.
+fn parted(connection: &Connection, (sync, tenant): (&str, &str), now_ms: i64) -> Result<(u64, u64), Error> {
+    let sql = "SELECT count(*) FROM questions WHERE sync = ? AND tenant = ? AND asked_ms > ? AND question = ?";
+    let question = serde_json::to_string(&Question::Parted)?;
+    let since_ms = now_ms.saturating_sub(HOUR_MS);
+    let parted: i64 =
+        connection.prepare_cached(sql)?.query_row(params![sync, tenant, since_ms, question], |row| row.get(0))?;
+    if parted == 0 {
+        return Ok((0, 0));
+    }
+    let sql = "SELECT count(*) FROM pacts WHERE sync = ? AND tenant = ?";
+    let left: i64 = connection.prepare_cached(sql)?.query_row([sync, tenant], |row| row.get(0))?;
+    Ok((parted.cast_unsigned(), (parted + left).cast_unsigned()))
 }
 
 /// By this it is known since when a sync acts for a tenant.

@@ -173,6 +173,8 @@ CREATE TABLE questions (
     choice TEXT,
     UNIQUE (sync, tenant, connection, object, id, key)
 ) STRICT;
+-- What was parted lately.
+CREATE INDEX questions_by_age ON questions (sync, tenant, asked_ms);
 ";
 
 /// The version of an opened file; 0 for one that holds nothing yet.

@@ -12,7 +12,14 @@ pub struct Pact {
     /// By side: the ids of the records under which they live.
     #[serde(default)]
     pub parents: [Option<String>; 2],
+    /// When either half was last written, as far as that counts against [`WRITES_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub written_ms: Vec<i64>,
 }
+
+/// A pair that is written more often than this within [`WRITES_MS`] is held: something answers each of our writes.
+pub const WRITES_MAX: usize = 20;
+pub const WRITES_MS: i64 = 600_000;
 
 /// What a sync leaves to a person, about one record or pair.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +39,8 @@ pub enum Question {
     Alone { other: String },
     /// Its other half was deleted, and it was left: it makes no new one.
     Parted,
+    /// It is written again and again: is it to go on?
+    Runaway { writes: usize },
     /// This half was deleted: what becomes of the other?
     Deleted {
         sides: [String; 2],
@@ -53,6 +62,8 @@ pub enum Choice {
     Create,
     /// Nothing is done.
     Leave,
+    /// It goes on.
+    GoOn,
     /// The other half is deleted, too.
     Delete,
     /// The other half is put away.
@@ -84,6 +95,7 @@ impl Question {
         match self {
             Question::Conflict { names, .. } => format!("field:{}", names[0]),
             Question::Several { .. } | Question::Alone { .. } | Question::Parted => "match".into(),
+            Question::Runaway { .. } => "runaway".into(),
             Question::Deleted { .. } => "deleted".into(),
         }
     }

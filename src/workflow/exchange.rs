@@ -182,6 +182,9 @@ pub struct Looked {
     pub turns: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pact: Option<Box<Pact>>,
+    /// Pairs of the sync that were parted within the last hour, since one half was gone, of so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parted: Option<(u64, u64)>,
     /// The sync's first run was applied.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub begun: bool,
@@ -238,6 +241,7 @@ pub struct Context<'a> {
     pub looked: &'a [Looked],
     /// What the run is about.
     pub event: &'a Event,
+    pub now_ms: i64,
     /// What `link` may name, by path: the record that the run is about (`task`), and those that it includes
     /// (`task.contact`).
     pub records: &'a [(String, RecordRef)],

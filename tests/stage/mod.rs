@@ -31,6 +31,16 @@ pub const PEOPLE: &str = "opinion-stage-contacts";
 /// The location in the vendor's documented examples, which the pretend one and the project take over.
 pub const LOCATION: &str = "ve9EPM428h8vShlRW1KT";
 const SHIPPED_LOCATION: &str = "Lo3CaT6iOn9Id2XyZ5wV";
+/// What runs unless a test says otherwise: the shipped workflows, which go one way.
+const ONE_WAY: [&str; 7] = [
+    "contact-to-opinion-stage",
+    "task-to-opinion-stage",
+    "note-to-opinion-stage",
+    "quiz-response-to-gohighlevel",
+    "contact-deleted",
+    "overdue-tasks",
+    "add-tag-by-hand",
+];
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Stage {
@@ -92,6 +102,7 @@ impl Stage {
             let name = format!("workflows/{}", entry.file_name().to_string_lossy());
             self.write(&name, &repository(&name));
         }
+        self.activate(&ONE_WAY);
         let quick = "{ after: [timeout, transient, invalid], look_with: find, wait: 100ms }";
         let objects = format!(
             "objects:\n  contact: {{ operations: {{ create: {{ if_unsure: {quick} }} }} }}\n  \

@@ -55,6 +55,7 @@ impl Demo {
         let story = Story::read()?;
         let stage = Stage::set(&story, self.data.as_deref()).await?;
         stage.introduce();
+        stage.first_run().await?;
         let made = play::play(&story, &stage).await?;
         let mut report = report::wait(&story, &stage, made, PATIENCE).await?;
         report.milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -143,6 +144,19 @@ impl Stage {
         }
         say::talk(&format!("  {:<24} http://{}   (webhooks come in here)", "dovetail", self.address));
         say::talk("");
+    }
+
+    /// The syncs begin: what was there before is brought into line.
+    async fn first_run(&self) -> Result<()> {
+        for sync in &self.engine.plan().syncs {
+            let (surveyed, runs) = self.engine.apply(&sync.name, None, false, None).await?;
+            let [first, second] = &surveyed.pairs[0].objects;
+            say::talk(&format!(
+                "The first run of the sync `{}`: {first} and {second}, {runs} to bring into line",
+                sync.name
+            ));
+        }
+        Ok(())
     }
 
     fn what_next(&self) {

@@ -1,6 +1,7 @@
 //! Plays the story through the vendors' HTTP doors.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
@@ -73,6 +74,16 @@ async fn act(
         Step { make: Some(object), .. } => {
             ("POST", format!("/records/{object}{query}"), fill(&step.record, &made.records)?)
         }
+        Step { find: Some(object), .. } => {
+            let found = find(vendor, object, &step.r#where).await?;
+            made.records.extend(step.called.clone().map(|name| (name, found)));
+            return Ok(());
+        }
+        Step { change: Some(object), of: None, .. } => {
+            let found = find(vendor, object, &step.r#where).await?;
+            let id = found["id"].as_str().context("the record has no id")?;
+            ("PATCH", format!("/records/{object}/{id}{query}"), fill(&step.record, &made.records)?)
+        }
         Step { change: Some(object), of: Some(name), .. } => {
             let id =
                 made.records.get(name).and_then(|record| record["id"].as_str()).context("the story names no record")?;
@@ -97,6 +108,21 @@ async fn act(
         made.records.insert(name.clone(), response.body["records"][0].clone());
     }
     Ok(())
+}
+
+/// The record with these values, as soon as there is one.
+async fn find(vendor: &Vendor, object: &str, values: &Map<String, Value>) -> Result<Value> {
+    let end = Instant::now() + super::PATIENCE;
+    let has = |record: &Value| values.iter().all(|(name, value)| record.get(name) == Some(value));
+    loop {
+        if let Some(found) = vendor.records(object).into_iter().find(has) {
+            return Ok(found);
+        }
+        if Instant::now() > end {
+            bail!("waited in vain for the {object} that the story goes on with");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 fn client(vendors: &BTreeMap<String, Vendor>) -> Result<Client> {

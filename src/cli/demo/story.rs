@@ -43,6 +43,11 @@ pub struct Step {
     pub change: Option<String>,
     /// the one that an earlier step called so,
     pub of: Option<String>,
+    /// or the one that has these values, as soon as there is one;
+    #[serde(default)]
+    pub r#where: Map<String, Value>,
+    /// or one is only looked for,
+    pub find: Option<String>,
     /// or an accident that is ordered.
     pub fault: Option<Value>,
     /// The name by which later steps know the record.

@@ -33,6 +33,7 @@ pub const PAGES: &[(&str, &str)] = pages![
     "bad-url",
     "bad-value",
     "bad-yaml",
+    "cannot-sync",
     "cannot-upsert",
     "compare-null",
     "constant-var",

@@ -67,14 +67,18 @@ pub(super) fn check(
     never::check(plan, &workflows_read, report);
     loops::check(plan, &workflows_read, report);
     twice::check(plan, &workflows_read, report);
+    let syncs: Active<Arc<Sync>> = syncs.into_iter().map(|(sync, path)| (Arc::new(sync), path)).collect();
     let syncs_read = with_files(&syncs, files);
     for (sync, file) in &syncs_read {
-        sync::check(plan, sync, file, refused, report);
+        let is_known = sync::check(plan, sync, file, refused, report);
+        for workflow in syncing(sync).iter().take(usize::from(is_known)) {
+            check_uses(plan, workflow, file, refused, report);
+        }
     }
     sync::served_once(plan, &workflows_read, &syncs_read, report);
     plan.workflows = workflows.into_iter().map(|(workflow, _)| workflow).collect();
     plan.listeners = plan.workflows.iter().flat_map(listeners).collect();
-    plan.syncs = syncs.into_iter().map(|(sync, _)| Arc::new(sync)).collect();
+    plan.syncs = syncs.into_iter().map(|(sync, _)| sync).collect();
     plan.syncing = plan.syncs.iter().flat_map(syncing).collect();
     plan.index = Index::new(plan);
 }

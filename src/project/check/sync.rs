@@ -1,16 +1,19 @@
 //! Syncs against everything else: do their objects and fields exist, and is each pair of objects served once?
 
+use std::sync::Arc;
+
 use super::fields::{field_names, has_field};
 use crate::connector::{Connector, Object};
+use crate::expr::Expr;
 use crate::project::Plan;
 use crate::project::refused::Refused;
-use crate::source::{Diagnostic, File, Report};
-use crate::sync::{Pair, Side, Sync};
+use crate::source::{Diagnostic, File, Report, under};
+use crate::sync::{Delete, NoneFound, Pair, Side, Sync};
 use crate::workflow::action::Kind;
 use crate::workflow::{Action, Starts, Workflow};
 
-/// Checks one active sync.
-pub(super) fn check(plan: &Plan, sync: &Sync, file: &File, refused: &Refused, report: &mut Report) {
+/// Checks one active sync. False if names of its `uses` are not known.
+pub(super) fn check(plan: &Plan, sync: &Sync, file: &File, refused: &Refused, report: &mut Report) -> bool {
     let mut known = true;
     for (alias, name) in &sync.uses {
         if connector(plan, name).is_none() {
@@ -19,7 +22,7 @@ pub(super) fn check(plan: &Plan, sync: &Sync, file: &File, refused: &Refused, re
         }
     }
     if !known {
-        return;
+        return false;
     }
     for pair in sync.pairs() {
         let objects: Vec<Option<&Object>> =
@@ -27,12 +30,64 @@ pub(super) fn check(plan: &Plan, sync: &Sync, file: &File, refused: &Refused, re
         for (place, object) in objects.iter().enumerate() {
             let Some(object) = object else { continue };
             fields(object, pair, place, file, report);
+            operations(object, pair, place, file, report);
+            created(object, pair, place, file, report);
             if pair.needs_times() && object.changed_at.is_none() {
                 let message = format!("`newest` cannot be told: `{}` does not say when it was changed", object.name);
                 let found = Diagnostic::error("no-changed-at", message);
                 let help = "add `changed_at:` to the object in the connector, or write `ask` or a side";
                 report.push(found.at(file, &format!("{}/conflicts", pair.pointer), "").help(help));
             }
+        }
+    }
+    true
+}
+
+/// The operations without which a side cannot be kept alike.
+fn operations(object: &Object, pair: &Pair, place: usize, file: &File, report: &mut Report) {
+    let (side, other) = (&pair.sides[place], &pair.sides[1 - place]);
+    let is_written = pair.fields.iter().any(|field| field.owner.is_none_or(|owner| owner.index() != place));
+    let wanted = [
+        ("get", true),
+        ("find", !pair.match_by.is_empty()),
+        ("update", is_written),
+        ("create", side.none_found == NoneFound::Create),
+    ];
+    let lacks: Vec<&str> = wanted
+        .into_iter()
+        .filter(|(name, wanted)| *wanted && object.operation(name).is_none())
+        .map(|(name, _)| name)
+        .collect();
+    if !lacks.is_empty() {
+        let message =
+            format!("`{}` cannot be kept alike: its connector has no `{}` for it", object.name, lacks.join("`, `"));
+        let pointer = format!("{}/between/{}", pair.pointer, side.alias);
+        let found = Diagnostic::error("cannot-sync", message).at(file, &pointer, "");
+        report.push(found.help("describe the operations in the connector, or let the other side own the fields"));
+    }
+    let wanted = match other.delete {
+        Delete::Delete => "delete",
+        Delete::Archive => "archive",
+        Delete::Unlink | Delete::Ask => return,
+    };
+    let pointer = format!("{}/deletes/{}", pair.pointer, other.alias);
+    if file.value.pointer(&pointer).is_some() && object.operation(wanted).is_none() {
+        let message = format!("`{}` of `{}` has no `{wanted}`", object.name, side.alias);
+        let found = Diagnostic::error("cannot-sync", message).at(file, &pointer, "");
+        report.push(found.help("write `unlink` or `ask`, or describe the operation in the connector"));
+    }
+}
+
+/// What a create needs beside the fields.
+fn created(object: &Object, pair: &Pair, place: usize, file: &File, report: &mut Report) {
+    let side = &pair.sides[place];
+    for (name, _) in side.on_create.as_ref().and_then(Expr::fields).unwrap_or_default() {
+        let head = name.split(['.', '[']).next().unwrap_or(name);
+        if !has_field(object, name) && !has_field(object, head) {
+            let message = format!("`{}` has no field `{name}`", object.name);
+            let pointer = under(&format!("{}/on_create/{}", pair.pointer, side.alias), name);
+            let found = Diagnostic::error("unknown-field", message).at_key(file, &pointer, "");
+            report.push(found.nearest(name, field_names(object)));
         }
     }
 }
@@ -115,7 +170,7 @@ impl Service<'_> {
 pub(super) fn served_once(
     plan: &Plan,
     workflows: &[(&Workflow, &File)],
-    syncs: &[(&Sync, &File)],
+    syncs: &[(&Arc<Sync>, &File)],
     report: &mut Report,
 ) {
     let mut served: Vec<Service<'_>> = Vec::new();

@@ -29,9 +29,8 @@ impl Cascade {
 
     fn find(&self, context: &Context<'_>) -> Result<Advance, Failure> {
         let pair = context.scope.root(syncing::PAIR).cloned().unwrap_or_default();
-        // What was made just now has nothing under it yet.
-        let made: Option<Which> = serde_json::from_value(pair["made"].clone()).ok().flatten();
-        let id = |side: Which| pair["pair"].get(side.index()).and_then(as_text).filter(|_| made != Some(side));
+        // Also under what was made just now: before the two were known as a pair, what was put there was passed by.
+        let id = |side: Which| pair["pair"].get(side.index()).and_then(as_text);
         let mut found = Vec::new();
         let mut warnings = Vec::new();
         for (child, number) in self.sync.children.iter().zip(1..) {

@@ -2,9 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Halves, Read, Step, Stepped, failed};
+use super::{Halves, Read, Step, Stepped, failed, sorted};
 use crate::sync::{Choice, Delete, Pact, Question, Which};
-use crate::workflow::{Advance, Answer, Finish, Outcome, Purpose, Synced};
+use crate::workflow::{Advance, Answer, Finish, Looked, Outcome, Purpose, Synced};
+
+/// A share is no sign with fewer deletes than this.
+const SHARE_MIN: u64 = 5;
 
 impl Step<'_> {
     pub(super) fn gone(&self, gone: Which, halves: &Halves<'_>) -> Stepped<Advance> {
@@ -21,14 +24,25 @@ impl Step<'_> {
             Delete::Unlink => return self.parted(halves, left, "the other half is gone"),
             Delete::Delete => "delete",
             Delete::Archive => "archive",
-            Delete::Ask => return self.ask(halves, gone, "`deletes` says so"),
+            Delete::Ask => return self.ask_about(halves, gone, "`deletes` says so"),
         };
+        let held;
+        let halves = match decided.is_none() && self.has_brake() {
+            true => {
+                held = self.alone_with_deletes(halves)?;
+                &held
+            }
+            false => halves,
+        };
+        if decided.is_none() && self.is_braked(halves.looked) {
+            return self.ask_about(halves, gone, "these are more deletes at once than `delete_brake` allows");
+        }
         let Read::Record(record) = self.read(left, halves)? else {
             return self.parted(halves, left, "both are gone");
         };
         let pact = halves.looked.pact.as_deref().cloned().unwrap_or_default();
         if decided.is_none() && self.pair.is_news(left, &self.half(left, &record), &pact.agreed) {
-            return self.ask(halves, gone, "the other half was changed meanwhile");
+            return self.ask_about(halves, gone, "the other half was changed meanwhile");
         }
         let Ok(operation) = self.remote(left).operation(standard) else {
             // Only where it is so for what is above; whoever says it of the object itself is told by the check.
@@ -67,22 +81,47 @@ impl Step<'_> {
         Ok(Advance::Finish(Box::new(finish)))
     }
 
-    fn ask(&self, halves: &Halves<'_>, gone: Which, why: &str) -> Stepped<Advance> {
+    fn has_brake(&self) -> bool {
+        self.sync.delete_brake_records.is_some() || self.sync.delete_brake_percent.is_some()
+    }
+
+    /// Deletes of a sync with a brake happen one after the other, so that each knows of those before.
+    fn alone_with_deletes<'h>(&self, halves: &'h Halves<'_>) -> Stepped<Halves<'h>>
+    where
+        Self: 'h,
+    {
+        let mut turns = halves.looked.turns.clone();
+        turns.push(format!("sync/{}/{}/deletes", self.sync.name, self.context.event.tenant.as_deref().unwrap_or("")));
+        let looked = self.looked(&self.of, self.own, &sorted(turns))?;
+        Ok(Halves { ids: halves.ids.clone(), parents: halves.parents.clone(), looked })
+    }
+
+    fn is_braked(&self, looked: &Looked) -> bool {
+        let (parted, pairs) = looked.parted.unwrap_or_default();
+        let records = self.sync.delete_brake_records.is_some_and(|most| parted >= most);
+        let share = |most: u8| parted >= SHARE_MIN && (parted + 1) * 100 > pairs * u64::from(most);
+        records || self.sync.delete_brake_percent.is_some_and(share)
+    }
+
+    fn ask_about(&self, halves: &Halves<'_>, gone: Which, why: &str) -> Stepped<Advance> {
+        let sides = self.pair.sides.each_ref().map(|side| side.alias.clone());
+        let question = Question::Deleted { sides, side: gone, why: why.to_owned() };
+        self.ask(halves, question, &format!("one half is gone: a person decides, since {why}"))
+    }
+
+    /// Nothing is done about the pair until a person has said what.
+    pub(super) fn ask(&self, halves: &Halves<'_>, question: Question, why: &str) -> Stepped<Advance> {
         let pair = self.references(&halves.ids)?;
         let pact = halves.looked.pact.as_deref().cloned().unwrap_or_default();
         let finish = Finish {
             outcome: Some(Outcome::Skipped),
-            result: json!({ "why": format!("one half is gone: a person decides, since {why}"), "pair": halves.ids }),
+            result: json!({ "why": why, "pair": halves.ids }),
             synced: Some(Box::new(Synced {
                 sync: self.sync.name.clone(),
                 about: self.of.clone(),
                 pair: Some(pair),
                 pact,
-                questions: vec![Question::Deleted {
-                    sides: self.pair.sides.each_ref().map(|side| side.alias.clone()),
-                    side: gone,
-                    why: why.to_owned(),
-                }],
+                questions: vec![question],
             })),
             ..Finish::default()
         };

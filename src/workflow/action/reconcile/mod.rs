@@ -23,7 +23,9 @@ use super::remote::Remote;
 use super::undecided;
 use crate::connector::{Failure, Operation};
 use crate::expr::{Condition, Scope, as_text};
-use crate::sync::{Comparison, Half, Mode, Pact, Pair, Question, Rules, Sync, Which, decided};
+use crate::sync::{
+    Choice, Comparison, Half, Mode, Pact, Pair, Question, Rules, Sync, WRITES_MAX, WRITES_MS, Which, decided,
+};
 use crate::workflow::{Advance, Answer, Context, Exchange, Finish, Look, Looked, Outcome, Purpose, RecordRef, Synced};
 
 pub use cascade::Cascade;
@@ -127,6 +129,10 @@ impl<'a> Step<'a> {
             return Ok(self.nothing("`only_if` does not hold"));
         }
         let answers = decided(&halves.looked.answers);
+        if self.is_runaway(&pact, &halves) {
+            let writes = pact.written_ms.len();
+            return self.ask(&halves, Question::Runaway { writes }, "it is written again and again: a person decides");
+        }
         let is_news = self.pair.is_news(self.own, &self.half(self.own, &own), &pact.agreed);
         if !is_news && answers.is_empty() {
             return Ok(self.nothing("nothing has changed since the two agreed"));
@@ -152,6 +158,14 @@ impl<'a> Step<'a> {
         let rules = Rules { first: self.sync.first_run.on_difference, decided: &answers };
         let comparison = self.pair.compare(&both, &pact.agreed, &rules);
         self.update(halves, comparison)
+    }
+
+    /// Is the pair written so often that something must answer each of our writes?
+    fn is_runaway(&self, pact: &Pact, halves: &Halves<'_>) -> bool {
+        let goes_on = halves.looked.answers.iter().any(|answered| answered.choice == Choice::GoOn);
+        let since_ms = self.context.now_ms.saturating_sub(WRITES_MS);
+        let often = pact.written_ms.iter().filter(|at_ms| **at_ms > since_ms).count() >= WRITES_MAX;
+        often && !goes_on && self.context.exchanges.iter().all(|exchange| exchange.purpose != Purpose::Update)
     }
 
     fn remote(&self, side: Which) -> &Remote<'a> {
@@ -326,10 +340,16 @@ impl<'a> Step<'a> {
         let mut warnings: Vec<String> = comparison.stuck().collect();
         warnings.extend(refused.iter().map(|field| format!("not_accepted: {field}")));
         let told = comparison.fields.iter().filter(|field| field.verdict != crate::sync::Verdict::Alike);
-        let made = (outcome == Outcome::Created).then(|| self.own.other());
-        let result = json!({ "pair": halves.ids, "is_new": is_new, "made": made, "fields": told.collect::<Vec<_>>() });
+        let result = json!({ "pair": halves.ids, "is_new": is_new, "fields": told.collect::<Vec<_>>() });
         let questions = comparison.asked().map(|field| Question::of(field, self.pair)).collect();
-        let pact = Pact { agreed: comparison.agreed, parents: halves.parents.clone() };
+        let mut written_ms = halves.looked.pact.as_ref().map(|pact| pact.written_ms.clone()).unwrap_or_default();
+        let since_ms = self.context.now_ms.saturating_sub(WRITES_MS);
+        written_ms.retain(|at_ms| *at_ms > since_ms);
+        if halves.looked.answers.iter().any(|answered| answered.choice == Choice::GoOn) {
+            written_ms.clear();
+        }
+        written_ms.extend((outcome == Outcome::Updated).then_some(self.context.now_ms));
+        let pact = Pact { agreed: comparison.agreed, parents: halves.parents.clone(), written_ms };
         let (sync, about) = (self.sync.name.clone(), self.of.clone());
         let [first, second] = records.clone();
         let finish = Finish {
