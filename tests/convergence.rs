@@ -20,7 +20,7 @@ use std::path::Path;
 use dovetail::project::{Plan, Text, read};
 use dovetail::run::{Asking, RecordRef};
 use dovetail::store::{Filter, Status, Store};
-use dovetail::sync::{Question, Which};
+use dovetail::sync::{Choice, Which};
 use dovetail::trigger::Event;
 use futures_util::FutureExt as _;
 use hands::{Hands, Trouble};
@@ -29,7 +29,7 @@ use serde_json::{Map, Value, json};
 
 const BEGIN_MS: i64 = 1_800_000_000_000;
 /// New days in each run of the test.
-const DAYS: u64 = 40;
+const DAYS: u64 = 25;
 const EDITS: u64 = 25;
 /// More steps than any day has.
 const STEPS_MAX: usize = 40_000;
@@ -38,15 +38,30 @@ const POLL_MS: i64 = 600_000;
 
 #[tokio::test]
 async fn both_sides_are_equal_in_the_end_and_then_it_is_quiet() {
-    days(false).await;
+    days(Kind::Edits).await;
+}
+
+#[tokio::test]
+async fn what_a_person_decides_is_what_both_sides_hold() {
+    days(Kind::Asks).await;
 }
 
 #[tokio::test]
 async fn what_was_deleted_is_deleted_on_both_sides_or_a_person_is_asked() {
-    days(true).await;
+    days(Kind::Deletes).await;
 }
 
-async fn days(deletes: bool) {
+/// What a day is about.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Edits,
+    /// People delete, too.
+    Deletes,
+    /// Who wins is said by a person.
+    Asks,
+}
+
+async fn days(kind: Kind) {
     let days = std::env::var("SEEDS").ok().and_then(|days| days.parse().ok()).unwrap_or(DAYS);
     let mut new = Random::new();
     let seeds: Vec<u64> = match random::given() {
@@ -56,7 +71,7 @@ async fn days(deletes: bool) {
     tell(&format!("the seeds begin with {}", new.seed));
     let (mut wrong, mut edits, mut writes, mut deaths) = (Vec::new(), 0, 0, 0);
     for seed in seeds {
-        match day(seed, deletes).await {
+        match day(seed, kind).await {
             Ok(counts) => {
                 edits += counts.edits;
                 writes += counts.writes;
@@ -76,10 +91,10 @@ struct Counts {
     deaths: usize,
 }
 
-async fn day(seed: u64, deletes: bool) -> Result<Counts, String> {
+async fn day(seed: u64, kind: Kind) -> Result<Counts, String> {
     let folder = std::env::temp_dir().join(format!("dovetail-convergence-{}", uuid::Uuid::now_v7()));
     let store = Store::open(&folder).unwrap();
-    let mut day = Day::new(Hands::new(plan(), store.clone(), Random::of(seed), BEGIN_MS), deletes);
+    let mut day = Day::new(Hands::new(plan(kind), store.clone(), Random::of(seed), BEGIN_MS), kind);
     let played = AssertUnwindSafe(day.play()).catch_unwind().await;
     let result = played.map_err(|panic| {
         random::given().into_iter().for_each(|_| tell(&day.hands.told.join("\n")));
@@ -97,7 +112,7 @@ type Records = BTreeMap<String, Value>;
 
 struct Day {
     hands: Hands,
-    deletes: bool,
+    kind: Kind,
     /// What the accounts were when it was last looked whether something is to be told.
     told: BTreeMap<&'static str, Records>,
     /// What has changed since the last poll, which sees when a record was changed.
@@ -114,13 +129,13 @@ struct Day {
 const ACCOUNTS: [&str; 2] = ["shop", "desk"];
 
 impl Day {
-    fn new(mut hands: Hands, deletes: bool) -> Day {
+    fn new(mut hands: Hands, kind: Kind) -> Day {
         hands.worlds.values_mut().for_each(|world| world.unique = Some("email"));
         let edits = (0..EDITS).map(|_| BEGIN_MS + i64::try_from(hands.random.below(1_800_000)).unwrap()).collect();
         let told = ACCOUNTS.map(|account| (account, Records::new())).into();
         let (counts, changed) = (Counts::default(), BTreeSet::new());
         let poll_ms = BEGIN_MS + POLL_MS;
-        Day { hands, deletes, told, changed, coming: Vec::new(), edits, made: 0, poll_ms, counts }
+        Day { hands, kind, told, changed, coming: Vec::new(), edits, made: 0, poll_ms, counts }
     }
 
     async fn play(&mut self) -> Counts {
@@ -136,6 +151,9 @@ impl Day {
             self.poll().await;
             self.live().await;
         }
+        while self.kind == Kind::Asks && self.decide().await {
+            self.live().await;
+        }
         self.judge().await;
         let writes = self.writes();
         for _ in 0..2 {
@@ -149,6 +167,20 @@ impl Day {
         assert_eq!(self.writes(), writes, "it is not quiet");
         self.judge().await;
         Counts { writes, deaths: self.hands.deaths, ..std::mem::take(&mut self.counts) }
+    }
+
+    /// A person says who wins. False: there is nothing to say.
+    async fn decide(&mut self) -> bool {
+        let questions = self.hands.store.questions(1_000).await.unwrap();
+        for asked in &questions {
+            let choice = Choice::Side(Which::BOTH[self.chance(2)]);
+            self.hands.told.push(format!("{} a person says {choice:?} to {:?}", self.hands.now_ms, asked.question));
+            assert!(self.hands.store.answer(asked.number, &choice).await.unwrap());
+            self.made += 1;
+            let event = event(&asked.about.connection, &asked.about.id, "updated", &format!("answer-{}", self.made));
+            self.hands.accept(event).await;
+        }
+        !questions.is_empty()
     }
 
     fn writes(&self) -> usize {
@@ -217,7 +249,7 @@ impl Day {
         }
         let id = ids[self.chance(ids.len())].clone();
         let edit = match chance {
-            3 if self.deletes => None,
+            3 if self.kind == Kind::Deletes => None,
             3 | 4 => Some(("phone", json!(format!("+4420794600{:02}", fresh % 100)))),
             5 => Some(("tags", json!([format!("t{fresh}")]))),
             6 => Some(("address", json!({ "city": format!("City {fresh}") }))),
@@ -288,7 +320,7 @@ impl Day {
         let dead = self.hands.store.runs(dead).await.unwrap();
         assert!(dead.is_empty(), "{:?}", dead.iter().map(|run| run.ending.clone()).collect::<Vec<_>>());
         let questions = self.hands.store.questions(1_000).await.unwrap();
-        assert!(self.deletes || questions.is_empty(), "{questions:?}");
+        assert!(self.kind == Kind::Deletes || questions.is_empty(), "{questions:?}");
         // Of these a person has not said yet what becomes of them, or they were left on purpose.
         let is_open = |account: &str, id: &str| {
             questions.iter().any(|asked| {
@@ -310,10 +342,6 @@ impl Day {
             sides.push(all);
         }
         assert_eq!(sides[0], sides[1]);
-        if !self.deletes {
-            let parted = questions.iter().any(|asked| matches!(asked.question, Question::Parted));
-            assert!(!parted);
-        }
     }
 }
 
@@ -353,10 +381,16 @@ fn event(account: &str, id: &str, kind: &str, number: &str) -> Event {
     }
 }
 
-fn plan() -> Plan {
+fn plan(kind: Kind) -> Plan {
     let text = |path: &str, text: &str| Text { path: path.into(), text: text.into() };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/convergence");
     let people = std::fs::read_to_string(folder.join("people.yaml")).unwrap();
+    let people = match kind {
+        Kind::Asks => {
+            people.replace("default: desk", "default: ask").replace("on_difference: desk", "on_difference: ask")
+        }
+        _ => people,
+    };
     let project = std::fs::read_to_string(folder.join("dovetail.yaml")).unwrap();
     let texts = [
         text("connectors/crm.yaml", include_str!("cases/run/project/crm.yaml")),

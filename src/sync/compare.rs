@@ -297,14 +297,7 @@ impl Pair {
             let name = &field.names[place];
             let now = field.now(half, side);
             let Some(agreed) = comparison.agreed.get_mut(field.key()) else { continue };
-            if !comparison.writes[place].contains_key(name) {
-                // What the side has given the field by itself was never agreed.
-                if agreed.iter().all(Value::is_null) && !now.is_null() {
-                    comparison.agreed.remove(field.key());
-                }
-                continue;
-            }
-            if value_of(half.record, name).is_none() {
+            if !comparison.writes[place].contains_key(name) || value_of(half.record, name).is_none() {
                 continue;
             }
             if now != agreed[place] {
@@ -313,6 +306,21 @@ impl Pair {
             }
         }
         refused
+    }
+}
+
+impl Pair {
+    /// As [`Pair::written`], of a record that was created: what the side has given it by itself was never agreed.
+    pub fn created(&self, side: Which, half: &Half<'_>, comparison: &mut Comparison) -> Vec<String> {
+        let by_itself = |field: &&Field| {
+            let is_sent = comparison.writes[side.index()].contains_key(&field.names[side.index()]);
+            !is_sent && !field.now(half, side).is_null()
+        };
+        let keys: Vec<&str> = self.fields.iter().filter(by_itself).map(Field::key).collect();
+        for key in keys {
+            comparison.agreed.remove(key);
+        }
+        self.written(side, half, comparison)
     }
 }
 

@@ -69,7 +69,8 @@ impl Step<'_> {
             return self.hit(halves, own, id);
         }
         let record = self.created(to, create, &mut halves)?;
-        let refused = self.taken(to, &record, &mut comparison);
+        let refused = self.pair.created(to, &self.half(to, &record), &mut comparison);
+        let refused = self.tell(to, refused);
         if create.look.is_some() && !refused.is_empty() {
             // What was found after an unsure create may be somebody else's.
             let id = halves.ids[to.index()].clone();
@@ -124,6 +125,10 @@ impl Step<'_> {
     /// Takes in what a side has made of the values; gives the fields that it has not taken, in words.
     fn taken(&self, side: Which, record: &Value, comparison: &mut Comparison) -> Vec<String> {
         let refused = self.pair.written(side, &self.half(side, record), comparison);
+        self.tell(side, refused)
+    }
+
+    fn tell(&self, side: Which, refused: Vec<String>) -> Vec<String> {
         let alias = self.remote(side).alias;
         let tell = |field: String| format!("`{alias}.{field}` was sent and is not what the record holds");
         refused.into_iter().map(tell).collect()
