@@ -62,7 +62,8 @@ enum Kind {
 }
 
 async fn days(kind: Kind) {
-    let days = std::env::var("SEEDS").ok().and_then(|days| days.parse().ok()).unwrap_or(DAYS);
+    let days = if std::env::var_os("LONG").is_some() { 100 * DAYS } else { DAYS };
+    let days = std::env::var("SEEDS").ok().and_then(|days| days.parse().ok()).unwrap_or(days);
     let mut new = Random::new();
     let seeds: Vec<u64> = match random::given() {
         Some(seed) => vec![seed],

@@ -223,3 +223,29 @@ async fn deletes_are_carried_over_up_to_the_brake_and_an_empty_list_deletes_noth
     assert_eq!(records(&stage, GHL, "contact").await.len(), 0);
     serve.term().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_erased_is_in_no_agreement_and_no_question() {
+    let (stage, serve) = hearing(&[]).await;
+    apply(&stage);
+    let ada = make(&stage, GHL, "contact", json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
+    let there = with(&stage, PEOPLE, "contact", "email", json!("ada@example.com")).await;
+    stage.over().await;
+    serve.kill();
+    stage.change(GHL, "contact", &ada, json!({ "lastName": "Byronesque" })).await;
+    let id = there["id"].as_str().expect("an id");
+    stage.change(PEOPLE, "contact", id, json!({ "last_name": "Lovelacean" })).await;
+    let (code, said) = stage.run(&["apply", "contacts", "--yes"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (_, said) = plain(&stage, &["questions", "list"]);
+    assert!(said.contains("Byronesque"), "{said}");
+    let (code, said) = plain(&stage, &["erase", "ada@example.com", "--yes"]);
+    assert_eq!(code, Some(0), "{said}");
+    for entry in std::fs::read_dir(stage.data()).expect("the data folder").flatten() {
+        let bytes = std::fs::read(entry.path()).unwrap_or_default();
+        for text in ["ada@example.com", "Byronesque", "Lovelacean"] {
+            let found = bytes.windows(text.len()).any(|window| window == text.as_bytes());
+            assert!(!found, "{text} is still in {}", entry.path().display());
+        }
+    }
+}

@@ -98,7 +98,8 @@ async fn tell(store: &Store, holding: &Holding) -> Result<()> {
 fn print(holding: &Holding, erased: bool) -> Result<()> {
     let told = json!({
         "erased": erased, "records": holding.records, "runs": holding.runs, "events": holding.events.len(),
-        "copies": holding.copies.len(), "messages": holding.messages.len(), "left_pending": holding.pending,
+        "copies": holding.copies.len(), "messages": holding.messages.len(),
+        "pairs": holding.pacts.len(), "questions": holding.questions.len(), "left_pending": holding.pending,
         "left_dead": holding.dead,
     });
     say::data(&serde_json::to_string_pretty(&told)?);

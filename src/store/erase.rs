@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{Error, Status, links};
 use crate::run::{Ending, RecordRef, Start};
+use crate::sync::Pact;
 
 /// Whom or what to erase.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -34,6 +35,10 @@ pub struct Holding {
     /// Copies that workflows were told last.
     pub copies: Vec<(String, RecordRef)>,
     pub messages: Vec<i64>,
+    /// What syncs have agreed on, by the record of their first side.
+    pub pacts: Vec<(String, RecordRef)>,
+    /// What syncs have asked people.
+    pub questions: Vec<i64>,
 }
 
 /// Ids that are shorter may stand anywhere: only what says whose they are counts.
@@ -49,12 +54,18 @@ impl Holding {
         let copies = self.copies.chunks(STRIDE).map(|copies| Holding { copies: copies.to_vec(), ..Holding::default() });
         let messages =
             self.messages.chunks(STRIDE).map(|messages| Holding { messages: messages.to_vec(), ..Holding::default() });
-        runs.chain(events).chain(copies).chain(messages).collect()
+        let pacts = self.pacts.chunks(STRIDE).map(|pacts| Holding { pacts: pacts.to_vec(), ..Holding::default() });
+        let questions = self
+            .questions
+            .chunks(STRIDE)
+            .map(|questions| Holding { questions: questions.to_vec(), ..Holding::default() });
+        runs.chain(events).chain(copies).chain(messages).chain(pacts).chain(questions).collect()
     }
 
     pub fn is_empty(&self) -> bool {
-        let Holding { runs, pending, dead, events, copies, messages, .. } = self;
-        [runs, pending, dead, events, messages].iter().all(|held| held.is_empty()) && copies.is_empty()
+        let Holding { runs, pending, dead, events, copies, messages, pacts, questions, .. } = self;
+        let numbered = [runs, pending, dead, events, messages, questions].iter().all(|held| held.is_empty());
+        numbered && copies.is_empty() && pacts.is_empty()
     }
 }
 
@@ -157,7 +168,32 @@ pub(super) fn search(connection: &Connection, sought: &Sought) -> Result<Holding
             holding.copies.push((row.get(0)?, of));
         }
     }
+    syncs(connection, &signs, &mut holding)?;
     Ok(holding)
+}
+
+fn syncs(connection: &Connection, signs: &Signs, holding: &mut Holding) -> Result<(), Error> {
+    let sql = "SELECT sync, connection, object, id, other_connection, other_object, other_id, pact FROM pacts";
+    let mut select = connection.prepare(sql)?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let of = RecordRef { connection: row.get(1)?, object: row.get(2)?, id: row.get(3)? };
+        let other = RecordRef { connection: row.get(4)?, object: row.get(5)?, id: row.get(6)? };
+        let is_of = signs.records.contains(&of) || signs.records.contains(&other);
+        if is_of || signs.are_in(row.get_ref(7)?.as_str().map_err(rusqlite::Error::from)?) {
+            holding.pacts.push((row.get(0)?, of));
+        }
+    }
+    let sql = "SELECT number, connection, object, id, question FROM questions";
+    let mut select = connection.prepare(sql)?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let of = RecordRef { connection: row.get(1)?, object: row.get(2)?, id: row.get(3)? };
+        if signs.records.contains(&of) || signs.are_in(row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?) {
+            holding.questions.push(row.get(0)?);
+        }
+    }
+    Ok(())
 }
 
 fn of_event(event: crate::trigger::Event) -> Start {
@@ -219,6 +255,19 @@ fn records_with(connection: &Connection, text: &Text) -> Result<BTreeSet<RecordR
             records.insert(RecordRef { connection, object, id });
         }
     })?;
+    let sql = "SELECT connection, object, id, other_connection, other_object, other_id, pact FROM pacts";
+    let mut select = connection.prepare(sql)?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let pact = row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?;
+        let agreed = || serde_json::from_str::<Pact>(pact).map(|pact| pact.agreed).unwrap_or_default();
+        if text.is_in(pact) && agreed().values().flatten().any(|value| text.is(value)) {
+            for at in [0, 3] {
+                let (connection, object, id) = (row.get(at)?, row.get(at + 1)?, row.get(at + 2)?);
+                records.insert(RecordRef { connection, object, id });
+            }
+        }
+    }
     let mut select = connection.prepare("SELECT connection, object, id, record FROM known")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
@@ -256,6 +305,14 @@ fn erase_all(connection: &Connection, some: &Holding) -> Result<(), Error> {
     }
     for number in &some.messages {
         connection.prepare_cached("DELETE FROM messages WHERE number = ?")?.execute([number])?;
+    }
+    // The ids of the pair stay linked; the two are compared anew when one of them changes.
+    let sql = "DELETE FROM pacts WHERE sync = ? AND connection = ? AND object = ? AND id = ?";
+    for (sync, of) in &some.pacts {
+        connection.prepare_cached(sql)?.execute([sync, &of.connection, &of.object, &of.id])?;
+    }
+    for number in &some.questions {
+        connection.prepare_cached("DELETE FROM questions WHERE number = ?")?.execute([number])?;
     }
     // As of a record that is gone: a workflow that is told of it once more is told of a new one.
     let sql = "UPDATE known SET record = 'null', read_with = NULL, gone = 1
