@@ -388,6 +388,50 @@ async fn a_vendor_that_is_down_harms_only_what_needs_it() {
     assert!(asked <= contacts + 14 + 10, "{asked} requests for {contacts} contacts");
 }
 
+/// Tries again after half a minute at the earliest.
+const PATIENTLY: &str = "\
+workflow: to-people
+uses: { ghl: gohighlevel, os: opinion-stage-contacts }
+trigger: { event: [ghl.contact.created, ghl.contact.updated] }
+actions:
+  - call: os.contact.create
+    with: { email: $.contact.email, first_name: $.contact.firstName }
+    retry: { wait: 60s..1h }
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_pauses_goes_on_in_order_as_soon_as_the_vendor_is_well_again() {
+    let mut stage = Stage::set().await;
+    stage.write("workflows/to-people.yaml", PATIENTLY);
+    stage.activate(&["to-people"]);
+    stage.fault(PEOPLE, json!({ "at": "contact.create", "status": 500, "times": 100_000 })).await;
+    let serve = stage.serve().await;
+    let mut contacts = Vec::new();
+    for number in 0..8 {
+        let email = format!("{number}@example.com");
+        contacts.push(stage.make(GHL, "contact", json!({ "email": email, "firstName": "Ada" })).await);
+        stage.tell("ContactCreate", &contacts[number]).await;
+    }
+    until("it counts as down", async || serve.said().contains("is down").then_some(())).await;
+    let id = contacts[0]["id"].as_str().expect("an id").to_owned();
+    let later = stage.change(GHL, "contact", &id, json!({ "email": "later@example.com" })).await;
+    stage.tell("ContactUpdate", &later).await;
+    until("the second run of a contact is there", async || {
+        stage.runs().await.iter().any(|run| run.start.event.kind == "updated").then_some(())
+    })
+    .await;
+    stage.control("DELETE", PEOPLE, "/faults", Value::Null).await;
+    // One asks after five seconds; those that have failed would else pause for half a minute.
+    let began = std::time::Instant::now();
+    let runs = stage.over().await;
+    // A poll may have told of a contact too: then it was told already.
+    assert!(runs.iter().all(|run| run.status != Status::Failed));
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+    let people = stage.vendors[PEOPLE].records("contact");
+    let at = |email: &str| people.iter().position(|person| person["email"] == email).expect("it was made");
+    assert!(at("0@example.com") < at("later@example.com"), "{people:#?}");
+}
+
 /// The burst is over before it shows that the vendor hangs, and is twice what may be at work.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vendor_that_hangs_holds_up_nobody_else_also_when_all_come_at_once() {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
-use stage::Serve;
+use stage::{Serve, until};
 use tokio::net::TcpListener;
 
 const CONNECTOR: &str = "
@@ -33,6 +33,9 @@ actions:
   - call: shop.sale.create
     with: { reference: $.event.body.number }
 ";
+
+/// Runs that meet a vendor that is down.
+const RUNS: usize = 6_000;
 
 /// A project whose only vendor takes requests and never answers.
 struct House {
@@ -151,4 +154,37 @@ async fn a_hundred_thousand_waits_cost_a_row_each_and_the_one_that_is_due_is_cal
     let (serve, ()) = tokio::join!(house.serve(), both);
     assert!(serve.worked() < Duration::from_millis(1_500), "{:?}", serve.worked());
     assert!(serve.memory() < 80.0, "{} MiB", serve.memory());
+}
+
+/// Waits until so many runs have begun, that is: have met the vendor.
+async fn have_begun(data: &Path, count: i64) {
+    let connection =
+        parking_lot::Mutex::new(rusqlite::Connection::open(data.join("dovetail.sqlite3")).expect("the store"));
+    until("all have begun", async || {
+        let sql = "SELECT count(*) FROM runs WHERE journal_length > 0";
+        let begun: i64 = connection.lock().query_row(sql, [], |row| row.get(0)).expect("a number");
+        (begun >= count).then_some(())
+    })
+    .await;
+}
+
+/// A run that is whole in memory takes more than 20 KiB.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_vendor_that_is_down_stays_on_the_disk() {
+    let house = House::set().await;
+    house.leave(RUNS, false).await;
+    let serve = house.serve().await;
+    let few = serve.memory();
+    let hangs_up = async {
+        loop {
+            drop(house.vendor.accept().await);
+        }
+    };
+    let data = house.data();
+    tokio::select! {
+        () = hangs_up => {}
+        () = have_begun(&data, RUNS as i64) => {}
+    }
+    let many = serve.memory();
+    assert!(many < few + 80.0, "{few} MiB, then {many} MiB");
 }

@@ -47,6 +47,10 @@ impl Failure {
         let (name, message) = (name.into(), message.into());
         Self { name, message, existing_id: None, retry_after_ms: None, status: None, at: None }
     }
+    /// Does it say that nobody is there, or nobody who is well?
+    pub fn is_of_trouble(&self) -> bool {
+        matches!(self.name.as_str(), "transient" | "timeout" | "unreachable")
+    }
     /// Says which value could not be made.
     pub fn at(self, pointer: String) -> Self {
         Self { at: Some(pointer), ..self }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::queue::key;
 use super::{Engine, now_ms};
 use crate::store;
 
@@ -25,6 +26,11 @@ impl Cancelled {
             }
             more.await;
         }
+    }
+
+    /// Is the run to be left, and is not yet?
+    pub(super) fn contains(&self, run: &str) -> bool {
+        self.runs.lock().contains(run)
     }
 
     /// The run has left its queue, so that nobody asks for it any more.
@@ -49,7 +55,11 @@ impl Engine {
                 }
                 self.inner.cancelled.runs.lock().insert(id.clone());
                 match self.inner.queues.is_first(&run.start) {
-                    true => self.inner.cancelled.more.notify_waiters(),
+                    true => {
+                        self.inner.cancelled.more.notify_waiters();
+                        // Nobody drives one that pauses.
+                        self.call_paused(&key(&run.start));
+                    }
                     // Nobody drives it: when its turn comes, its journal says that it is over.
                     false => self.inner.cancelled.forget(id),
                 }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::paused::Room;
 use crate::run::Answer;
 
 /// So many failures in a row, and it counts as down.
@@ -22,8 +23,6 @@ const OPEN_MIN: Duration = Duration::from_secs(5);
 const OPEN_MAX: Duration = Duration::from_secs(60);
 /// A request that has no answer for so long hangs.
 pub(super) const HANGS: Duration = Duration::from_secs(1);
-/// Failures that say that nobody is there, or nobody who is well.
-const DOWN: [&str; 3] = ["transient", "timeout", "unreachable"];
 
 /// All circuits, and what is under way.
 #[derive(Default)]
@@ -83,6 +82,18 @@ impl Circuits {
         all.under_way.entry(origin.to_owned()).or_default().push(now);
         let (connection, origin) = (connection.to_owned(), origin.to_owned());
         Ok(Pass { circuits: self.clone(), connection, origin, begun: now, asks })
+    }
+
+    /// May those that wait for a connection go on?
+    pub fn room(&self, connection: &str, now: Instant) -> Room {
+        let all = self.all.lock();
+        let Some(circuit) = all.failing.get(connection) else { return Room::All };
+        match circuit.open_until {
+            Some(until) if until > now => Room::None(until - now),
+            Some(_) if circuit.asks => Room::None(HANGS),
+            Some(_) => Room::One,
+            None => Room::All,
+        }
     }
 
     /// How many requests are under way.
@@ -153,7 +164,7 @@ impl Pass {
 
 /// Does it say that nobody is there, or nobody who is well?
 pub(super) fn is_of_trouble(answer: &Answer) -> bool {
-    matches!(answer, Answer::Failed(failure) if DOWN.contains(&failure.name.as_str()))
+    matches!(answer, Answer::Failed(failure) if failure.is_of_trouble())
 }
 
 impl Drop for Pass {

@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::life::Life;
+use super::paused::Again;
 use super::{Engine, now_ms, words_of};
 use crate::connector::Failure;
 use crate::run::{Ending, Entry, Fact, Outcome, Start, State, WORKFLOW};
@@ -19,6 +20,11 @@ pub(super) enum Left {
     /// It waits until an instant; nothing of it is kept in memory.
     Waiting {
         until_ms: i64,
+    },
+    /// It pauses until a connection may be asked again, and keeps its order key.
+    Paused {
+        until_ms: i64,
+        connection: String,
     },
 }
 
@@ -32,10 +38,16 @@ pub(super) enum Parked {
 
 impl Engine {
     /// Why the next of its key may begin; None: the program stops.
-    pub(super) async fn drive(&self, start: &Start, is_new: bool, permit: OwnedSemaphorePermit) -> Option<Left> {
+    pub(super) async fn drive(
+        &self,
+        start: &Start,
+        is_new: bool,
+        mut again: Option<Again>,
+        permit: OwnedSemaphorePermit,
+    ) -> Option<Left> {
         let (mut permit, mut state) = (Some(permit), is_new.then(|| State::fold(&[])));
         let why = loop {
-            let living = self.live_through(start, state.take(), permit.take());
+            let living = self.live_through(start, state.take(), again.take(), permit.take());
             let lived = tokio::select! {
                 lived = AssertUnwindSafe(living).catch_unwind() => lived,
                 // What is under way is left: it is not known what came of it.
@@ -82,6 +94,7 @@ impl Engine {
         &self,
         start: &Start,
         state: Option<State>,
+        again: Option<Again>,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Result<Left, Parked> {
         let held = self.inner.turns.taken_again(&start.id);
@@ -99,7 +112,7 @@ impl Engine {
                 "the project's documents of version {version}, with which the run began, cannot be read any more"
             )));
         };
-        Life::new(self, start, plan, state, held, permit).live().await
+        Life::new(self, start, plan, state, held, permit).live(again).await
     }
 
     pub(super) async fn state(&self, start: &Start) -> Result<State, Parked> {

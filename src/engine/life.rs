@@ -19,12 +19,15 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::circuit::{HANGS, Pass};
 use super::drive::{Left, Parked};
+use super::paused::{Again, LONG_MS};
 use super::perform::Ready;
 use super::turns::Held;
 use super::{Engine, now_ms};
 use crate::connector::Failure;
 use crate::project::Plan;
-use crate::run::{Address, Answer, Asking, Decision, Ending, Entry, Fact, Kept, Next, Send, Start, State, decide};
+use crate::run::{
+    Address, Answer, Asking, Decision, Ending, Entry, Fact, Kept, Next, Send, Start, State, decide, resumed,
+};
 use crate::store::{Commit, Intake};
 
 /// Requests of one run that are on their way at the same time, at most.
@@ -48,6 +51,8 @@ pub(super) struct Life<'e> {
     wanted: Vec<Next>,
     /// When a limit may have room for something that is wanted.
     room_ms: i64,
+    /// A connection that is down, for which something is wanted.
+    down: Option<String>,
     held: Vec<Held>,
     queued: Vec<Queued<'e>>,
     on_their_way: JoinSet<Landed>,
@@ -124,6 +129,7 @@ impl<'e> Life<'e> {
             is_stale: true,
             wanted: Vec::new(),
             room_ms: i64::MAX,
+            down: None,
             held,
             queued: Vec::new(),
             on_their_way: JoinSet::new(),
@@ -134,17 +140,46 @@ impl<'e> Life<'e> {
         }
     }
 
-    pub async fn live(mut self) -> Result<Left, Parked> {
-        for fact in self.state.taken_up() {
-            self.learn(fact);
-        }
+    /// `again`: it paused, and this program has not ended since.
+    pub async fn live(mut self, again: Option<Again>) -> Result<Left, Parked> {
+        let facts = match again {
+            None => self.state.taken_up(),
+            Some(again) if again.early => self.resumed(Some(&again.connection)),
+            Some(_) => Vec::new(),
+        };
+        facts.into_iter().for_each(|fact| self.learn(fact));
         loop {
-            if !std::mem::take(&mut self.is_stale) {
-                self.go_on().await?;
-            } else if let Some(left) = self.decide().await? {
+            let left = match std::mem::take(&mut self.is_stale) {
+                true => self.decide().await?,
+                false => self.go_on().await?,
+            };
+            if let Some(left) = left {
                 return Ok(left);
             }
         }
+    }
+
+    fn resumed(&self, connection: Option<&str>) -> Vec<Fact> {
+        resumed(&self.plan, &self.state, connection, now_ms())
+    }
+
+    /// Is nothing left to do but to wait long for one connection? Then the run is let go, with its turns.
+    fn pauses(&mut self) -> Option<Left> {
+        if !self.engine.inner.listens || !self.on_their_way.is_empty() || !self.queued.is_empty() || self.is_stale {
+            return None;
+        }
+        let (until_ms, connection) = match self.wanted.as_slice() {
+            [Next::Wait { until_ms, lets_go: false }] => (*until_ms, self.state.paused_for()?),
+            // One that is well again by now has said so already, perhaps.
+            [Next::Send(_)] => (self.room_ms, self.down.as_deref().filter(|name| !self.engine.is_there(name))?),
+            _ => return None,
+        };
+        if until_ms.saturating_sub(now_ms()) < LONG_MS {
+            return None;
+        }
+        let connection = connection.to_owned();
+        self.engine.inner.turns.keep(&self.start.id, std::mem::take(&mut self.held));
+        Some(Left::Paused { until_ms, connection })
     }
 
     /// Decides, makes that durable, and begins what is granted. Gives why the run is let go, if it is.
@@ -206,7 +241,7 @@ impl<'e> Life<'e> {
             return Ok(Some(Left::Waiting { until_ms: if is_subscribed { decided_ms } else { until_ms } }));
         }
         self.begin(granted).await?;
-        Ok(None)
+        Ok(self.pauses())
     }
 
     /// Puts questions to the store, for which nothing need be durable.
@@ -230,8 +265,8 @@ impl<'e> Life<'e> {
         Ok(())
     }
 
-    /// Waits for news, and begins what they make possible.
-    async fn go_on(&mut self) -> Result<(), Parked> {
+    /// Waits for news, and begins what they make possible. Gives why the run is let go, if it is.
+    async fn go_on(&mut self) -> Result<Option<Left>, Parked> {
         if self.wanted.is_empty() && self.on_their_way.is_empty() {
             return Err(Parked::Broken("it is not over, and nothing is left to do; please report it".into()));
         }
@@ -246,27 +281,25 @@ impl<'e> Life<'e> {
                     self.land(one)?;
                     landed = self.on_their_way.try_join_next();
                 }
-                return Ok(());
+                return Ok(None);
             }
             News::Heard => {
                 self.is_stale = true;
-                return Ok(());
+                return Ok(None);
             }
             News::Connected(connection) => {
                 if let Some(plan) = self.engine.retrying(|| self.engine.plan_of(&self.start.plan)).await? {
                     self.plan = plan;
                 }
-                for fact in self.state.resumed(connection.as_deref()) {
-                    self.learn(fact);
-                }
+                self.resumed(connection.as_deref()).into_iter().for_each(|fact| self.learn(fact));
                 if self.is_stale {
-                    return Ok(());
+                    return Ok(None);
                 }
             }
             News::Turn(held) => self.held.push(held),
             News::Time if until_ms.is_some_and(|until_ms| until_ms <= now_ms()) => {
                 self.is_stale = true;
-                return Ok(());
+                return Ok(None);
             }
             News::Time => {}
         }
@@ -274,7 +307,7 @@ impl<'e> Life<'e> {
         if self.commit(Commit::default()).await? {
             self.begin(granted).await?;
         }
-        Ok(())
+        Ok(self.pauses())
     }
 
     /// Waits until something has happened. Meanwhile others may be at work: at once where nothing is on its way, else as soon
@@ -346,7 +379,7 @@ impl<'e> Life<'e> {
 
     /// Takes what may be done now from what is wanted; its entries are to be made durable.
     async fn grant(&mut self) -> Vec<Granted> {
-        self.room_ms = i64::MAX;
+        (self.room_ms, self.down) = (i64::MAX, None);
         if *self.engine.inner.stopping.borrow() {
             return Vec::new();
         }
@@ -387,6 +420,9 @@ impl<'e> Life<'e> {
                     match self.engine.may_go(&self.plan, &send, ready) {
                         Ok(granted) => pass = Some(granted),
                         Err(pause) => {
+                            if !self.engine.is_there(&send.connection) {
+                                self.down = Some(send.connection.clone());
+                            }
                             let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX).clamp(1, 60_000);
                             self.room_ms = self.room_ms.min(now_ms().saturating_add(pause));
                             return Err(Next::Send(send));

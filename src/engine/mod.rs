@@ -25,6 +25,7 @@ mod keeping;
 mod life;
 mod measures;
 mod names;
+mod paused;
 mod perform;
 mod poll;
 mod present;
@@ -102,6 +103,7 @@ pub(in crate::engine) struct Inner {
     vault: Option<Arc<Vault>>,
     webhook_keys: HashMap<String, String>,
     queues: queue::Queues,
+    paused: paused::Paused,
     turns: turns::Turns,
     working: Arc<Semaphore>,
     at_once: usize,
@@ -155,6 +157,7 @@ impl Engine {
             vault,
             webhook_keys: settings.webhook_keys,
             queues: queue::Queues::default(),
+            paused: paused::Paused::default(),
             turns: turns::Turns::default(),
             working: Arc::new(Semaphore::new(settings.at_once)),
             at_once: settings.at_once,
@@ -191,6 +194,7 @@ impl Engine {
             engine.make_present(plan).await?;
             let pending = engine.clone();
             engine.spawn(async move { pending.enqueue_pending().await });
+            engine.spawn_for_ever("what pauses".into(), |engine| async move { engine.call_for_ever().await });
             engine.spawn_for_ever("the alarm".into(), |engine| async move { engine.wake_for_ever().await });
             engine.spawn_for_ever("silence".into(), |engine| async move { engine.listen_for_ever().await });
             engine.act_on_answers().await?;

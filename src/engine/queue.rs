@@ -10,6 +10,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::Engine;
 use super::drive::{Left, Parked};
+use super::paused::Again;
 use crate::run::{Start, State};
 use crate::store::{self, Pending};
 
@@ -18,7 +19,7 @@ const WHOLE_MAX: usize = 1_024;
 /// Journals that are read at once when the program starts.
 const STRIDE: usize = 256;
 
-type Key = (String, Option<String>, String);
+pub(super) type Key = (String, Option<String>, String);
 
 #[derive(Default)]
 pub(super) struct Queues {
@@ -29,8 +30,8 @@ pub(super) struct Queues {
 #[derive(Default)]
 struct Lines {
     waiting: HashMap<Arc<Key>, VecDeque<Ticket>>,
-    /// Keys whose first run is to be taken up.
-    ready: VecDeque<Arc<Key>>,
+    /// Keys whose first run is to be taken up; again, if it has paused.
+    ready: VecDeque<(Arc<Key>, Option<Again>)>,
     /// Runs that are kept whole.
     whole: usize,
     /// What came before those that were pending when the program started. None: they are in line.
@@ -55,6 +56,7 @@ struct Whole {
 pub(super) struct Turn {
     key: Arc<Key>,
     ticket: Ticket,
+    again: Option<Again>,
 }
 
 impl Queues {
@@ -103,11 +105,11 @@ impl Queues {
 
     fn take(&self) -> Option<Turn> {
         let mut lines = self.lines.lock();
-        let key = lines.ready.pop_front()?;
+        let (key, again) = lines.ready.pop_front()?;
         let first = lines.waiting.get_mut(&key)?.front_mut()?;
         let ticket = Ticket { id: first.id.clone(), whole: first.whole.take() };
         lines.whole -= usize::from(ticket.whole.is_some());
-        Some(Turn { key, ticket })
+        Some(Turn { key, ticket, again })
     }
 
     /// The first of a key is over, or lets the next one go.
@@ -119,8 +121,15 @@ impl Queues {
             lines.waiting.remove(&key);
             return;
         }
-        lines.ready.push_back(key);
+        lines.ready.push_back((key, None));
         drop(lines);
+        self.ready.notify_one();
+    }
+
+    /// Those that have paused go on.
+    pub(super) fn call(&self, again: impl IntoIterator<Item = (Arc<Key>, Again)>) {
+        let again = again.into_iter().map(|(key, again)| (key, Some(again)));
+        self.lines.lock().ready.extend(again);
         self.ready.notify_one();
     }
 }
@@ -140,12 +149,12 @@ impl Lines {
         }
         line.insert(before.map_or(line.len().min(1), |before| before + 1), ticket);
         if line.len() == 1 {
-            self.ready.push_back(key);
+            self.ready.push_back((key, None));
         }
     }
 }
 
-fn key(start: &Start) -> Key {
+pub(super) fn key(start: &Start) -> Key {
     (start.workflow.clone(), start.tenant.clone(), start.order_key.clone())
 }
 
@@ -209,13 +218,13 @@ impl Engine {
         }
     }
 
-    async fn take_up(&self, Turn { key, ticket: Ticket { id, whole } }: Turn, permit: OwnedSemaphorePermit) {
+    async fn take_up(&self, Turn { key, ticket: Ticket { id, whole }, again }: Turn, permit: OwnedSemaphorePermit) {
         let whole = match whole {
             Some(whole) => Ok(Some(*whole)),
             None => self.whole(&id).await,
         };
         let left = match whole {
-            Ok(Some(Whole { start, is_new })) => self.drive(&start, is_new, permit).await,
+            Ok(Some(Whole { start, is_new })) => self.drive(&start, is_new, again, permit).await,
             // Nothing is left of it.
             Ok(None) => Some(Left::Over),
             Err(Parked::Stopping) => None,
@@ -225,6 +234,9 @@ impl Engine {
             }
         };
         let Some(left) = left else { return };
+        if let Left::Paused { until_ms, connection } = &left {
+            return self.add_paused(key, &id, connection, *until_ms);
+        }
         self.inner.queues.next(key);
         self.inner.cancelled.forget(&id);
         self.inner.ended.notify_waiters();

@@ -45,6 +45,13 @@ impl Turns {
         }
     }
 
+    /// Keeps turns of a run that is let go, and will be driven again.
+    pub fn keep(&self, run: &str, held: Vec<Held>) {
+        if !held.is_empty() {
+            self.again.lock().entry(run.to_string()).or_default().extend(held);
+        }
+    }
+
     pub fn taken_again(&self, run: &str) -> Vec<Held> {
         self.again.lock().remove(run).unwrap_or_default()
     }

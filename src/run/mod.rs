@@ -26,6 +26,7 @@ pub use decide::{Asking, Decision, Next, Send, decide};
 pub use entry::{Address, Ending, Entry, Fact, Kept, Link, Sent, Start};
 pub use hear::{Correlation, Message, Received, Subscription};
 pub use known::{Compared, Known, Told};
+pub use settle::resumed;
 pub use state::{State, WORKFLOW};
 
 pub use crate::workflow::{Answer, Outcome, Purpose, RecordRef};

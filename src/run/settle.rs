@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use super::entry::Fact;
+use super::state::State;
 use crate::connector::{Failure, IfUnsure, Operation, Unsure};
+use crate::project::Plan;
 use crate::workflow::{Answer, Exchange, Retry};
 
 /// What an exchange needs next.
@@ -92,6 +95,27 @@ pub(super) fn is_unsure(failure: &str, operation: &Operation) -> bool {
     !operation.reads
         && !matches!(operation.if_unsure.then, Unsure::SendAgain)
         && (failure == "timeout" || operation.if_unsure.after.iter().any(|name| name == failure))
+}
+
+/// What is to be recorded when an account is connected, or its vendor is well again; None: any. Who was told how long to wait
+/// waits, and so does a write of which it is not sure whether it was carried out: a look-up would come too early.
+pub fn resumed(plan: &Plan, state: &State, connection: Option<&str>, now_ms: i64) -> Vec<Fact> {
+    let is_over = |exchange: &Exchange, failure: &Failure| match failure.name.as_str() {
+        "auth" => true,
+        _ if !failure.is_of_trouble() || failure.retry_after_ms.is_some() => false,
+        name => {
+            let connector = plan.connector_of(&exchange.connection);
+            let operation = connector.and_then(|connector| connector.operation(&exchange.operation));
+            operation.is_some_and(|operation| !is_unsure(name, operation))
+        }
+    };
+    state.resumed(|progress| {
+        let pauses = progress.paused_until_ms.is_some_and(|until_ms| until_ms > now_ms);
+        progress.paused_for().filter(|_| pauses).is_some_and(|exchange| {
+            let is_of = connection.is_none_or(|name| exchange.connection == name);
+            is_of && exchange.failure().is_some_and(|failure| is_over(exchange, failure))
+        })
+    })
 }
 
 /// May a write that was not carried out, as the look-up said, be sent once more?

@@ -79,14 +79,15 @@ impl Progress {
         self.exchanges.iter().all(|exchange| matches!(exchange.purpose, Purpose::Find { .. } | Purpose::Get))
     }
 
-    /// It pauses since the vendor refuses this account; None: any.
-    fn waits_for_account(&self, connection: Option<&str>) -> bool {
+    /// The request for which it pauses.
+    pub fn paused_for(&self) -> Option<&Exchange> {
         let last = self.exchanges.last().map(|exchange| exchange.look.as_deref().unwrap_or(exchange));
-        let is_refused = last.is_some_and(|exchange| {
-            let is_of = connection.is_none_or(|name| exchange.connection == name);
-            is_of && exchange.failure().is_some_and(|failure| failure.name == "auth")
-        });
-        self.finished.is_none() && self.paused_until_ms.is_some() && is_refused
+        last.filter(|_| self.finished.is_none() && self.paused_until_ms.is_some())
+    }
+
+    /// It pauses since the vendor refuses the account: only a person can help.
+    fn is_refused(&self) -> bool {
+        self.paused_for().and_then(Exchange::failure).is_some_and(|failure| failure.name == "auth")
     }
 
     /// What was found may be otherwise by now. When it may be asked again stays.
@@ -118,15 +119,25 @@ impl State {
         addresses.sort();
         let forgotten = addresses.into_iter().map(|address| Fact::Forgot { address: address.clone() });
         // Its secret may have been mended meanwhile.
-        forgotten.chain(self.resumed(None)).collect()
+        forgotten.chain(self.resumed(Progress::is_refused)).collect()
     }
 
-    /// What is to be recorded when an account is connected; None: any.
-    pub fn resumed(&self, connection: Option<&str>) -> Vec<Fact> {
-        let paused = self.progress.iter().filter(|(_, progress)| progress.waits_for_account(connection));
+    /// What is to be recorded when pauses are over before their time.
+    pub(super) fn resumed(&self, goes_on: impl Fn(&Progress) -> bool) -> Vec<Fact> {
+        let paused = self.progress.iter().filter(|(_, progress)| goes_on(progress));
         let mut addresses: Vec<&Address> = paused.map(|(address, _)| address).collect();
         addresses.sort();
         addresses.into_iter().map(|address| Fact::Resumed { address: address.clone() }).collect()
+    }
+
+    /// The connection for which it pauses, if it waits for nothing else.
+    pub fn paused_for(&self) -> Option<&str> {
+        if self.progress.values().any(|progress| progress.waits_until_ms.is_some() && progress.finished.is_none()) {
+            return None;
+        }
+        let mut all = self.progress.values().filter_map(Progress::paused_for).map(|exchange| &exchange.connection);
+        let first = all.next()?;
+        all.all(|other| other == first).then_some(first)
     }
 
     /// The writes that are under way, and the identities that nobody else may write meanwhile.
