@@ -13,6 +13,8 @@ use crate::vault::{self, Holder, Token};
 /// A request that is ready to go.
 pub(super) struct Ready {
     request: Request,
+    /// Of its URL.
+    origin: String,
     credential: Option<http::Credential>,
     /// The token that the credential is made of.
     token: Option<Token>,
@@ -33,7 +35,7 @@ impl Engine {
         let token = self.token(plan, connection, None).await?;
         let source = &*self.inner.secrets;
         let credential = vault::credential(connector, connection, &origin, source, token.as_ref())?;
-        Ok(Ready { request, credential, token })
+        Ok(Ready { request, origin, credential, token })
     }
 
     /// The token of a connection, if it has one that ends; `refused`: the vendor has refused the one of this version.
@@ -68,7 +70,6 @@ impl Engine {
 
     /// May it go now? Else how long to wait before asking again: the vendor is down, or a limit is used up.
     pub(super) fn may_go(&self, plan: &Plan, send: &Send, ready: &Ready) -> Result<Pass, Duration> {
-        let origin = origin(&ready.request.url).unwrap_or_default();
         let now = Instant::now();
         let is_retry = send.tries > 0;
         if is_retry && let Some(pause) = self.inner.retries.pause(&send.connection, now) {
@@ -76,7 +77,7 @@ impl Engine {
         }
         // Whoever hangs leaves a part of all that may be at work to the others, once it shows.
         let most = (self.inner.at_once - self.inner.at_once / 4).max(1);
-        let pass = self.inner.circuits.pass(&send.connection, &origin, most, now)?;
+        let pass = self.inner.circuits.pass(&send.connection, &ready.origin, most, now)?;
         if let http::Take::Wait(pause) = self.take(plan, send, true) {
             return Err(pause);
         }

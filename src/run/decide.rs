@@ -182,11 +182,10 @@ impl Deciding<'_> {
             let flow = self.silent(&mut frame);
             return self.over(workflow, flow);
         }
-        let (record, hindered) = match self.prepare(&mut frame) {
-            Ok(record) => (record, None),
-            Err(flow) => (None, Some(flow)),
+        let (mut root, hindered) = match self.prepare(&mut frame) {
+            Ok(root) => (root, None),
+            Err(flow) => (self.root(&frame, None), Some(flow)),
         };
-        let mut root = self.root(&frame, record);
         let flow = self.workflow(&frame, &mut root, hindered);
         self.over(workflow, flow)
     }

@@ -19,26 +19,27 @@ use crate::workflow::{Answer, Purpose, RecordRef, Retry, Sending, Starts, Workfl
 const PAGES_MAX: usize = 50;
 
 impl Deciding<'_> {
-    /// Gives the trigger's record under its name; None for runs that are about no record.
-    pub(super) fn prepare(&mut self, frame: &mut Frame<'_>) -> Result<Option<(String, Value)>, Flow> {
+    /// Gives the roots of the context, with the trigger's record under its name, unless the run is about no record.
+    pub(super) fn prepare(&mut self, frame: &mut Frame<'_>) -> Result<Value, Flow> {
         self.names(frame)?;
         let workflow = frame.workflow;
         let record = self.event_record(workflow, frame)?;
-        let Some(condition) = &workflow.trigger.only_if else { return Ok(record) };
+        let mut root = self.root(frame, record);
+        let Some(condition) = &workflow.trigger.only_if else { return Ok(root) };
         if self.state.progress.contains_key("actions/0") || self.state.ending.is_some() {
-            return Ok(record);
+            return Ok(root);
         }
-        let mut root = self.root(frame, record.clone());
         root["run"]["now"] = Value::String(super::decide::instant(self.state.started_ms.unwrap_or(self.now_ms)));
         match condition.holds(&Scope::new(&root, &self.plan.locale)) {
-            Ok(true) => Ok(record),
+            Ok(true) => Ok(root),
             Ok(false) => Err(Flow::Skipped("`only_if` of the trigger does not hold".into())),
             Err(fault) => Err(fail("trigger", undecided(&fault, "only_if"))),
         }
     }
 
     fn event_record(&mut self, workflow: &Workflow, frame: &Frame<'_>) -> Result<Option<(String, Value)>, Flow> {
-        let event = self.start.event.clone();
+        let start = self.start;
+        let event = &start.event;
         let (Some(connection), Some(object)) = (&event.connection, &event.object) else { return Ok(None) };
         let Some(connector) = self.plan.connector_of(connection) else { return Ok(None) };
         let Some(object) = connector.object(object) else { return Ok(None) };
