@@ -1,7 +1,8 @@
 //! The writer's thread: batches of writes, each batch one transaction.
 //!
 //! ```text
-//!  BEGIN ─▶ (SAVEPOINT ─▶ apply ─▶ RELEASE, or ROLLBACK TO) for each ─▶ COMMIT: fsync ─▶ answer each
+//!  BEGIN ─▶ apply each ─▶ COMMIT: fsync ─▶ answer each
+//!  one fails ─▶ ROLLBACK, BEGIN ─▶ (SAVEPOINT ─▶ apply ─▶ RELEASE, or ROLLBACK TO) for each ─▶ COMMIT: fsync ─▶ answer each
 //!  full disk ─▶ all are told; tried again, at least each second     failed sync, damage, panic ─▶ all are told; the end
 //! ```
 
@@ -41,6 +42,7 @@ impl Health {
 
 /// A write on its way through the thread, whatever it returns.
 pub(super) trait Job: Send {
+    /// Applied twice if another of its batch fails.
     fn apply(&mut self, connection: &Connection) -> Result<(), Error>;
     /// `fate` is the transaction's.
     fn answer(self: Box<Self>, fate: &Result<(), Error>);
@@ -72,14 +74,24 @@ impl Hand {
         while self.health.stopped.get().is_none() {
             match self.receiver.recv_timeout(IDLE) {
                 Ok(first) => {
-                    // Whoever is about to write as well joins in, if there are fewer processors than threads.
-                    std::thread::yield_now();
-                    let mut batch = vec![first];
-                    batch.extend(self.receiver.try_iter().take(BATCH - 1));
+                    let batch = self.gather(first);
                     self.carry_out(batch);
                 }
                 Err(RecvTimeoutError::Timeout) => self.rest(),
                 Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Whoever is about to write as well joins in, if there are fewer processors than threads.
+    fn gather(&self, first: Box<dyn Job>) -> Vec<Box<dyn Job>> {
+        let mut batch = vec![first];
+        loop {
+            std::thread::yield_now();
+            let before = batch.len();
+            batch.extend(self.receiver.try_iter().take(BATCH - before));
+            if batch.len() == before || batch.len() == BATCH {
+                return batch;
             }
         }
     }
@@ -115,17 +127,18 @@ impl Hand {
 
     fn try_batch(&mut self, batch: &mut [Box<dyn Job>], full: &mut bool) -> Result<(), Error> {
         self.execute("BEGIN IMMEDIATE")?;
+        if self.apply_together(batch)? {
+            return self.execute("COMMIT");
+        }
+        // Some errors (a full disk, no memory) make SQLite roll back everything.
+        if !self.connection.is_autocommit() {
+            self.execute("ROLLBACK")?;
+        }
+        self.execute("BEGIN IMMEDIATE")?;
         for job in batch {
             self.execute("SAVEPOINT write")?;
-            let connection = &self.connection;
-            let Ok(result) = catch_unwind(AssertUnwindSafe(|| job.apply(connection))) else {
-                let error = Error::Failed("the writer panicked; restart to recover".to_owned());
-                let _ = self.health.stopped.set(error.clone());
-                return Err(error);
-            };
-            if let Err(error) = result {
-                // Some errors (a full disk, no memory) make SQLite roll back everything.
-                if matches!(error, Error::Lost(_)) || self.connection.is_autocommit() {
+            if let Err(error) = self.apply(job.as_mut())? {
+                if self.connection.is_autocommit() {
                     return Err(error);
                 }
                 *full |= error == Error::Full;
@@ -134,6 +147,31 @@ impl Hand {
             self.execute("RELEASE write")?;
         }
         self.execute("COMMIT")
+    }
+
+    /// A savepoint for each write costs more than all that rarely fails. False: one has failed.
+    fn apply_together(&self, batch: &mut [Box<dyn Job>]) -> Result<bool, Error> {
+        for job in batch {
+            if self.apply(job.as_mut())?.is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// # Errors
+    /// What is the end of the whole batch; within, what the write alone has met.
+    fn apply(&self, job: &mut dyn Job) -> Result<Result<(), Error>, Error> {
+        let connection = &self.connection;
+        let Ok(result) = catch_unwind(AssertUnwindSafe(|| job.apply(connection))) else {
+            let error = Error::Failed("the writer panicked; restart to recover".to_owned());
+            let _ = self.health.stopped.set(error.clone());
+            return Err(error);
+        };
+        match result {
+            Err(error @ Error::Lost(_)) => Err(error),
+            result => Ok(result),
+        }
     }
 
     fn execute(&self, sql: &str) -> Result<(), Error> {

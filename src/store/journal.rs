@@ -97,27 +97,21 @@ pub(super) fn commit(connection: &Connection, decision: &Written) -> Result<(), 
 }
 
 /// False if it is no dead letter.
-pub(super) fn retry(connection: &Connection, run: &str, by: String, now_ms: i64) -> Result<bool, Error> {
+pub(super) fn retry(connection: &Connection, run: &str, by: &str, now_ms: i64) -> Result<bool, Error> {
     let Some(head) = Head::of(connection, run)?.filter(|head| head.status == Status::Failed) else {
         return Ok(false);
     };
-    let retried = line(&Entry { at_ms: now_ms, fact: Fact::Retried { by } })?;
+    let retried = line(&Entry { at_ms: now_ms, fact: Fact::Retried { by: by.to_owned() } })?;
     head.append(connection, &[retried], (0, false), None)?;
     Ok(true)
 }
 
 /// Ends a run in this state for good. False if it is in another.
-pub(super) fn give_up(
-    connection: &Connection,
-    run: &str,
-    from: Status,
-    by: String,
-    now_ms: i64,
-) -> Result<bool, Error> {
+pub(super) fn give_up(connection: &Connection, run: &str, from: Status, by: &str, now_ms: i64) -> Result<bool, Error> {
     let Some(head) = Head::of(connection, run)?.filter(|head| head.status == from) else {
         return Ok(false);
     };
-    let ending = Ending::Dropped { by };
+    let ending = Ending::Dropped { by: by.to_owned() };
     let end = ended(&ending, now_ms)?;
     head.append(connection, &[line(&Entry { at_ms: now_ms, fact: Fact::Ended { ending } })?], (0, false), Some(&end))?;
     Ok(true)

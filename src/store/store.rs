@@ -166,7 +166,7 @@ impl Store {
     /// A crash before it returns: it may still be a dead letter. After: it is pending.
     pub async fn retry(&self, run: &str, by: &str, now_ms: i64) -> Result<bool, Error> {
         let (run, by) = (run.to_owned(), by.to_owned());
-        self.write(move |connection| journal::retry(connection, &run, by, now_ms)).await
+        self.write(move |connection| journal::retry(connection, &run, &by, now_ms)).await
     }
 
     /// Ends a dead letter for good, with an `Ended` entry; it stays readable. False if it is no dead letter.
@@ -174,7 +174,7 @@ impl Store {
     /// A crash before it returns: it may still be a dead letter. After: it is dropped.
     pub async fn drop_dead(&self, run: &str, by: &str, now_ms: i64) -> Result<bool, Error> {
         let (run, by) = (run.to_owned(), by.to_owned());
-        self.write(move |connection| journal::give_up(connection, &run, Status::Failed, by, now_ms)).await
+        self.write(move |connection| journal::give_up(connection, &run, Status::Failed, &by, now_ms)).await
     }
 
     /// Ends a run that is not over, as dropped. False if it is over. Whoever drives it meets a `Conflict`.
@@ -182,7 +182,7 @@ impl Store {
     /// A crash before it returns: it may go on. After: it is dropped, and stays readable.
     pub async fn cancel(&self, run: &str, by: &str, now_ms: i64) -> Result<bool, Error> {
         let (run, by) = (run.to_owned(), by.to_owned());
-        self.write(move |connection| journal::give_up(connection, &run, Status::Pending, by, now_ms)).await
+        self.write(move |connection| journal::give_up(connection, &run, Status::Pending, &by, now_ms)).await
     }
 
     /// The record linked with `of` at another connection's object, whichever tenant's link it is.
@@ -382,7 +382,7 @@ impl Store {
     async fn write<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+        F: Fn(&Connection) -> Result<T, Error> + Send + 'static,
     {
         self.writer()?.write(Admission::Wait, 0, work).await
     }

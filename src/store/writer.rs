@@ -1,8 +1,7 @@
 //! The one writer: a bounded queue before a thread that gathers what waits into one transaction.
 //!
-//! Whoever waits is answered after COMMIT returned. Each write has its own savepoint, so one that conflicts does not
-//! spoil the others. The bound is permits that a write holds until it is answered: one, and one more for each 64 KiB
-//! that it carries.
+//! Whoever waits is answered after COMMIT returned. A write that conflicts does not spoil the others. The bound is permits
+//! that a write holds until it is answered: one, and one more for each 64 KiB that it carries.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -59,7 +58,7 @@ impl Writer {
     pub(super) async fn write<T, F>(&self, admission: Admission, bytes: usize, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+        F: Fn(&Connection) -> Result<T, Error> + Send + 'static,
     {
         let room = Arc::clone(&self.room);
         let permits = permits(bytes);
@@ -71,7 +70,7 @@ impl Writer {
             Admission::Wait => room.acquire_many_owned(permits).await.map_err(|_| self.health.why_stopped())?,
         };
         let (answer, answered) = oneshot::channel();
-        self.send(Box::new(Write { work: Some(work), result: None, answer, _permit: permit }))?;
+        self.send(Box::new(Write { work, result: None, answer, _permit: permit }))?;
         answered.await.unwrap_or_else(|_| Err(self.health.why_stopped()))
     }
 
@@ -112,16 +111,15 @@ fn permits(bytes: usize) -> u32 {
 
 /// A write with whoever waits for it.
 struct Write<T, F> {
-    work: Option<F>,
+    work: F,
     result: Option<Result<T, Error>>,
     answer: oneshot::Sender<Result<T, Error>>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl<T: Send, F: FnOnce(&Connection) -> Result<T, Error> + Send> Job for Write<T, F> {
+impl<T: Send, F: Fn(&Connection) -> Result<T, Error> + Send> Job for Write<T, F> {
     fn apply(&mut self, connection: &Connection) -> Result<(), Error> {
-        let Some(work) = self.work.take() else { return Ok(()) };
-        let result = work(connection);
+        let result = (self.work)(connection);
         let told = result.as_ref().map(|_| ()).map_err(Clone::clone);
         self.result = Some(result);
         told
