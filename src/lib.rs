@@ -17,6 +17,7 @@ pub mod project;
 pub mod run;
 
 // Hands: what is done about it.
+pub mod clock;
 pub mod engine;
 pub mod http;
 pub mod store;

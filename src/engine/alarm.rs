@@ -1,11 +1,10 @@
 //! The alarm: calls runs when their `wait` is over. A wait costs a row of the store, not a task.
 
-use std::time::Duration;
-
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{Engine, now_ms};
+use crate::clock;
 use crate::store;
 
 /// Runs that are called at once; the others follow.
@@ -40,9 +39,8 @@ impl Engine {
                     1_000
                 }
             };
-            // In pieces, since the wall clock may be set while we sleep.
             tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(pause.clamp(1, 30_000))) => {}
+                () = tokio::time::sleep(clock::nap(pause.max(1))) => {}
                 () = self.inner.alarm.set.notified() => {}
                 () = self.stopped() => return,
             }

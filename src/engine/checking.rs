@@ -1,11 +1,10 @@
 //! Syncs are looked at as a whole: at their first run where that need not be planned, and then as often as `check_every` says.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::survey::SurveyError;
 use super::{Engine, now_ms};
+use crate::clock;
 use crate::project::Plan;
 use crate::store::{self, Store};
 use crate::sync::{Mode, Sync, Which};
@@ -35,9 +34,8 @@ impl Engine {
                 }
             };
             while let Ok(pause @ 1..) = u64::try_from(due_ms.saturating_sub(now_ms())) {
-                // In pieces, since the wall clock may be set while we sleep.
                 tokio::select! {
-                    () = tokio::time::sleep(Duration::from_millis(pause.min(30_000))) => {}
+                    () = tokio::time::sleep(clock::nap(pause)) => {}
                     _ = reloaded.changed() => break,
                     () = self.stopped() => return,
                 }

@@ -2,7 +2,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::OwnedSemaphorePermit;
@@ -10,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::life::Life;
 use super::paused::Again;
 use super::{Engine, now_ms, words_of};
+use crate::clock;
 use crate::connector::Failure;
 use crate::run::{Ending, Entry, Fact, Outcome, Start, State, WORKFLOW};
 use crate::store::{self, Commit};
@@ -198,8 +198,7 @@ impl Engine {
     /// Ends at this instant.
     pub(super) async fn sleep(&self, until_ms: i64) {
         while let Ok(pause @ 1..) = u64::try_from(until_ms - now_ms()) {
-            // In pieces, since the wall clock may be set while we sleep.
-            tokio::time::sleep(Duration::from_millis(pause.min(30_000))).await;
+            tokio::time::sleep(clock::nap(pause)).await;
         }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::present::Present;
 use super::{Engine, count, now_ms};
+use crate::clock;
 use crate::connector::Connector;
 use crate::expr::{Locale, Path, Scope, as_text, convert};
 use crate::project::{Connection, Plan};
@@ -168,7 +169,7 @@ impl Engine {
         };
         let now = now_ms();
         let mut event = Event {
-            id: uuid::Uuid::now_v7().to_string(),
+            id: clock::id().to_string(),
             source: "manual".into(),
             kind: "manual".into(),
             time_ms: now,
@@ -484,7 +485,7 @@ fn start(
     inputs: Value,
 ) -> Start {
     Start {
-        id: uuid::Uuid::now_v7().to_string(),
+        id: clock::id().to_string(),
         workflow: workflow.name.clone(),
         tenant: event.tenant.clone(),
         order_key,
@@ -519,7 +520,7 @@ fn order_key(workflow: &Workflow, connector: Option<&Connector>, event: &Event, 
 /// The id of a delivery to a workflow's own path; a new one where the recipe names none.
 fn delivery_id(path: Option<&Path>, body: &Value) -> Result<String, Taken> {
     match path {
-        None => Ok(uuid::Uuid::now_v7().to_string()),
+        None => Ok(clock::id().to_string()),
         Some(path) => {
             let id = path.get_in(body).as_ref().and_then(as_text).filter(|id| id.len() <= 200);
             id.ok_or(Taken::new(400, "no_delivery_id"))

@@ -12,7 +12,6 @@ use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -23,6 +22,7 @@ use super::paused::{Again, LONG_MS};
 use super::perform::Ready;
 use super::turns::Held;
 use super::{Engine, now_ms};
+use crate::clock;
 use crate::connector::Failure;
 use crate::project::Plan;
 use crate::run::{
@@ -402,7 +402,7 @@ impl<'e> Life<'e> {
             Next::Look(asking) => Ok(Granted::Look(asking)),
             Next::Send(send) => {
                 let inner = &self.engine.inner;
-                if let Some(answer) = inner.names.known(&self.plan.hash, &send, Instant::now()) {
+                if let Some(answer) = inner.names.known(&self.plan.hash, &send, clock::instant()) {
                     self.fresh.push(self.state.send(&send, now_ms()));
                     return Ok(Granted::Known { send, answer });
                 }
@@ -469,7 +469,7 @@ impl<'e> Life<'e> {
                     let (engine, plan) = (self.engine.clone(), Arc::clone(&self.plan));
                     let whose = engine.inner.tap.whose(self.start);
                     self.on_their_way.spawn(async move {
-                        let begun = Instant::now();
+                        let begun = clock::instant();
                         let answer = match ready {
                             Ok(ready) => engine.perform(&plan, &send, ready).await,
                             Err(failure) => Answer::Failed(failure),
@@ -477,7 +477,7 @@ impl<'e> Life<'e> {
                         if let Some(whose) = whose {
                             engine.inner.tap.answered(whose, &send, &answer, begun.elapsed());
                         }
-                        engine.inner.names.keep(&plan.hash, &send, &answer, Instant::now());
+                        engine.inner.names.keep(&plan.hash, &send, &answer, clock::instant());
                         if let Some(pass) = pass {
                             engine.learn_of(pass, &send.connection, &answer);
                         }

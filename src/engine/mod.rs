@@ -25,6 +25,7 @@ mod keeping;
 mod life;
 mod measures;
 mod names;
+mod outside;
 mod paused;
 mod perform;
 mod poll;
@@ -52,6 +53,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::clock;
 use crate::http::{Budgets, Client, Guard};
 use crate::project::{Plan, Text, read};
 use crate::store::{self, Store};
@@ -64,6 +66,7 @@ pub use hooks::Hook;
 pub use intake::{ByHandError, Taken, Whose};
 pub use keeping::Forgotten;
 pub use measures::Measures;
+pub use outside::{Answering, Door};
 pub use probe::{Left, Probed, Prober};
 pub use replay::{Replay, ReplayError, Replayed};
 pub use survey::{PairSurveyed, SurveyError, Surveyed};
@@ -86,6 +89,20 @@ pub struct Settings {
     pub listens: bool,
 }
 
+/// The same, however it is made.
+struct Means {
+    store: Store,
+    outside: outside::Outside,
+    secrets: Arc<dyn SecretSource>,
+    vault: Option<Arc<Vault>>,
+    webhook_keys: HashMap<String, String>,
+    at_once: usize,
+    listens: bool,
+}
+
+/// Runs at work at the same time in a rehearsal.
+const REHEARSED_AT_ONCE: usize = 64;
+
 /// A running engine. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
@@ -97,7 +114,7 @@ pub(in crate::engine) struct Inner {
     /// Plans of runs that are not over, by hash.
     plans: Mutex<HashMap<String, Arc<Plan>>>,
     store: Store,
-    client: Client,
+    outside: outside::Outside,
     budgets: Budgets,
     secrets: Arc<dyn SecretSource>,
     vault: Option<Arc<Vault>>,
@@ -145,25 +162,47 @@ impl Engine {
     /// # Errors
     /// The store's.
     pub async fn start(settings: Settings) -> Result<Engine, store::Error> {
-        let vault = settings.vault;
-        let plan = Arc::new(filled(settings.plan, vault.as_deref()));
+        let Settings { plan, store, guard, secrets, vault, webhook_keys, at_once, listens } = settings;
+        let plan = Arc::new(filled(plan, vault.as_deref()));
+        let outside = outside::Outside::Network(Client::new(guard));
+        Engine::begin(plan, Means { store, outside, secrets, vault, webhook_keys, at_once, listens }).await
+    }
+
+    /// Starts one whose requests go to played vendors, and whose time is the rehearsal's: see [`clock::turn`].
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn rehearse(
+        plan: Arc<Plan>,
+        store: Store,
+        secrets: Arc<dyn SecretSource>,
+        webhook_keys: HashMap<String, String>,
+        door: Arc<dyn Door>,
+    ) -> Result<Engine, store::Error> {
+        let outside = outside::Outside::Rehearsed(door);
+        let (vault, at_once, listens) = (None, REHEARSED_AT_ONCE, true);
+        Engine::begin(plan, Means { store, outside, secrets, vault, webhook_keys, at_once, listens }).await
+    }
+
+    async fn begin(plan: Arc<Plan>, means: Means) -> Result<Engine, store::Error> {
+        let Means { store, outside, secrets, vault, webhook_keys, at_once, listens } = means;
         let inner = Arc::new(Inner {
             plans: Mutex::new(HashMap::from([(plan.hash.clone(), plan.clone())])),
             present: RwLock::new(Arc::new(present::Present::new(plan.clone()))),
-            store: settings.store,
-            client: Client::new(settings.guard),
+            store,
+            outside,
             budgets: Budgets::of_vendors(),
-            secrets: settings.secrets,
+            secrets,
             vault,
-            webhook_keys: settings.webhook_keys,
+            webhook_keys,
             queues: queue::Queues::default(),
             paused: paused::Paused::default(),
             turns: turns::Turns::default(),
-            working: Arc::new(Semaphore::new(settings.at_once)),
-            at_once: settings.at_once,
+            working: Arc::new(Semaphore::new(at_once)),
+            at_once,
             further: Arc::new(Semaphore::new(life::FURTHER_MAX)),
             tasks: Mutex::new(JoinSet::new()),
-            listens: settings.listens,
+            listens,
             polls: following::Following::default(),
             schedules: following::Following::default(),
             reloading: tokio::sync::Mutex::default(),
@@ -189,7 +228,7 @@ impl Engine {
         engine.keep(&plan).await?;
         let taking_up = |engine: Engine| async move { engine.take_up_for_ever().await };
         engine.spawn_for_ever("taking up runs".into(), taking_up);
-        if settings.listens {
+        if listens {
             engine.inner.queues.close();
             engine.make_present(plan).await?;
             let pending = engine.clone();
@@ -199,7 +238,10 @@ impl Engine {
             engine.spawn_for_ever("silence".into(), |engine| async move { engine.listen_for_ever().await });
             engine.act_on_answers().await?;
             engine.spawn_for_ever("the syncs".into(), |engine| async move { engine.check_for_ever().await });
-            engine.spawn_for_ever("what is kept".into(), |engine| async move { engine.forget_for_ever().await });
+            // In a rehearsal nothing grows old.
+            if !clock::is_turned() {
+                engine.spawn_for_ever("what is kept".into(), |engine| async move { engine.forget_for_ever().await });
+            }
             engine.follow();
         }
         Ok(engine)
@@ -242,6 +284,17 @@ impl Engine {
         let moment = std::time::Duration::from_millis(100);
         // Looking again too early does no harm.
         let _ = tokio::time::timeout(moment, ended).await;
+    }
+
+    /// Dies as a process does that is killed: whatever it was about is left as it is.
+    pub fn die(&self) {
+        self.inner.stopping.send_replace(true);
+        drop(std::mem::take(&mut *self.inner.tasks.lock()));
+    }
+
+    /// Is every run that was accepted over, or at rest in a `wait`?
+    pub fn is_at_rest(&self) -> bool {
+        self.inner.queues.is_empty()
     }
 
     /// Stops listening, lets requests that are under way end, and closes nothing: the caller closes the store.
@@ -342,7 +395,7 @@ pub(in crate::engine) fn words_of(panic: &(dyn Any + Send)) -> &str {
 
 /// Now, in milliseconds since 1970.
 pub(in crate::engine) fn now_ms() -> i64 {
-    chrono::Utc::now().timestamp_millis()
+    clock::now_ms()
 }
 
 pub(in crate::engine) fn count(counter: &AtomicU64) {

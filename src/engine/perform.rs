@@ -1,9 +1,10 @@
 //! Performs one request: credential, budget, the network, and what the answer means.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::circuit::{Pass, is_of_trouble};
 use super::{Engine, count};
+use crate::clock;
 use crate::connector::{Connector, Failure, Operation, Outcome, Page, Request};
 use crate::http;
 use crate::project::{Connection, Plan};
@@ -65,12 +66,12 @@ impl Engine {
     pub(super) fn take(&self, plan: &Plan, send: &Send, live: bool) -> http::Take {
         let Ok((connector, connection, operation)) = find(plan, send) else { return http::Take::Go };
         let budgets = &self.inner.budgets;
-        budgets.take(&connection.name, &connector.limits, &operation.name, &send.input, live, Instant::now())
+        budgets.take(&connection.name, &connector.limits, &operation.name, &send.input, live, clock::instant())
     }
 
     /// May it go now? Else how long to wait before asking again: the vendor is down, or a limit is used up.
     pub(super) fn may_go(&self, plan: &Plan, send: &Send, ready: &Ready) -> Result<Pass, Duration> {
-        let now = Instant::now();
+        let now = clock::instant();
         let is_retry = send.tries > 0;
         if is_retry && let Some(pause) = self.inner.retries.pause(&send.connection, now) {
             return Err(pause);
@@ -90,9 +91,9 @@ impl Engine {
     /// Learns from an answer whether a vendor is down.
     pub(super) fn learn_of(&self, pass: Pass, connection: &str, answer: &Answer) {
         if !is_of_trouble(answer) {
-            self.inner.retries.answered(connection, Instant::now());
+            self.inner.retries.answered(connection, clock::instant());
         }
-        if pass.tell(answer, Instant::now()) {
+        if pass.tell(answer, clock::instant()) {
             tracing::info!(connection, "it is well again");
             // Those that wait need not wait until they would have asked.
             self.inner.accounts.ask_again([connection]);
@@ -118,7 +119,7 @@ impl Engine {
         send: &Send,
         ready: Ready,
     ) -> Answer {
-        let sending = self.inner.client.send(&ready.request, ready.credential.as_ref());
+        let sending = self.inner.outside.send(send, &ready.request, ready.credential.as_ref());
         let answered = match send.timeout {
             Some(timeout) => match tokio::time::timeout(timeout, sending).await {
                 Ok(answered) => answered,
@@ -130,7 +131,7 @@ impl Engine {
             Ok(response) => response,
             Err(error) => return Answer::Failed(failure(&error)),
         };
-        let now = Instant::now();
+        let now = clock::instant();
         let (limits, budgets) = (&connector.limits, &self.inner.budgets);
         budgets.learn_for(&connection.name, limits, &operation.name, &send.input, &response, now);
         match connector.outcome(operation, &send.input, &connection.settings, &send.page, response) {
@@ -183,7 +184,7 @@ impl Engine {
             Ok(ready) => ready,
             Err(failure) => return Answer::Failed(failure),
         };
-        if self.inner.circuits.is_open(connection, Instant::now()) {
+        if self.inner.circuits.is_open(connection, clock::instant()) {
             return Answer::Failed(Failure::new("unreachable", "it is down: the requests before have failed"));
         }
         while let http::Take::Wait(pause) = self.take(plan, &send, false) {

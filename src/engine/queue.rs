@@ -90,6 +90,12 @@ impl Queues {
         self.ready.notify_one();
     }
 
+    /// Is nobody in line or at work?
+    pub(super) fn is_empty(&self) -> bool {
+        let lines = self.lines.lock();
+        lines.waiting.is_empty() && lines.early.is_none()
+    }
+
     /// Is it this run's turn?
     pub(super) fn is_first(&self, start: &Start) -> bool {
         let lines = self.lines.lock();

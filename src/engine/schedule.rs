@@ -1,11 +1,10 @@
 //! Schedules: starts runs at their instants; what was missed is made up as the recipe says.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::{Engine, now_ms};
+use crate::clock;
 use crate::project::Plan;
 use crate::store::{self, Intake};
 use crate::trigger::{DUE_MAX, Event, Missed, Schedule};
@@ -43,9 +42,8 @@ impl Engine {
                     1_000
                 }
             };
-            // In pieces, since the wall clock may be set while we sleep.
             tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(pause.clamp(1, 30_000))) => {}
+                () = tokio::time::sleep(clock::nap(pause.max(1))) => {}
                 _ = reloaded.changed() => {}
                 () = self.stopped() => return,
             }
@@ -59,7 +57,7 @@ impl Engine {
         let Starts::Schedule { text, timezone, missed } = &workflow.trigger.starts else { return Ok(None) };
         let timezone = timezone.unwrap_or(plan.locale.timezone);
         let Ok(schedule) = Schedule::compile(text, timezone) else { return Ok(None) };
-        let now = Utc::now();
+        let now = clock::now();
         let of = format!("{text} {timezone}");
         let read = |read_to: DateTime<Utc>| (key(name), json!({ "of": of, "read_ms": read_to.timestamp_millis() }));
         let known = self.inner.store.cursor(&key(name)).await?;

@@ -1,10 +1,9 @@
 //! Silence: a workflow that has not run for too long tells people, by its own `on_error`.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::{Engine, now_ms};
+use crate::clock;
 use crate::project::Plan;
 use crate::store::{self, Intake};
 use crate::trigger::{Event, SILENCE};
@@ -31,9 +30,8 @@ impl Engine {
                 }
             };
             while let Ok(pause @ 1..) = u64::try_from(due_ms.saturating_sub(now_ms())) {
-                // In pieces, since the wall clock may be set while we sleep.
                 tokio::select! {
-                    () = tokio::time::sleep(Duration::from_millis(pause.min(30_000))) => {}
+                    () = tokio::time::sleep(clock::nap(pause)) => {}
                     _ = reloaded.changed() => break,
                     () = self.stopped() => return,
                 }

@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 
+use crate::clock;
+
 /// Ten years.
 const AHEAD_MAX: Duration = Duration::days(3653);
 
@@ -12,7 +14,7 @@ pub struct Clock {
 
 impl Clock {
     pub fn now(&self) -> DateTime<Utc> {
-        Utc::now() + self.ahead
+        clock::now() + self.ahead
     }
 
     pub fn advance(&mut self, by: std::time::Duration) {

@@ -133,7 +133,8 @@ pub fn answer(inner: &Inner, call: &Call) -> Said {
             let deliveries = state.deliveries.emptied();
             // The stream of ids goes on: a client that remembers old ones must not meet them again.
             let random = std::mem::replace(&mut state.random, Random::new(inner.seed));
-            *state = State { deliveries, random, ..State::new(&inner.rules, inner.seed) };
+            let assumed = state.assumed.take();
+            *state = State { deliveries, random, assumed, ..State::new(&inner.rules, inner.seed) };
             state.settings.extend(url.map(|url| ("webhook_url".to_owned(), url)));
             match state.fill(&inner.rules, inner.data.as_ref()) {
                 Ok(()) => (200, json!({ "reset": true })),

@@ -1,7 +1,9 @@
 //! Carries webhooks to their address, again and again until a 2xx.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -15,6 +17,7 @@ use super::sign::Letter;
 use super::vendor::Inner;
 use crate::connector::{Body, Request};
 use crate::expr::parse_duration;
+use crate::http::Client;
 
 const DELIVERIES_MAX: usize = 10_000;
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -117,9 +120,9 @@ async fn begin(inner: &Arc<Inner>, hook: Hook) {
         let known = if url.is_some() { "waiting" } else { "no url" };
         state.deliveries.add(&hook, time, url.clone(), known)
     };
-    let Some(url) = url else { return };
+    let Some(url) = url else { return inner.is_done() };
     if attempt(inner, number, &url, &hook, inner.rules.document.webhooks.retry.times == 0).await {
-        return;
+        return inner.is_done();
     }
     let inner = Arc::clone(inner);
     tokio::spawn(async move {
@@ -127,9 +130,10 @@ async fn begin(inner: &Arc<Inner>, hook: Hook) {
         for again in 0..retry.times {
             tokio::time::sleep(inner.wait(retry, again)).await;
             if inner.stopped() || attempt(&inner, number, &url, &hook, again + 1 == retry.times).await {
-                return;
+                break;
             }
         }
+        inner.is_done();
     });
 }
 
@@ -145,9 +149,9 @@ async fn attempt(inner: &Inner, number: u64, url: &str, hook: &Hook, last: bool)
         // A body is made as JSON and sent as JSON: the bytes are those that were signed.
         body: serde_json::from_slice(&hook.body).ok().map(Body::Json),
     };
-    let (status, error) = match tokio::time::timeout(ANSWER_MAX, inner.client.send(&request, None)).await {
-        Ok(Ok(answer)) => (Some(answer.status), None),
-        Ok(Err(error)) => (None, Some(error.to_string())),
+    let (status, error) = match tokio::time::timeout(ANSWER_MAX, inner.post.send(request)).await {
+        Ok(Ok(status)) => (Some(status), None),
+        Ok(Err(error)) => (None, Some(error)),
         Err(_) => (None, Some("no answer in time".to_string())),
     };
     let done = status.is_some_and(|status| (200..300).contains(&status));
@@ -164,7 +168,38 @@ async fn attempt(inner: &Inner, number: u64, url: &str, hook: &Hook, last: bool)
     done
 }
 
+/// Who carries a webhook.
+pub enum Post {
+    Network(Client),
+    /// To somebody in the same process.
+    Hand(Arc<dyn Receiver>),
+}
+
+/// Who takes webhooks in the same process.
+pub trait Receiver: Send + Sync {
+    /// The status that is answered.
+    fn receive(&self, request: Request) -> Receiving;
+}
+
+pub type Receiving = Pin<Box<dyn Future<Output = u16> + Send>>;
+
+impl Post {
+    async fn send(&self, request: Request) -> Result<u16, String> {
+        match self {
+            Post::Network(client) => {
+                client.send(&request, None).await.map(|answer| answer.status).map_err(|error| error.to_string())
+            }
+            Post::Hand(receiver) => Ok(receiver.receive(request).await),
+        }
+    }
+}
+
 impl Inner {
+    /// A webhook is delivered, or given up.
+    fn is_done(&self) {
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Exponential, with random jitter.
     fn wait(&self, retry: &Retry, again: u32) -> Duration {
         let longest = parse_duration(&retry.longest).unwrap_or(Duration::from_secs(600));

@@ -26,6 +26,7 @@ mod edit;
 mod fault;
 mod field;
 mod hook;
+mod inside;
 mod limit;
 mod log;
 mod made;
@@ -44,4 +45,6 @@ mod turn;
 mod vendor;
 mod view;
 
+pub use deliver::{Receiver, Receiving};
+pub use inside::{Asked, Inside, Role};
 pub use vendor::{Error, Proof, Settings, Vendor};

@@ -18,6 +18,7 @@ use super::clock::written;
 use super::control;
 use super::log::Entry;
 use super::multipart;
+use super::record::Change;
 use super::turn::{Call, Content, Reply, answer};
 use super::vendor::Inner;
 
@@ -72,10 +73,12 @@ async fn respond(inner: Arc<Inner>, request: Request<Incoming>) -> Result<Respon
     if reply.broken { Err(Broken) } else { Ok(written_out(reply)) }
 }
 
-fn play(inner: &Inner, call: Call) -> Reply {
+pub(super) fn play(inner: &Inner, call: Call) -> Reply {
     let mut state = inner.state.lock();
     let mut reply = answer(&inner.rules, &mut state, &call);
     let changes = std::mem::take(&mut reply.changes);
+    let named = |change: &Change| (change.object.clone(), inner.rules.id_of(&change.object, &change.after));
+    reply.changed = changes.iter().map(named).collect();
     if let Err(wrong) = inner.tell(&mut state, &changes) {
         reply.status = 500;
         reply.content = Content::Json(json!({ "sandbox_file_is_wrong": wrong }));
@@ -88,7 +91,7 @@ fn play(inner: &Inner, call: Call) -> Reply {
     reply
 }
 
-fn read_body(call: &mut Call, body: &[u8]) {
+pub(super) fn read_body(call: &mut Call, body: &[u8]) {
     if body.is_empty() {
         return;
     }
@@ -111,7 +114,7 @@ fn read_body(call: &mut Call, body: &[u8]) {
 }
 
 /// A repeated name becomes a list.
-fn pairs(text: &[u8]) -> Value {
+pub(super) fn pairs(text: &[u8]) -> Value {
     let mut map = Map::new();
     for (name, value) in url::form_urlencoded::parse(text) {
         let value = Value::from(value.into_owned());

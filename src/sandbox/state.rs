@@ -26,6 +26,8 @@ pub struct State {
     pub limiter: Limiter,
     pub keys: Keys,
     pub settings: Map<String, Value>,
+    /// The token that counts, whatever a request proves itself by.
+    pub assumed: Option<String>,
     pub faults: Faults,
     pub log: Log,
     pub deliveries: Deliveries,
@@ -45,6 +47,7 @@ impl State {
             limiter: Limiter::default(),
             keys,
             settings: rules.document.settings.clone(),
+            assumed: None,
             faults: Faults::default(),
             log: Log::default(),
             deliveries: Deliveries::default(),

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
+use super::deliver::Post;
 use super::field::comparable;
 use super::hook::{Hook, of_changes};
 use super::record::Change;
@@ -86,15 +87,17 @@ pub struct Vendor {
 }
 
 pub struct Inner {
-    pub rules: Rules,
+    pub rules: Arc<Rules>,
     pub state: Mutex<State>,
     pub signer: Signer,
     pub seed: u64,
     pub data: Option<Value>,
     pub retry_base: Duration,
-    pub client: Client,
-    queue: UnboundedSender<Hook>,
-    stopped: AtomicBool,
+    pub post: Post,
+    pub queue: UnboundedSender<Hook>,
+    /// Webhooks that are neither delivered nor given up.
+    pub under_way: AtomicUsize,
+    pub stopped: AtomicBool,
 }
 
 impl Vendor {
@@ -124,14 +127,15 @@ impl Vendor {
         let address = listener.local_addr().map_err(|error| Error::Listen { address, error })?;
         let (queue, waiting) = unbounded_channel();
         let inner = Arc::new(Inner {
-            rules,
+            rules: Arc::new(rules),
             state: Mutex::new(state),
             signer: Signer::new(settings.key_seed, settings.webhook_secret),
             seed: settings.seed,
             data: settings.data,
             retry_base: settings.retry_base,
-            client,
+            post: Post::Network(client),
             queue,
+            under_way: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
         });
         let tasks = vec![
@@ -211,6 +215,7 @@ impl Inner {
     }
 
     pub fn send(&self, hook: Hook) {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
         // Nobody listens any more: the vendor stops.
         let _ = self.queue.send(hook);
     }

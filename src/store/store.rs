@@ -5,7 +5,6 @@ use std::fmt;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
@@ -18,6 +17,7 @@ use super::{
     Sought, Status, Wanted,
 };
 use super::{erase, intake, journal, kept, known, links, measure, messages, open, pacts, prune, runs, shelf};
+use crate::clock;
 use crate::run::{Asking, Entry, Known, Link, Received, RecordRef, Subscription};
 use crate::sync::{Before, Choice};
 use crate::trigger::Event;
@@ -48,9 +48,23 @@ impl Store {
     /// `InUse` when another process has it; `Open`.
     pub fn open(folder: &Path) -> Result<Store, Error> {
         let (connection, lock) = open::for_writing(folder)?;
+        Store::of(folder, connection, lock)
+    }
+
+    fn of(folder: &Path, connection: Connection, lock: File) -> Result<Store, Error> {
         let reader = Reader::open(folder)?;
         let writer = Writer::start(connection)?;
         Ok(Store { inner: Arc::new(Inner { reader, writer: Some(writer), lock: Mutex::new(Some(lock)) }) })
+    }
+
+    /// Opens one that is only needed as long as the program lives: what it says is there is not pressed onto the disk.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_for_now(folder: &Path) -> Result<Store, Error> {
+        let (connection, lock) = open::for_writing(folder)?;
+        connection.pragma_update(None, "synchronous", "OFF")?;
+        Store::of(folder, connection, lock)
     }
 
     /// Opens the store for looking, also while another process writes. Every write is refused.
@@ -415,6 +429,5 @@ impl Drop for Inner {
 }
 
 fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    clock::now_ms()
 }
