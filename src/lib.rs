@@ -25,5 +25,6 @@ pub mod vault;
 
 // Doors: how people and programs get in.
 pub mod cli;
+pub mod rehearsal;
 pub mod sandbox;
 pub mod server;

@@ -237,7 +237,7 @@ fn every_code_has_a_page_and_every_page_a_code() {
 #[test]
 fn codes_are_found() {
     let raised = codes::raised(&sources(root()));
-    for code in ["unknown-operation", "not-yet", "bad-template", "bad-yaml", "unknown-object", "missing-key", "too-big"]
+    for code in ["unknown-operation", "no-verb", "bad-template", "bad-yaml", "unknown-object", "missing-key", "too-big"]
     {
         assert!(raised.contains_key(code), "`{code}` is raised, and was not found: {:?}", raised.keys());
     }

@@ -2,7 +2,7 @@
 
 /// It worked.
 pub const OK: u8 = 0;
-/// It did not work: a run failed, an address is in use, the store cannot be opened.
+/// It did not work: a run or a test failed, an address is in use, the store cannot be opened.
 pub const FAILED: u8 = 1;
 /// The arguments are wrong, or name something that is not there.
 pub const USAGE: u8 = 2;
@@ -15,7 +15,7 @@ pub const IN_USE: u8 = 4;
 pub const HELP: &str = "\
 Exit codes:
   0  it worked
-  1  it did not work: a run failed, an address is taken, the store is damaged
+  1  it did not work: a run or a test failed, an address is taken, the store is damaged
   2  the arguments are wrong, or name something that is not there
   3  the project has errors; the report says which
   4  the data folder is in use by another process, such as `dovetail serve`

@@ -60,6 +60,19 @@ pub fn texts(folder: &Path) -> Result<Vec<Text>> {
     Ok(texts)
 }
 
+/// One more file of a project, by its path there.
+///
+/// # Errors
+/// It is not there, lies outside of the project, or is too long.
+pub fn text(folder: &Path, path: &str) -> Result<Text> {
+    let root = folder.canonicalize().with_context(|| format!("the folder {} cannot be read", folder.display()))?;
+    let text = read(&root, &root.join(path), TEXT_BYTES_MAX)?;
+    if text.text.len() > TEXT_BYTES_MAX {
+        bail!("{path} is too long");
+    }
+    Ok(text)
+}
+
 pub fn is_project(folder: &Path) -> bool {
     MAIN.iter().any(|name| folder.join(name).is_file())
 }

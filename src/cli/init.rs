@@ -35,6 +35,7 @@ const PROJECT: &str = "dovetail.yaml";
 const TEMPLATES: &[(&str, &str)] = &[
     (PROJECT, include_str!("init/dovetail.yaml")),
     ("workflows/hello.yaml", include_str!("init/hello.yaml")),
+    ("workflows/hello.test.yaml", include_str!("init/hello.test.yaml")),
     ("secrets.example.yaml", include_str!("init/secrets.example.yaml")),
     (".gitignore", include_str!("init/gitignore")),
     ("README.md", include_str!("init/README.md")),
@@ -114,6 +115,7 @@ impl Init {
                 say::talk(&format!("  cd {}", self.dir.display()));
             }
             say::talk("  dovetail run hello             # the example, once");
+            say::talk("  dovetail test                  # its tests: offline, at once");
             say::talk("  dovetail catalog               # what a workflow can do, with examples");
             say::talk("  # the pretend vendors, in a second terminal:");
             say::talk("  dovetail sandbox --webhooks http://127.0.0.1:4000");
@@ -134,6 +136,7 @@ impl Init {
                 name => extras.push(find("example workflow", name, &workflows)?),
             }
         }
+        extras.extend(extras.iter().filter_map(shipped::tests_of).collect::<Vec<_>>());
         let connectors: Vec<Text> = shipped::vendors().into_iter().filter_map(shipped::connector_file).collect();
         for name in &self.connector {
             extras.push(find("shipped connector", name, &connectors)?);

@@ -39,6 +39,7 @@ mod shipped;
 mod shown;
 mod story;
 mod tap;
+mod test;
 mod traces;
 mod vault;
 mod watch;
@@ -69,6 +70,8 @@ enum Command {
     Init(init::Init),
     /// Read and check a project; every finding with its place and its fix.
     Check(check::Check),
+    /// Run a project's tests, offline: pretend vendors, and a clock that does not wait.
+    Test(test::Test),
     /// Run a project: listen for webhooks, poll, keep schedules.
     Serve(serve::Serve),
     /// Have a running `serve` take up changed documents now, and say what came of it.
@@ -193,9 +196,13 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    // The demo orders accidents: that they happen is no news.
-    let calm = matches!(arguments.command, Command::Demo(_));
-    say::start_log(arguments.verbose, calm);
+    let level = match arguments.command {
+        // They order accidents: that those happen is no news.
+        Command::Demo(_) => "error",
+        Command::Test(_) => "off",
+        _ => "warn",
+    };
+    say::start_log(arguments.verbose, level);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -208,6 +215,7 @@ pub fn main() -> ExitCode {
             Command::Demo(command) => command.run().await,
             Command::Init(command) => command.run(),
             Command::Check(command) => command.run(),
+            Command::Test(command) => command.run(),
             Command::Serve(command) => command.run().await,
             Command::Reload(command) => command.run().await,
             Command::Run(command) => command.run().await,

@@ -110,11 +110,10 @@ pub fn wrap(text: &str, room: usize) -> Vec<String> {
     lines
 }
 
-/// Logs go to stderr: warnings (`calm`: errors only), and more when asked for.
-pub fn start_log(verbose: u8, calm: bool) {
+/// Logs go to stderr: of this level, and more when asked for.
+pub fn start_log(verbose: u8, level: &str) {
     let level = match verbose {
-        0 if calm => "error",
-        0 => "warn",
+        0 => level,
         1 => "dovetail=info,warn",
         2 => "dovetail=debug,info",
         _ => "trace",

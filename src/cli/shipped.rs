@@ -78,6 +78,17 @@ const WORKFLOWS: &[Shipped] = files![
     "workflows/task-to-opinion-stage.yaml",
 ];
 
+/// Tests of the workflows above.
+const TESTS: &[Shipped] = files![
+    "workflows/add-tag-by-hand.test.yaml",
+    "workflows/contact-deleted.test.yaml",
+    "workflows/contact-to-opinion-stage.test.yaml",
+    "workflows/note-to-opinion-stage.test.yaml",
+    "workflows/overdue-tasks.test.yaml",
+    "workflows/quiz-response-to-gohighlevel.test.yaml",
+    "workflows/task-to-opinion-stage.test.yaml",
+];
+
 /// The connectors that every project may use; their paths begin with `shipped/`.
 pub fn connectors() -> Vec<Text> {
     CONNECTORS.iter().chain(PARTS).map(|(path, text)| text_of(&format!("shipped/{path}"), text)).collect()
@@ -86,6 +97,11 @@ pub fn connectors() -> Vec<Text> {
 /// The example recipes.
 pub fn workflows() -> Vec<Text> {
     WORKFLOWS.iter().map(|(path, text)| text_of(path, text)).collect()
+}
+
+/// The tests of an example recipe.
+pub fn tests_of(workflow: &Text) -> Option<Text> {
+    find(TESTS, &workflow.path.replace(".yaml", ".test.yaml"))
 }
 
 /// The names of the vendors that are played unasked: those of which more is known than their connector says.
@@ -125,18 +141,19 @@ mod tests {
 
     #[test]
     fn every_file_in_the_folders_is_shipped() {
-        let sandbox = |name: &str| name.ends_with(".sandbox.yaml");
+        let is_beside = |name: &str| name.ends_with(".sandbox.yaml") || name.ends_with(".test.yaml");
         let folders = [
             ("connectors", CONNECTORS, false),
             ("connectors/gohighlevel", PARTS, false),
             ("connectors", SANDBOXES, true),
             ("workflows", WORKFLOWS, false),
+            ("workflows", TESTS, true),
         ];
-        for (folder, shipped, played) in folders {
+        for (folder, shipped, beside) in folders {
             let mut there: Vec<String> = std::fs::read_dir(folder)
                 .expect("the folder is there")
                 .map(|entry| entry.expect("an entry").file_name().to_string_lossy().to_string())
-                .filter(|name| name.ends_with(".yaml") && sandbox(name) == played)
+                .filter(|name| name.ends_with(".yaml") && is_beside(name) == beside)
                 .map(|name| format!("{folder}/{name}"))
                 .collect();
             there.sort();

@@ -30,4 +30,4 @@ pub use document::{Document, schema};
 pub use keep::Keep;
 pub use plan::{Plan, Tenant};
 pub use read::{Loaded, Text, named_files, read};
-pub use test_document::{TestDocument, test_schema};
+pub use test_document::{Crash, Fault, Generate, RunEnding, Step, Test, TestDocument, Tested, Then, test_schema};

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::refused::Refused;
 use super::resolve::{Site, build, choose, known_names, read_project};
-use super::test_document::{self, Subject};
+use super::test_document::{self, Subject, Tested};
 use super::{Plan, bounds, check, parts, remembered};
 use crate::connector::{self, Connector};
-use crate::source::{Diagnostic, FINDINGS_MAX, File, Report, TEXT_BYTES_MAX, nearest};
+use crate::source::{Diagnostic, FINDINGS_MAX, File, Report, Severity, TEXT_BYTES_MAX, nearest};
 use crate::sync::Sync;
 use crate::workflow::{Workflow, WorkflowRead};
 
@@ -29,7 +29,14 @@ pub struct Loaded {
     pub report: Report,
     /// None if there is an error.
     pub plan: Option<Plan>,
+    /// A plan in which nothing is wrong but that accounts are missing: it can be tested.
+    pub unconnected: Option<Plan>,
+    /// The test documents in which nothing is wrong.
+    pub tests: Vec<Tested>,
 }
+
+/// Codes of findings that say that an account is missing, or lacks something.
+const OF_ACCOUNTS: [&str; 3] = ["missing-connection", "ambiguous-connection", "missing-setting"];
 
 /// The five kinds, by first key.
 const KINDS: [&str; 5] = ["connector", "workflow", "sync", "test", "project"];
@@ -156,13 +163,9 @@ fn read_with(own: &[Text], shipped: &[&Text], environment: Option<&str>) -> Load
         }
     }
     let subjects = subjects(&of("workflow"), &of("sync"), &mut report);
+    let mut tests = Vec::new();
     for file in of("test") {
-        test_document::read(file, &subjects, &refused, &mut report);
-    }
-    for file in of("test") {
-        let kind = kind_word(file);
-        let message = format!("a `{kind}` document is read and checked, but does not act in this version");
-        report.push(Diagnostic::warning("not-yet", message).at_key(file, &format!("/{kind}"), ""));
+        tests.extend(test_document::read(file, &subjects, &refused, &mut report));
     }
     let project = read_project(&of("project"), environment, &refused, &mut report);
     let scripts = project.as_ref().and_then(|(document, _)| document.scripts);
@@ -192,10 +195,15 @@ fn read_with(own: &[Text], shipped: &[&Text], environment: Option<&str>) -> Load
             Err(found) => report.extend(found),
         }
     }
-    let plan = plan.filter(|_| !report.has_errors());
+    let is_of_accounts = |found: &Diagnostic| found.severity != Severity::Error || OF_ACCOUNTS.contains(&found.code);
+    let (plan, unconnected) = match (report.has_errors(), report.diagnostics.iter().all(is_of_accounts)) {
+        (false, _) => (plan, None),
+        (true, true) => (None, plan),
+        (true, false) => (None, None),
+    };
     files.extend(unread);
     files.extend(imports);
-    Loaded { files, report: readable(report), plan }
+    Loaded { files, report: readable(report), plan, unconnected, tests }
 }
 
 /// As a person goes through them: file by file, from top to bottom, and of no file more than anyone reads.
@@ -246,10 +254,6 @@ fn kind_of<'f>(file: &'f File, report: &mut Report) -> Option<&'f str> {
         };
     report.push(found);
     None
-}
-
-fn kind_word(file: &File) -> &str {
-    file.first_key().unwrap_or_default()
 }
 
 /// Reads connectors by name; gives them, the paths of the files that were used, and what was imported.
@@ -328,7 +332,7 @@ fn subjects(workflows: &[&File], syncs: &[&File], report: &mut Report) -> Vec<Su
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Severity, render_text};
+    use crate::source::render_text;
 
     #[test]
     fn what_is_more_than_anyone_reads_is_counted() {

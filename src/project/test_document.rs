@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::refused::Refused;
 use crate::expr::{Condition, Expr, Locale, Problem, parse_duration, read_time};
-use crate::source::{Diagnostic, File, Report, check_shape, under};
+use crate::source::{Diagnostic, File, Place, Report, check_shape, under};
 use crate::workflow::action::verb_schema;
 
 /// A test document as written.
@@ -218,8 +218,12 @@ pub struct Then {
     pub quiet_after: Option<u32>,
     /// Both sides of a sync are equal.
     pub converged: Option<bool>,
-    /// How the last run ended: `completed`, `skipped` or `failed`.
+    /// How the last run ended that was told anything new: `completed`, `skipped` or `failed`.
     pub run: Option<RunEnding>,
+    /// The name of the error with which the last run failed: `invalid`, `conflict`.
+    pub error: Option<String>,
+    /// What `stop` gave in the last run; of a map at least these fields.
+    pub value: Option<Value>,
     /// A condition that holds over all records: `{ "$.ghl.contact[0].email": { blank: false } }`.
     pub holds: Option<Value>,
     /// Exactly these records, in any order, each with at least these fields.
@@ -236,7 +240,7 @@ pub enum RunEnding {
 }
 
 /// Keys of `then` that are no `alias.object`.
-const THEN_KEYS: [&str; 6] = ["writes", "count", "quiet_after", "converged", "run", "holds"];
+const THEN_KEYS: [&str; 8] = ["writes", "count", "quiet_after", "converged", "run", "error", "value", "holds"];
 
 /// The JSON Schema of the kind.
 pub fn test_schema() -> Value {
@@ -246,6 +250,21 @@ pub fn test_schema() -> Value {
 /// To make it takes longer than to read a document.
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| schemars::schema_for!(TestDocument).to_value());
 
+/// A test document in which nothing is wrong.
+#[derive(Debug)]
+pub struct Tested {
+    pub document: TestDocument,
+    /// Where each of its tests stands.
+    pub places: Vec<Place>,
+}
+
+impl Tested {
+    /// The file that it stands in.
+    pub fn path(&self) -> &str {
+        self.places.first().map_or("", |place| &place.path)
+    }
+}
+
 /// A document that can be tested: its name, and the aliases of its `uses`.
 pub(super) struct Subject {
     pub name: String,
@@ -253,7 +272,7 @@ pub(super) struct Subject {
 }
 
 /// Reads a test document and judges it against the documents of the project. None if anything is wrong with it.
-pub(super) fn read(file: &File, subjects: &[Subject], refused: &Refused, report: &mut Report) -> Option<TestDocument> {
+pub(super) fn read(file: &File, subjects: &[Subject], refused: &Refused, report: &mut Report) -> Option<Tested> {
     let mut found = Report::default();
     check_shape(file, "", &SCHEMA, &mut found);
     let broken = found.has_errors();
@@ -282,7 +301,8 @@ pub(super) fn read(file: &File, subjects: &[Subject], refused: &Refused, report:
     judge.document(&document);
     let clean = !judge.report.has_errors();
     report.extend(judge.report);
-    clean.then_some(document)
+    let places = (0..document.tests.len()).map(|index| file.place(&format!("/tests/{index}")));
+    clean.then(|| Tested { places: places.collect(), document })
 }
 
 struct Judge<'a> {

@@ -203,7 +203,15 @@ pub enum Ending {
     },
 }
 
+/// In the reasons of runs that brought nothing new to those who listen.
+pub(super) const OLD_NEWS: [&str; 2] = ["told already", "is not listened to"];
+
 impl Ending {
+    /// It brought nothing that its workflow had not been told.
+    pub fn is_old_news(&self) -> bool {
+        matches!(self, Ending::Skipped { why } if OLD_NEWS.iter().any(|words| why.contains(words)))
+    }
+
     /// What no line of a file has brought about.
     pub fn failed(address: &str, failure: Failure) -> Ending {
         Ending::Failed { address: address.into(), place: String::new(), failure, beside: Vec::new() }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::entry::OLD_NEWS;
 use crate::expr::{Locale, read_time};
 use crate::workflow::RecordRef;
 
@@ -64,6 +65,7 @@ pub(super) struct News<'a> {
 pub(super) fn compare(known: Option<&Known>, news: &News<'_>, locale: &Locale) -> (Compared, Option<Known>) {
     let version = known.map_or(0, |known| known.version) + 1;
     let told = |nothing: &str| {
+        debug_assert!(nothing.contains(OLD_NEWS[0]), "see Ending::is_old_news");
         let kind = news.kind.to_owned();
         (Compared { kind, nothing: Some(nothing.to_owned()), ..Compared::default() }, None)
     };

@@ -67,7 +67,6 @@ pub const PAGES: &[(&str, &str)] = pages![
     "not-a-list",
     "not-in-second-file",
     "not-manual",
-    "not-yet",
     "one-kind",
     "one-way",
     "other-connector",

@@ -1,0 +1,74 @@
+//! `dovetail test`: the tests that come with the example workflows hold, in a project as `init` writes it; and a seed is a story.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Does what the arguments say in a folder; gives the exit code and what was said on stdout.
+fn dovetail(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dovetail"));
+    let output = command.current_dir(folder).env_clear().args(arguments).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+}
+
+fn fresh(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("dovetail-rehearsal-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+#[test]
+fn the_tests_of_all_example_workflows_hold() {
+    let folder = fresh("examples");
+    assert_eq!(dovetail(&folder, &["init", "--with", "all", "--name", "shop"]).0, 0);
+    let (code, said) = dovetail(&folder, &["test", "--json"]);
+    let came: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(code, 0, "{said}");
+    let tests = came["tests"].as_array().unwrap();
+    assert!(tests.iter().all(|test| test["passed"] == true));
+    for entry in std::fs::read_dir(folder.join("workflows")).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        let Some(name) = name.strip_suffix(".yaml").filter(|name| !name.ends_with(".test")) else { continue };
+        assert!(tests.iter().any(|test| test["tests"] == name), "{name} has no test");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// Lost answers, copies, other orders and crashes: and still nobody is made twice.
+const EDITS: &str = "\
+test: contact-to-opinion-stage
+tests:
+  - name: nobody is made twice
+    generate: { edits: 40, duplicates: true, reorder: true, crash: after_any_write }
+    faults: [{ at: os.contact.create, timeout_after_write: 2 }]
+    then: { holds: { '$.os.contact[?@.email == \"person0@example.com\"].id': { exists: true } } }
+  - name: there is nobody
+    generate: { edits: 5 }
+    then: { count: { os.contact: 0 } }
+";
+
+#[test]
+fn the_same_seed_is_the_same_story() {
+    let folder = fresh("seeds");
+    assert_eq!(dovetail(&folder, &["init", "--with", "contact-to-opinion-stage", "--name", "shop"]).0, 0);
+    std::fs::write(folder.join("workflows/edits.test.yaml"), EDITS).unwrap();
+    let played = |seed: &str| {
+        let (code, said) = dovetail(&folder, &["test", "workflows/edits.test.yaml", "--json", "--seed", seed]);
+        assert_eq!(code, 1, "{said}");
+        let mut came: Value = serde_json::from_str(&said).unwrap();
+        for test in came["tests"].as_array_mut().unwrap() {
+            test.as_object_mut().unwrap().remove("took_ms");
+        }
+        came
+    };
+    let once = played("3");
+    assert_eq!(once["tests"][0]["passed"], true, "{once:#}");
+    assert!(once["tests"][0]["crashes"].as_u64().unwrap() > 0, "nobody died");
+    assert_eq!(once["tests"][1]["unmet"][0]["what"], "count of os.contact");
+    assert_eq!(once, played("3"));
+    assert_ne!(once["tests"][1]["story"], played("4")["tests"][1]["story"]);
+    std::fs::remove_dir_all(folder).unwrap();
+}
