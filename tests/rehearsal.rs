@@ -22,8 +22,17 @@ fn fresh(name: &str) -> PathBuf {
 
 #[test]
 fn the_tests_of_all_example_workflows_hold() {
-    let folder = fresh("examples");
-    assert_eq!(dovetail(&folder, &["init", "--with", "all", "--name", "shop"]).0, 0);
+    all_hold("all");
+}
+
+#[test]
+fn the_tests_of_the_example_sync_hold() {
+    all_hold("contacts");
+}
+
+fn all_hold(with: &str) {
+    let folder = fresh(with);
+    assert_eq!(dovetail(&folder, &["init", "--with", with, "--name", "shop"]).0, 0);
     let (code, said) = dovetail(&folder, &["test", "--json"]);
     let came: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(code, 0, "{said}");

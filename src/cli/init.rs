@@ -19,7 +19,7 @@ pub struct Init {
     /// The project's name, in kebab-case. Default: the folder's.
     #[arg(long, value_parser = kebab)]
     name: Option<String>,
-    /// Copy this shipped example workflow into workflows/; `all` for all of them. May be given several times.
+    /// Copy this shipped example workflow or sync into workflows/, with its tests; `all` for all workflows. May be given several times.
     #[arg(long, value_name = "WORKFLOW|all")]
     with: Vec<String>,
     /// Copy this shipped connector into connectors/, where it can be edited. May be given several times.
@@ -132,7 +132,8 @@ impl Init {
         let workflows = shipped::workflows();
         for name in &self.with {
             match name.as_str() {
-                "all" => extras.extend(workflows.iter().cloned()),
+                // A sync and the workflows that go one way would serve the same records.
+                "all" => extras.extend(workflows.iter().filter(|text| !is_sync(text)).cloned()),
                 name => extras.push(find("example workflow", name, &workflows)?),
             }
         }
@@ -159,6 +160,10 @@ impl Init {
             .collect();
         Ok(if words.is_empty() { "my-project".into() } else { words.join("-") })
     }
+}
+
+fn is_sync(text: &Text) -> bool {
+    text.text.lines().any(|line| line.starts_with("sync:"))
 }
 
 /// The document `NAME.yaml` among these.

@@ -83,6 +83,7 @@ const TESTS: &[Shipped] = files![
     "workflows/add-tag-by-hand.test.yaml",
     "workflows/contact-deleted.test.yaml",
     "workflows/contact-to-opinion-stage.test.yaml",
+    "workflows/contacts.test.yaml",
     "workflows/note-to-opinion-stage.test.yaml",
     "workflows/overdue-tasks.test.yaml",
     "workflows/quiz-response-to-gohighlevel.test.yaml",
