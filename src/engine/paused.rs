@@ -8,13 +8,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
 
 use super::queue::Key;
 use super::{Engine, now_ms};
+use crate::clock;
 
 /// Who pauses for so long is let go.
 pub(super) const LONG_MS: i64 = 2_000;
@@ -159,12 +160,12 @@ impl Engine {
 
     /// Does the connection not count as down?
     pub(super) fn is_there(&self, connection: &str) -> bool {
-        self.inner.circuits.room(connection, Instant::now()) == Room::All
+        self.inner.circuits.room(connection, clock::instant()) == Room::All
     }
 
     /// Would a request of a connection be let through that was tried before?
     fn room(&self, connection: &str) -> Room {
-        let now = Instant::now();
+        let now = clock::instant();
         match (self.inner.circuits.room(connection, now), self.inner.retries.pause(connection, now)) {
             (Room::All, Some(pause)) => Room::None(pause),
             (room, _) => room,

@@ -290,14 +290,22 @@ impl Pair {
     /// The record that a side holds after it was written: what it has made of the values is what is agreed.
     ///
     /// Gives the fields that it has not taken: they hold neither what was sent nor anything that was agreed.
-    pub fn written(&self, side: Which, half: &Half<'_>, comparison: &mut Comparison) -> Vec<String> {
+    pub fn written(
+        &self,
+        side: Which,
+        half: &Half<'_>,
+        is_read_back: bool,
+        comparison: &mut Comparison,
+    ) -> Vec<String> {
         let mut refused = Vec::new();
         let place = side.index();
         for field in &self.fields {
             let name = &field.names[place];
             let now = field.now(half, side);
             let Some(agreed) = comparison.agreed.get_mut(field.key()) else { continue };
-            if !comparison.writes[place].contains_key(name) || value_of(half.record, name).is_none() {
+            // The answer to a write may show a part of the record only.
+            let is_shown = is_read_back || value_of(half.record, name).is_some();
+            if !comparison.writes[place].contains_key(name) || !is_shown {
                 continue;
             }
             if now != agreed[place] {
@@ -311,7 +319,13 @@ impl Pair {
 
 impl Pair {
     /// As [`Pair::written`], of a record that was created: what the side has given it by itself was never agreed.
-    pub fn created(&self, side: Which, half: &Half<'_>, comparison: &mut Comparison) -> Vec<String> {
+    pub fn created(
+        &self,
+        side: Which,
+        half: &Half<'_>,
+        is_read_back: bool,
+        comparison: &mut Comparison,
+    ) -> Vec<String> {
         let by_itself = |field: &&Field| {
             let is_sent = comparison.writes[side.index()].contains_key(&field.names[side.index()]);
             !is_sent && !field.now(half, side).is_null()
@@ -320,7 +334,7 @@ impl Pair {
         for key in keys {
             comparison.agreed.remove(key);
         }
-        self.written(side, half, comparison)
+        self.written(side, half, is_read_back, comparison)
     }
 }
 

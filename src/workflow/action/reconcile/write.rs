@@ -69,7 +69,7 @@ impl Step<'_> {
             return self.hit(halves, own, id);
         }
         let record = self.created(to, create, &mut halves)?;
-        let refused = self.pair.created(to, &self.half(to, &record), &mut comparison);
+        let refused = self.pair.created(to, &self.half(to, &record), self.is_read_back(to), &mut comparison);
         let refused = self.tell(to, refused);
         if create.look.is_some() && !refused.is_empty() {
             // What was found after an unsure create may be somebody else's.
@@ -124,8 +124,12 @@ impl Step<'_> {
 
     /// Takes in what a side has made of the values; gives the fields that it has not taken, in words.
     fn taken(&self, side: Which, record: &Value, comparison: &mut Comparison) -> Vec<String> {
-        let refused = self.pair.written(side, &self.half(side, record), comparison);
+        let refused = self.pair.written(side, &self.half(side, record), self.is_read_back(side), comparison);
         self.tell(side, refused)
+    }
+
+    fn is_read_back(&self, side: Which) -> bool {
+        self.exchange(side, |exchange| exchange.purpose == Purpose::Confirm).is_some()
     }
 
     fn tell(&self, side: Which, refused: Vec<String>) -> Vec<String> {
