@@ -156,18 +156,26 @@ impl Day {
             self.live().await;
         }
         self.judge().await;
+        if self.kind == Kind::Deletes {
+            // As `check_every` does: who was asked about a record that is free since then may have it now.
+            self.tell_all().await;
+        }
         let writes = self.writes();
         for _ in 0..2 {
-            // Everything is told once more.
-            for account in ACCOUNTS {
-                self.changed.extend(self.records(account).into_keys().map(|id| (account, id)));
-            }
-            self.poll().await;
-            self.live().await;
+            self.tell_all().await;
         }
         assert_eq!(self.writes(), writes, "it is not quiet");
         self.judge().await;
         Counts { writes, deaths: self.hands.deaths, ..std::mem::take(&mut self.counts) }
+    }
+
+    /// Everything is told once more.
+    async fn tell_all(&mut self) {
+        for account in ACCOUNTS {
+            self.changed.extend(self.records(account).into_keys().map(|id| (account, id)));
+        }
+        self.poll().await;
+        self.live().await;
     }
 
     /// A person says who wins. False: there is nothing to say.

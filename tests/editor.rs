@@ -147,7 +147,8 @@ fn nothing_is_marked_in_a_new_project() {
         project.dovetail(&["init", "--connector", vendor]);
     }
     let all = bound(&project.folder);
-    assert_eq!(all.len(), 1 + 8 + vendors.len(), "{all:?}");
+    // Each recipe has its test.
+    assert_eq!(all.len(), 1 + 2 * 8 + vendors.len(), "{all:?}");
     nothing_is_marked(&mut server, &all);
 }
 

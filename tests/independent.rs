@@ -94,6 +94,7 @@ async fn the_sandbox_and_serve_play_together_as_processes() {
     let place = |port, name| (port, sandbox.url(name).trim_start_matches("http://").to_string());
     let places = [place(4010, GHL), place(4011, "opinion-stage"), place(4012, PEOPLE)];
     stage.write("dovetail.yaml", &stage::at_ports(&stage::repository("dovetail.yaml"), &places));
+    stage.activate(&stage::ONE_WAY);
     let mut command = stage::command();
     command.arg("serve").arg("--project").arg(stage.project()).arg("--data").arg(stage.data());
     command.arg("--secrets").arg(stage.folder.join("secrets.yaml")).args(["--listen", "127.0.0.1:0"]);

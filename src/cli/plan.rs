@@ -380,7 +380,7 @@ fn differences(pair: &PairSurveyed, all: bool) {
 }
 
 /// `firstName "Ada" → first_name "Adda"`, and why.
-fn difference(field: &Compared, is_create: bool) -> Option<String> {
+pub fn difference(field: &Compared, is_create: bool) -> Option<String> {
     let [first, second] = &field.names;
     let [one, other] = field.values.each_ref().map(|value| say::shortened(&value.to_string(), 40));
     let because = |because: &Because| match because {

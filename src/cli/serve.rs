@@ -68,6 +68,13 @@ impl Serve {
         let mut reloading =
             Reloading::new(engine.clone(), secrets, self.project.clone(), self.operator.clone(), address)?;
         reloading.new_hooks().await.iter().for_each(|hook| say::talk(hook));
+        for (sync, tenant) in engine.not_begun().await? {
+            let tenant = tenant.map_or_else(String::new, |tenant| format!(" --tenant {tenant}"));
+            let there = self.operator.whereabouts(&self.project);
+            say::talk(&format!(
+                "the sync {sync} writes nothing until its first run is applied: `dovetail plan {sync}{tenant}{there}`"
+            ));
+        }
         let (reloads, asked) = mpsc::channel(1);
         let reloading = tokio::spawn(reloading.for_ever(asked, !self.no_watch));
         let door = Door { engine: engine.clone(), reloads };

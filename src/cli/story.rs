@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
+use super::plan::difference;
 use super::{check::count, say, shown};
 use crate::connector::Failure;
 use crate::engine::kept_plan;
@@ -10,8 +11,9 @@ use crate::project::Plan;
 use crate::run::{Answer, Ending, Entry, Fact, Purpose};
 use crate::source::Place;
 use crate::store::{self, Run, Status, Store};
+use crate::sync::Compared;
 use crate::workflow::Workflow;
-use crate::workflow::action::Action;
+use crate::workflow::action::{Action, Kind};
 
 /// Where lines without a terminal are cut.
 const WIDTH: usize = 160;
@@ -245,14 +247,28 @@ impl Teller<'_> {
             Fact::Finished { address, .. } if address.ends_with(']') => {}
             Fact::Finished { address, outcome, result, failure: why, warnings } => {
                 let why = why.as_ref().map_or_else(String::new, |why| format!(": {}", self.failure(address, why)));
-                self.under(ms, address, &format!("{}{why}", outcome.word()));
-                if !result.is_null() && !result.is_array() {
+                let is_sync = self.known.action(address).is_some_and(|one| matches!(one.kind, Kind::Reconcile(_)));
+                // A sync says itself why nothing is done.
+                let told = result.get("why").and_then(Value::as_str).filter(|_| is_sync);
+                let told = told.map_or_else(String::new, |told| format!(": {told}"));
+                self.under(ms, address, &format!("{}{why}{told}", outcome.word()));
+                if is_sync {
+                    self.compared(result);
+                } else if !result.is_null() && !result.is_array() {
                     self.value("gives ", result);
                 }
                 for warning in warnings {
                     self.wrapped(MARGIN, "  ", &format!("warning: {warning}"));
                 }
             }
+        }
+    }
+
+    /// What a sync has found in two records, field by field.
+    fn compared(&mut self, result: &Value) {
+        let fields: Vec<Compared> = serde_json::from_value(result["fields"].clone()).unwrap_or_default();
+        for told in fields.iter().filter_map(|field| difference(field, false)) {
+            self.wrapped(MARGIN, "    ", &told);
         }
     }
 

@@ -43,6 +43,22 @@ impl Engine {
         }
     }
 
+    /// The syncs that write nothing yet, since a person is to apply their first run; each with its tenant.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn not_begun(&self) -> Result<Vec<(String, Option<String>)>, store::Error> {
+        let plan = self.plan();
+        let mut all = Vec::new();
+        for (sync, tenant) in each(&plan) {
+            let begun = self.inner.store.cursor(&Store::begun(&sync.name, tenant)).await?;
+            if begun.is_none() && sync.first_run.mode == Mode::Plan {
+                all.push((sync.name.clone(), tenant.map(str::to_owned)));
+            }
+        }
+        Ok(all)
+    }
+
     /// Looks at every sync whose time has come; gives the next instant at which there is one.
     async fn check_syncs(&self) -> Result<i64, store::Error> {
         let plan = self.plan();

@@ -212,6 +212,8 @@ impl<'e> Life<'e> {
             _ => None,
         };
         let mut kept = std::mem::take(&mut self.kept);
+        // What is found is a part of what is done here; what was emitted is not, where nobody listens.
+        let takes_up = listens || !kept.found.is_empty();
         let emitted = kept.emitted.drain(..).map(|event| self.engine.heard_of_project(event));
         let found = kept.found.drain(..).filter_map(|(workflow, event)| self.engine.found(&workflow, event));
         let intakes: Vec<Intake> = emitted.chain(found).collect();
@@ -229,7 +231,7 @@ impl<'e> Life<'e> {
             self.engine.inner.alarm.set(at_ms);
             self.engine.inner.heard.send_replace(());
         }
-        if listens {
+        if takes_up {
             further.into_iter().for_each(|run| self.engine.enqueue_new(run));
         }
         if self.wanted == [Next::Over] {

@@ -32,7 +32,7 @@ pub const PEOPLE: &str = "opinion-stage-contacts";
 pub const LOCATION: &str = "ve9EPM428h8vShlRW1KT";
 const SHIPPED_LOCATION: &str = "Lo3CaT6iOn9Id2XyZ5wV";
 /// What runs unless a test says otherwise: the shipped workflows, which go one way.
-const ONE_WAY: [&str; 7] = [
+pub const ONE_WAY: [&str; 7] = [
     "contact-to-opinion-stage",
     "task-to-opinion-stage",
     "note-to-opinion-stage",
