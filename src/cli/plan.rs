@@ -149,6 +149,8 @@ impl Whole {
 
     async fn here(&self, engine: &Engine, deep: bool, apply: Option<Option<&str>>) -> Result<(Surveyed, usize)> {
         let (sync, tenant) = (&self.sync, self.tenant.as_deref());
+        // What was pending before is taken up by the next `serve` only.
+        let others = engine.store().count_of(Status::Pending, &self.prefix()).await?;
         let surveyed = match apply {
             None => engine.survey(sync, tenant, deep).await.map(|surveyed| (surveyed, 0)),
             Some(expected) => engine.apply(sync, tenant, deep, expected).await,
@@ -159,7 +161,7 @@ impl Whole {
             SurveyError::Store(error) => error.into(),
         })?;
         if apply.is_some() {
-            self.wait(engine.store(), runs).await?;
+            self.wait(engine.store(), runs, others).await?;
         }
         Ok((surveyed, runs))
     }
@@ -186,7 +188,7 @@ impl Whole {
             Some(Reply::Surveyed { runs }) => {
                 if apply.is_some() {
                     let store = Store::open_read_only(data)?;
-                    self.wait(&store, runs).await?;
+                    self.wait(&store, runs, 0).await?;
                     store.close().await;
                 }
                 Ok((serde_json::from_slice(&json?)?, runs))
@@ -197,14 +199,19 @@ impl Whole {
         }
     }
 
-    /// Until the sync's runs are over, with what has been done so far.
-    async fn wait(&self, store: &Store, runs: usize) -> Result<()> {
-        let prefix = format!("{}/", self.sync);
+    /// What the names of the sync's workflows begin with.
+    fn prefix(&self) -> String {
+        format!("{}/", self.sync)
+    }
+
+    /// Until the sync's runs are over, but for so many others, with what has been done so far.
+    async fn wait(&self, store: &Store, runs: usize, others: u64) -> Result<()> {
+        let prefix = self.prefix();
         let begun = Instant::now();
         let mut told = Instant::now();
         let bar = Bar::new();
         loop {
-            let pending = store.count_of(Status::Pending, &prefix).await?;
+            let pending = store.count_of(Status::Pending, &prefix).await?.saturating_sub(others);
             let over = (runs as u64).saturating_sub(pending);
             bar.draw(over, runs as u64, begun.elapsed());
             if pending == 0 {
