@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::poll::RECORDS_MAX;
 use super::{Engine, now_ms};
+use crate::clock;
 use crate::connector::{Connector, Failure, Feed, Names, Object};
 use crate::expr::as_text;
 use crate::project::{Connection, Plan};
@@ -115,8 +116,10 @@ impl Engine {
         let items = surveyed.pairs.iter().enumerate().flat_map(|(number, pair)| {
             pair.survey.items.iter().filter(|item| item.finding.is_to_do()).map(move |item| (number, item))
         });
+        // What is found once more, after it could not be brought into line, is an event of its own.
+        let this = clock::id().to_string();
         let intakes = items.filter_map(|(number, item)| {
-            self.found(&syncing::name(bound.sync, number, item.side), event(&bound, number, item, &surveyed.hash))
+            self.found(&syncing::name(bound.sync, number, item.side), event(&bound, number, item, &this))
         });
         let intakes: Vec<Intake> = intakes.collect();
         let begun = json!({ "since_ms": now_ms(), "plan": surveyed.hash });
@@ -282,11 +285,11 @@ fn full(operation: &str) -> Feed {
 }
 
 /// The event with which something that was found is brought into line.
-fn event(bound: &Bound<'_>, number: usize, item: &Item, hash: &str) -> Event {
+fn event(bound: &Bound<'_>, number: usize, item: &Item, apply: &str) -> Event {
     let (side, pair) = (item.side, bound.sync.numbered(number));
     let object = &pair.sides[side.index()].object;
     Event {
-        id: format!("{hash}/{}/{object}/{}", bound.connections[side.index()].name, item.id),
+        id: format!("{apply}/{}/{object}/{}", bound.connections[side.index()].name, item.id),
         source: format!("sync {}", bound.sync.name),
         kind: if matches!(item.finding, Finding::Gone { .. }) { "deleted" } else { "updated" }.into(),
         time_ms: now_ms(),
