@@ -33,7 +33,8 @@ impl Watch {
         Watch { root, secrets, watcher: None, watched: Vec::new(), changes, tell }
     }
 
-    /// Looks at the folders in which documents are, from now on.
+    /// Looks at the folders in which documents are, from now on. What was not looked at until now may have changed since it
+    /// was read, which counts as a change.
     ///
     /// # Errors
     /// The system's: it has no room for it, for instance.
@@ -73,6 +74,7 @@ impl Watch {
             watcher.watch(&folder, mode)?;
             if !self.watched.contains(&folder) {
                 self.watched.push(folder);
+                let _ = self.tell.try_send(());
             }
         }
         Ok(())
@@ -97,4 +99,25 @@ fn matters(event: &Event) -> bool {
         !hidden && ending.is_none_or(|ending| ["yaml", "yml", "json"].contains(&ending.as_str()))
     };
     !event.kind.is_access() && event.paths.iter().any(is_document)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::Watch;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_not_looked_at_may_have_changed() {
+        let mut watch = Watch::new(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), None);
+        for first in [true, false] {
+            watch.look(iter::empty()).expect("room for it");
+            let changed = timeout(Duration::from_secs(60), watch.changed()).await;
+            assert_eq!(changed.is_ok(), first);
+        }
+    }
 }
