@@ -19,7 +19,7 @@ use std::path::Path;
 
 use dovetail::project::{Plan, Text, read};
 use dovetail::run::{Asking, RecordRef};
-use dovetail::store::{Filter, Status, Store};
+use dovetail::store::{Filter, Questions, Status, Store};
 use dovetail::sync::{Choice, Which};
 use dovetail::trigger::Event;
 use futures_util::FutureExt as _;
@@ -180,7 +180,7 @@ impl Day {
 
     /// A person says who wins. False: there is nothing to say.
     async fn decide(&mut self) -> bool {
-        let questions = self.hands.store.questions(1_000).await.unwrap();
+        let questions = self.hands.store.questions(Questions::All, 1_000).await.unwrap();
         for asked in &questions {
             let choice = Choice::Side(Which::BOTH[self.chance(2)]);
             self.hands.told.push(format!("{} a person says {choice:?} to {:?}", self.hands.now_ms, asked.question));
@@ -328,7 +328,7 @@ impl Day {
         let dead = Filter { status: Some(Status::Failed), limit: 10, ..Filter::default() };
         let dead = self.hands.store.runs(dead).await.unwrap();
         assert!(dead.is_empty(), "{:?}", dead.iter().map(|run| run.ending.clone()).collect::<Vec<_>>());
-        let questions = self.hands.store.questions(1_000).await.unwrap();
+        let questions = self.hands.store.questions(Questions::All, 1_000).await.unwrap();
         assert!(self.kind == Kind::Deletes || questions.is_empty(), "{questions:?}");
         // Of these a person has not said yet what becomes of them, or they were left on purpose.
         let is_open = |account: &str, id: &str| {

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::UNIX_EPOCH;
 
-use dovetail::run::{Correlation, Ending, Entry, Fact, Kept, Link, Message, RecordRef, Start, Subscription};
+use dovetail::run::{Asking, Correlation, Ending, Entry, Fact, Kept, Link, Message, RecordRef, Start, Subscription};
 use dovetail::store::{Accepted, Commit, Counts, Error, Filter, Intake, Status, Store};
 use dovetail::trigger::Event;
 use futures_util::future::join_all;
@@ -133,7 +133,7 @@ async fn a_restart_keeps_everything() {
     assert_eq!(store.cursor("poll").await.unwrap(), Some(json!([1, "two"])));
     assert_eq!(store.plan("hash").await.unwrap().unwrap()[0].1, "when: …\n");
     assert_eq!(store.plan("other").await.unwrap(), None);
-    assert_eq!(store.links(10).await.unwrap(), [link("a", "b")]);
+    assert_eq!(store.links(None, 10).await.unwrap(), [link("a", "b")]);
     let again = store.accept(vec![intake("one", "third")], vec![]).await.unwrap();
     assert_eq!(again, [Accepted::Duplicate]);
 }
@@ -224,22 +224,28 @@ async fn links_are_one_to_one_in_both_directions() {
     for taken in [link("a", "c"), link("c", "b"), turned(link("a", "c")), turned(link("c", "b"))] {
         assert!(matches!(keep(vec![link("new", "new"), taken], vec![]).await, Err(Error::Linked { .. })));
     }
-    assert_eq!(store.links(10).await.unwrap(), [link("a", "b")]);
+    assert_eq!(store.links(None, 10).await.unwrap(), [link("a", "b")]);
     assert_eq!(store.linked(&left("a"), "shop", "customer").await.unwrap(), Some(right("b")));
     assert_eq!(store.linked(&right("b"), "crm", "contact").await.unwrap(), Some(left("a")));
     assert_eq!(store.linked(&left("a"), "shop", "order").await.unwrap(), None);
 
+    let within = async |tenant: Option<&str>, of: &RecordRef, connection: &str, object: &str| {
+        let (connection, object) = (connection.to_owned(), object.to_owned());
+        let address = "actions/0".into();
+        let asking = Asking { address, of: of.clone(), connection, object, turns: vec![], sync: None, now_ms: 0 };
+        store.look(tenant, &asking).await.unwrap().found
+    };
     // Another tenant's pairs are its own, even behind shared connections.
     let theirs = Link { tenant: Some("acme".to_owned()), ..link("a", "z") };
     keep(vec![theirs.clone()], vec![]).await.unwrap();
-    assert_eq!(store.linked_for(Some("acme"), &left("a"), "shop", "customer").await.unwrap(), Some(right("z")));
-    assert_eq!(store.linked_for(None, &left("a"), "shop", "customer").await.unwrap(), Some(right("b")));
+    assert_eq!(within(Some("acme"), &left("a"), "shop", "customer").await.as_deref(), Some("z"));
+    assert_eq!(within(None, &left("a"), "shop", "customer").await.as_deref(), Some("b"));
     assert!(matches!(store.linked(&left("a"), "shop", "customer").await, Err(Error::Failed(_))));
 
     // A pair that is gone makes room for another in the same commit.
     keep(vec![link("a", "c")], vec![turned(link("a", "b"))]).await.unwrap();
-    assert_eq!(store.linked_for(None, &right("b"), "crm", "contact").await.unwrap(), None);
-    assert_eq!(store.links(10).await.unwrap(), [link("a", "c"), theirs]);
+    assert_eq!(within(None, &right("b"), "crm", "contact").await, None);
+    assert_eq!(store.links(None, 10).await.unwrap(), [link("a", "c"), theirs]);
     assert_eq!(store.counts().await.unwrap().links, 2);
     assert!(keep(vec![Link { right: left("a"), ..link("a", "b") }], vec![]).await.is_err());
 }

@@ -204,6 +204,57 @@ async fn a_field_that_was_changed_on_both_sides_waits_for_a_person_and_the_rest_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_parts_two_records_and_makes_two_others_one() {
+    let (mut stage, serve) = hearing(&[]).await;
+    apply(&stage);
+    let ada = make(&stage, GHL, "contact", json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
+    let there = with(&stage, PEOPLE, "contact", "email", json!("ada@example.com")).await;
+    let there = there["id"].as_str().expect("an id").to_owned();
+    stage.over().await;
+    let (one, other) = (format!("example-ghl/contact/{ada}"), format!("example-people/contact/{there}"));
+    let listed = |stage: &Stage| {
+        let (_, said) = plain(stage, &["pairs", "list", &other, "--json"]);
+        serde_json::from_str::<Value>(&said).expect("JSON").as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(listed(&stage), 1);
+    let (code, said) = plain(&stage, &["pairs", "link", &one, &other]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains(&format!("{one} is in a pair with {other}: `dovetail pairs unlink {one}` first")), "{said}");
+
+    let (code, said) = plain(&stage, &["pairs", "unlink", &other]);
+    assert_eq!(code, Some(0), "{said}");
+    stage.over().await;
+    assert_eq!(listed(&stage), 0);
+    change(&stage, GHL, "contact", &ada, json!({ "city": "London" })).await;
+    change(&stage, PEOPLE, "contact", &there, json!({ "city": "Paris" })).await;
+    apply(&stage);
+    stage.over().await;
+    assert_eq!(records(&stage, GHL, "contact").await[0]["city"], "London");
+    assert_eq!(records(&stage, PEOPLE, "contact").await[0]["city"], "Paris");
+    let once = writes(&stage).await;
+    assert_eq!(json!(once), json!({ "opinion-stage-contacts contact.create": 1 }), "neither got another half");
+
+    // One that is not there is no other half; and is not made, either.
+    let (code, said) = plain(&stage, &["pairs", "link", &one, "example-people/contact/nobody"]);
+    assert_eq!(code, Some(0), "{said}");
+    stage.over().await;
+    let (_, said) = plain(&stage, &["questions", "list"]);
+    assert!(said.contains("there is no contact of os with the id nobody: create it?"), "{said}");
+    assert_eq!(writes(&stage).await, once);
+
+    // Without `serve` it waits for the next one.
+    serve.term().await;
+    let (code, said) = plain(&stage, &["pairs", "link", &other, &one]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("the next `dovetail serve` acts on it"), "{said}");
+    let serve = stage.serve_hearing(GHL).await;
+    with(&stage, PEOPLE, "contact", "city", json!("London")).await;
+    stage.over().await;
+    assert_eq!((listed(&stage), plain(&stage, &["questions", "list"]).1.contains("no open questions")), (1, true));
+    serve.term().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deletes_are_carried_over_up_to_the_brake_and_an_empty_list_deletes_nothing() {
     let edits = [("delete_brake: { records: 50, share: 10% }", "delete_brake: { records: 2 }")];
     let (stage, serve) = hearing(&edits).await;

@@ -68,12 +68,7 @@ impl Dead {
 
 impl List {
     async fn run(self) -> Result<u8> {
-        let Some(store) = self.past.look_if_any()? else {
-            if self.json {
-                say::data("[]");
-            }
-            return Ok(exit::OK);
-        };
+        let Some(store) = self.past.look_if_any(self.json)? else { return Ok(exit::OK) };
         let dead = all(&store, self.workflow.as_deref()).await?;
         store.close().await;
         if self.json {

@@ -20,6 +20,7 @@ mod folder;
 mod hooks;
 mod init;
 mod key;
+mod pairs;
 mod past;
 mod plan;
 mod probe;
@@ -103,6 +104,9 @@ enum Command {
     /// What syncs leave to a person, and what the person says.
     #[command(subcommand)]
     Questions(questions::Questions),
+    /// Records that are known as one, and how to say which are.
+    #[command(subcommand)]
+    Pairs(pairs::Pairs),
     /// Erase what is known of a person; ids stay, so that nothing is taken for new.
     Erase(erase::Erase),
     /// Every action and trigger that a workflow can use, with examples to copy.
@@ -230,6 +234,7 @@ pub fn main() -> ExitCode {
             Command::Apply(command) => command.run().await,
             Command::Audit(command) => command.run().await,
             Command::Questions(command) => command.run().await,
+            Command::Pairs(command) => command.run().await,
             Command::Erase(command) => command.run().await,
             Command::Catalog(command) => command.run(),
             Command::Schema(command) => command.run(),

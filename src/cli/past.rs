@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::exit::{Refusal, usage};
-use super::say;
+use super::{Project, say};
 use crate::run::RecordRef;
 use crate::server::control::{self, Order, Reply};
-use crate::store::{self, Filter, Run, Sought, Store};
+use crate::store::{self, Asked, Filter, Run, Sought, Store};
 use crate::sync::Choice;
 
 /// Where the store is.
@@ -27,6 +27,11 @@ impl Past {
         self.data.clone().unwrap_or_else(|| self.project.join(".dovetail"))
     }
 
+    /// The project whose store it is.
+    pub fn project(&self, env: Option<String>) -> Project {
+        Project { project: self.project.clone(), env }
+    }
+
     /// The store, for looking; also while `serve` writes to it.
     pub fn look(&self) -> Result<Store> {
         let folder = self.folder();
@@ -36,10 +41,13 @@ impl Past {
         })
     }
 
-    /// The store, for looking; None in a project in which nothing has run yet.
-    pub fn look_if_any(&self) -> Result<Option<Store>> {
+    /// The store, for listing what is in it; None in a project in which nothing has run yet, which is told.
+    pub fn look_if_any(&self, json: bool) -> Result<Option<Store>> {
         let fresh = self.data.is_none() && self.project.join("dovetail.yaml").is_file() && !self.folder().exists();
         if fresh {
+            if json {
+                say::data("[]");
+            }
             say::talk("nothing has run in this project yet");
             return Ok(None);
         }
@@ -98,6 +106,14 @@ impl Access {
         match &self.served {
             Some(data) => ask(data, Order::Answer { number, choice: choice.clone() }).await,
             None => Ok(self.store.answer(number, choice).await.map(drop)?),
+        }
+    }
+
+    /// What a person says without having been asked; acted on as an answer is.
+    pub async fn tell(&self, asked: Asked) -> Result<()> {
+        match &self.served {
+            Some(data) => ask(data, Order::Tell { asked: Box::new(asked) }).await,
+            None => Ok(self.store.tell(asked).await?),
         }
     }
 
@@ -220,13 +236,16 @@ pub fn sought(text: &str) -> Result<Sought, String> {
     if is_number || is_email {
         return Ok(Sought::Text(text.to_owned()));
     }
-    let parts: Vec<&str> = text.splitn(3, '/').collect();
+    record(text).map(Sought::Record).map_err(|why| why + ", an e-mail address, or a phone number of 7 digits or more")
+}
+
+/// Reads the name of a record.
+pub fn record(text: &str) -> Result<RecordRef, String> {
+    let parts: Vec<&str> = text.trim().splitn(3, '/').collect();
     match parts.as_slice() {
-        [connection, object, id] if parts.iter().all(|part| !part.is_empty()) => Ok(Sought::Record(RecordRef {
-            connection: (*connection).to_owned(),
-            object: (*object).to_owned(),
-            id: (*id).to_owned(),
-        })),
-        _ => Err("write CONNECTION/OBJECT/ID, an e-mail address, or a phone number of 7 digits or more".into()),
+        [connection, object, id] if parts.iter().all(|part| !part.is_empty()) => {
+            Ok(RecordRef { connection: (*connection).to_owned(), object: (*object).to_owned(), id: (*id).to_owned() })
+        }
+        _ => Err("write CONNECTION/OBJECT/ID".into()),
     }
 }

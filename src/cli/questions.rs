@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::check::count;
 use super::past::Past;
 use super::{exit, say, shown};
-use crate::store::Asked;
+use crate::store::{self, Asked};
 use crate::sync::{Choice, Question, Which};
 
 #[derive(Debug, clap::Subcommand)]
@@ -60,18 +60,11 @@ impl Questions {
 
 impl List {
     async fn run(self) -> Result<u8> {
-        let Some(store) = self.past.look_if_any()? else {
-            if self.json {
-                say::data("[]");
-            }
-            return Ok(exit::OK);
-        };
-        let mut all = store.questions(QUESTIONS_MAX).await?;
+        let Some(store) = self.past.look_if_any(self.json)? else { return Ok(exit::OK) };
+        let wanted = if self.all { store::Questions::All } else { store::Questions::Open };
+        let mut all = store.questions(wanted, QUESTIONS_MAX).await?;
         store.close().await;
-        all.retain(|asked| {
-            let is_open = self.all || asked.choice.is_none() || asked.question.standing().is_none();
-            is_open && self.sync.as_ref().is_none_or(|sync| *sync == asked.sync)
-        });
+        all.retain(|asked| self.sync.as_ref().is_none_or(|sync| *sync == asked.sync));
         if self.json {
             let told: Vec<Value> = all
                 .iter()
@@ -117,7 +110,7 @@ impl Answer {
     }
 
     async fn carry_out(&self, access: &super::past::Access) -> Result<u8> {
-        let all = access.store.questions(QUESTIONS_MAX).await?;
+        let all = access.store.questions(store::Questions::All, QUESTIONS_MAX).await?;
         let Some(asked) = all.iter().find(|asked| asked.number == self.number) else {
             let number = self.number;
             return Err(exit::usage(format!(
@@ -151,8 +144,11 @@ fn asks(question: &Question) -> String {
             format!("its {other} may be {}, which is in a pair already", taken.join(", "))
         }
         Question::Several { other, ids, .. } => format!("which {other} is the same: {}?", ids.join(", ")),
-        Question::Alone { other } => format!("there is no such {other}: create it?"),
+        Question::Alone { other, missing: None } => format!("there is no such {other}: create it?"),
+        Question::Alone { other, missing: Some(id) } => format!("there is no {other} with the id {id}: create it?"),
         Question::Parted => "its other half was deleted, and it was left".into(),
+        Question::Same => "are the two one?".into(),
+        Question::Unlinked => "a person has said that it and its other half are not one".into(),
         Question::Runaway { writes } => format!("written {writes} times within minutes: something answers each write"),
         Question::Deleted { sides, side, why } => format!("deleted at {}: and the other? ({why})", sides[side.index()]),
     }
@@ -167,7 +163,8 @@ fn answers(question: &Question) -> Vec<String> {
             links.chain(["create".into(), "leave".into()]).collect()
         }
         Question::Alone { .. } => ["create", "link ID", "leave"].map(String::from).into(),
-        Question::Parted => ["create", "link ID"].map(String::from).into(),
+        Question::Same => vec!["unlink".into()],
+        Question::Parted | Question::Unlinked => ["create", "link ID"].map(String::from).into(),
         Question::Runaway { .. } => vec!["go-on".into()],
         Question::Deleted { .. } => ["delete", "archive", "unlink"].map(String::from).into(),
     }
@@ -180,15 +177,13 @@ fn choice(question: &Question, said: &[String]) -> Option<Choice> {
             let place = sides.iter().position(|known| known == side)?;
             Some(Choice::Side(Which::BOTH[place]))
         }
-        (Question::Several { .. } | Question::Alone { .. } | Question::Parted, ["link", id]) => {
-            Some(Choice::Link((*id).to_owned()))
-        }
-        (Question::Several { .. } | Question::Alone { .. } | Question::Parted, ["create"]) => Some(Choice::Create),
+        (question, ["link", id]) if question.key() == "match" => Some(Choice::Link((*id).to_owned())),
+        (question, ["create"]) if question.key() == "match" => Some(Choice::Create),
         (Question::Several { .. } | Question::Alone { .. }, ["leave"]) => Some(Choice::Leave),
         (Question::Runaway { .. }, ["go-on"]) => Some(Choice::GoOn),
         (Question::Deleted { .. }, ["delete"]) => Some(Choice::Delete),
         (Question::Deleted { .. }, ["archive"]) => Some(Choice::Archive),
-        (Question::Deleted { .. }, ["unlink"]) => Some(Choice::Unlink),
+        (Question::Deleted { .. } | Question::Same, ["unlink"]) => Some(Choice::Unlink),
         _ => None,
     }
 }

@@ -115,12 +115,7 @@ impl Runs {
 
 impl List {
     async fn run(self) -> Result<u8> {
-        let Some(store) = self.past.look_if_any()? else {
-            if self.json {
-                say::data("[]");
-            }
-            return Ok(exit::OK);
-        };
+        let Some(store) = self.past.look_if_any(self.json)? else { return Ok(exit::OK) };
         let status = self.status.map(|state| match state {
             State::Pending => Status::Pending,
             State::Completed => Status::Completed,

@@ -100,6 +100,12 @@ impl KeyedList {
         reads.into_iter().any(|read| read.names.first().is_some_and(|first| first == name))
     }
 
+    /// Key → name, from an account's own settings; None if they do not say it.
+    pub fn names_in(&self, settings: &Value) -> Option<BTreeMap<String, String>> {
+        let known = settings.get(self.names_setting.as_ref()?)?.as_object()?;
+        Some(known.iter().filter_map(|(key, name)| Some((key.clone(), name.as_str()?.to_owned()))).collect())
+    }
+
     /// Key → name, from the records of `names_from`. Of two keys with one name the first has it.
     pub fn names_of(&self, records: &[Value]) -> BTreeMap<String, String> {
         let mut names = BTreeMap::new();

@@ -1,10 +1,9 @@
 //! What people have said to the questions of syncs is acted on: a run for each, now and after a start.
 
 use super::{Engine, now_ms};
-use crate::store::{self, Asked, Intake};
+use crate::store::{self, Asked, Intake, Questions};
 use crate::sync::Choice;
 use crate::trigger::Event;
-use crate::workflow::Starts;
 
 /// Questions that are looked at in one go.
 const QUESTIONS_MAX: usize = 10_000;
@@ -21,28 +20,26 @@ impl Engine {
         self.act_on_answers().await
     }
 
+    /// Writes down what a person has said without having been asked, and acts on it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn tell(&self, asked: Asked) -> Result<(), store::Error> {
+        self.inner.store.tell(asked).await?;
+        self.act_on_answers().await
+    }
+
     /// Starts a run for each question that was answered; the same answer starts none twice.
     pub(super) async fn act_on_answers(&self) -> Result<(), store::Error> {
-        let questions = self.inner.store.questions(QUESTIONS_MAX).await?;
-        let is_news = |asked: &&Asked| asked.choice.is_some() && asked.choice != asked.question.standing();
-        let intakes = questions.iter().filter(is_news).filter_map(|asked| self.acts_on(asked));
-        let intakes: Vec<Intake> = intakes.collect();
+        let questions = self.inner.store.questions(Questions::Answered, QUESTIONS_MAX).await?;
+        let intakes: Vec<Intake> = questions.iter().filter_map(|asked| self.acts_on(asked)).collect();
         self.take_in(intakes, Vec::new()).await.map(drop)
     }
 
     fn acts_on(&self, asked: &Asked) -> Option<Intake> {
         let plan = &self.present().plan;
         let about = &asked.about;
-        let connection = plan.connection(&about.connection)?;
-        let is_it = |name: &str, workflow: &crate::workflow::Workflow| {
-            let Starts::Event(heard) = &workflow.trigger.starts else { return false };
-            let of = |heard: &crate::workflow::Heard| {
-                let named = workflow.connector_of(&heard.alias).is_some_and(|name| connection.stands_for(name));
-                named && heard.object.as_deref() == Some(&about.object)
-            };
-            workflow.name.starts_with(&format!("{name}/")) && heard.iter().any(of)
-        };
-        let workflow = plan.syncing.iter().find(|workflow| is_it(&asked.sync, workflow))?;
+        let (workflow, _) = plan.syncing_of(about).find(|(_, reconcile)| reconcile.sync.name == asked.sync)?;
         let choice = serde_json::to_string(&asked.choice).ok()?;
         let event = Event {
             id: format!("answer/{}/{}/{choice}", asked.number, asked.asked_ms),
@@ -53,6 +50,7 @@ impl Engine {
             tenant: asked.tenant.clone(),
             object: Some(about.object.clone()),
             record_id: Some(about.id.clone()),
+            parent_id: asked.parent.clone(),
             ..Event::default()
         };
         self.found(&workflow.name, event)

@@ -199,10 +199,8 @@ impl Engine {
         let workflow = bound.plan.workflow(&syncing::name(bound.sync, number, side));
         let mut names = Names::default();
         for list in &object.keyed_lists {
-            if let Some(known) = list.names_setting.as_ref().and_then(|name| connection.settings.get(name)?.as_object())
-            {
-                let known = known.iter().filter_map(|(key, name)| Some((key.clone(), name.as_str()?.to_owned())));
-                names.lists.insert(list.name.clone(), known.collect());
+            if let Some(known) = list.names_in(&connection.settings) {
+                names.lists.insert(list.name.clone(), known);
             }
             let Some(from) = &list.names_from else { continue };
             if workflow.is_none_or(|workflow| !workflow.mentions(&list.name)) {

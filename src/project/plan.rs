@@ -12,8 +12,8 @@ use crate::connector::Connector;
 use crate::expr::Locale;
 use crate::source::{File, Place};
 use crate::sync::Sync;
-use crate::workflow::action::{Action, Kind};
-use crate::workflow::{Starts, Workflow};
+use crate::workflow::action::{Action, Kind, Reconcile};
+use crate::workflow::{Heard, RecordRef, Starts, Workflow};
 
 /// What runs. Made by [`super::read`] only, from documents without errors.
 #[derive(Debug)]
@@ -121,6 +121,21 @@ impl Plan {
     /// All that events may start.
     pub fn hearing(&self) -> impl Iterator<Item = &Workflow> {
         self.workflows.iter().chain(&self.listeners).chain(&self.syncing)
+    }
+
+    /// Of the workflows of syncs those that are about a record, each with what it does.
+    pub fn syncing_of(&self, of: &RecordRef) -> impl Iterator<Item = (&Workflow, &Reconcile)> {
+        let connection = self.connection(&of.connection);
+        self.syncing.iter().filter_map(move |workflow| {
+            let Starts::Event(heard) = &workflow.trigger.starts else { return None };
+            let Kind::Reconcile(reconcile) = &workflow.actions.first()?.kind else { return None };
+            let is_about = |heard: &Heard| {
+                let named = workflow.connector_of(&heard.alias);
+                heard.object.as_deref() == Some(&of.object)
+                    && connection.zip(named).is_some_and(|(connection, name)| connection.stands_for(name))
+            };
+            heard.iter().any(is_about).then_some((workflow, reconcile))
+        })
     }
 
     /// The action at an address of a run of this workflow; `actions/2/run/actions/0` is one of the workflow that it runs.

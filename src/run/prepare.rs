@@ -253,14 +253,9 @@ impl Deciding<'_> {
             let Some(object) = connector.object(&object_name) else { continue };
             let mut names = Names::default();
             for list in &object.keyed_lists {
-                if let Some(setting) = &list.names_setting {
-                    let settings =
-                        self.plan.connection(&connection).and_then(|known| known.settings.get(setting)?.as_object());
-                    let known = settings
-                        .into_iter()
-                        .flatten()
-                        .filter_map(|(key, name)| Some((key.clone(), name.as_str()?.into())));
-                    names.lists.insert(list.name.clone(), known.collect());
+                let settings = self.plan.connection(&connection).map(|known| &known.settings);
+                if let Some(known) = settings.and_then(|settings| list.names_in(settings)) {
+                    names.lists.insert(list.name.clone(), known);
                 }
                 let Some(operation) = list.names_from.as_ref().filter(|_| workflow.mentions(&list.name)) else {
                     continue;

@@ -171,7 +171,7 @@ impl Deciding<'_> {
                 let tenant = self.start.tenant.clone();
                 let pair = |(left, right)| Link { tenant: tenant.clone(), left, right };
                 self.kept.unlink.extend(finish.unlink.map(pair));
-                self.kept.synced.extend(finish.synced.map(|synced| (tenant.clone(), *synced)));
+                self.kept.synced.extend(finish.synced.into_iter().map(|synced| (tenant.clone(), synced)));
                 self.kept.found.extend(finish.found);
                 self.kept.link.extend(finish.link.map(|both| (spot.address.to_string(), pair(both))));
                 let outcome = finish.outcome.unwrap_or(Outcome::Done);

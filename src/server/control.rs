@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 #[cfg(unix)]
 use crate::engine::ByHandError;
 use crate::engine::{Engine, Hook, Listening, Replay, Replayed, SurveyError, Surveyed, Whose};
-use crate::store::Sought;
+use crate::store::{Asked, Sought};
 use crate::sync::Choice;
 
 /// What a person wants.
@@ -48,6 +48,8 @@ pub enum Order {
     Apply { sync: String, tenant: Option<String>, deep: bool, plan: Option<String>, file: PathBuf },
     /// What a person has said to a question of a sync.
     Answer { number: i64, choice: Choice },
+    /// What a person says of records of a sync without having been asked.
+    Tell { asked: Box<Asked> },
 }
 
 /// What came of it.
@@ -164,6 +166,7 @@ async fn carry_out(Door { engine, reloads }: &Door, order: Order) -> Reply {
             return surveyed(engine.apply(&sync, tenant.as_deref(), deep, plan.as_deref()).await, &file);
         }
         Order::Answer { number, choice } => engine.answer(number, &choice).await,
+        Order::Tell { asked } => engine.tell(*asked).await,
         Order::Erase { sought } => engine.store().erase(&sought).await.map(drop),
         Order::Retry { runs, by } => engine.retry(&runs, &by).await,
         Order::Cancel { runs, by } => engine.cancel(&runs, &by).await,

@@ -111,11 +111,20 @@ pub(super) fn anywhere(
     Ok(ids.pop().map(|id| RecordRef { connection: other.to_owned(), object: object.to_owned(), id }))
 }
 
-pub(super) fn list(connection: &Connection, limit: usize) -> Result<Vec<Link>, Error> {
-    let sql = "SELECT connection, object, id, other_connection, other_object, other_id, tenant FROM links
-               WHERE side = 'left' ORDER BY connection, object, id, other_connection, other_object, tenant LIMIT ?";
-    let mut select = connection.prepare_cached(sql)?;
-    let links = select.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+/// All links; of one record those of this record, itself on the left.
+pub(super) fn list(connection: &Connection, of: Option<&RecordRef>, limit: usize) -> Result<Vec<Link>, Error> {
+    let which = match of {
+        Some(_) => "connection = ?2 AND object = ?3 AND id = ?4",
+        None => "side = 'left' AND ?2 IS NULL AND ?3 IS NULL AND ?4 IS NULL",
+    };
+    let sql = format!(
+        "SELECT connection, object, id, other_connection, other_object, other_id, tenant FROM links WHERE {which}
+         ORDER BY connection, object, id, other_connection, other_object, tenant LIMIT ?1"
+    );
+    let mut select = connection.prepare_cached(&sql)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let key = params![limit, of.map(|of| &of.connection), of.map(|of| &of.object), of.map(|of| &of.id)];
+    let links = select.query_map(key, |row| {
         Ok(Link {
             left: RecordRef { connection: row.get(0)?, object: row.get(1)?, id: row.get(2)? },
             right: RecordRef { connection: row.get(3)?, object: row.get(4)?, id: row.get(5)? },

@@ -49,7 +49,7 @@ pub use error::Error;
 pub use kept::Wanted;
 pub use latency::Observed;
 pub use measure::Measured;
-pub use pacts::Asked;
+pub use pacts::{Asked, Paired, Questions};
 pub use prune::{Old, Pruned};
 pub use store::Store;
 

@@ -18,6 +18,8 @@ pub struct Asked {
     pub sync: String,
     pub tenant: Option<String>,
     pub about: RecordRef,
+    /// The id of the record under which that lives.
+    pub parent: Option<String>,
     /// By side, if it is about a pair.
     pub pair: Option<[RecordRef; 2]>,
     pub question: Question,
@@ -26,11 +28,30 @@ pub struct Asked {
     pub choice: Option<Choice>,
 }
 
+/// Which questions are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Questions {
+    All,
+    /// Without those on which nobody need say anything.
+    Open,
+    /// Those to which a person has said something.
+    Answered,
+}
+
+/// Two records that a sync keeps alike, by side.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Paired {
+    pub sync: String,
+    pub tenant: Option<String>,
+    pub pair: [RecordRef; 2],
+}
+
 /// What is kept of one record's synchronisation, ready to be written.
 pub(super) struct Written {
     sync: String,
     tenant: String,
     about: RecordRef,
+    parent: Option<String>,
     pair: Option<[RecordRef; 2]>,
     pact: String,
     questions: Vec<Open>,
@@ -59,6 +80,7 @@ pub(super) fn write_down(kept: &Kept) -> Result<Vec<Written>, Error> {
             sync: synced.sync.clone(),
             tenant: tenant.clone().unwrap_or_default(),
             about: synced.about.clone(),
+            parent: synced.parent.clone(),
             pair: synced.pair.clone(),
             pact: serde_json::to_string(&synced.pact)?,
             questions: synced.questions.iter().map(open).collect::<Result<_, Error>>()?,
@@ -69,7 +91,7 @@ pub(super) fn write_down(kept: &Kept) -> Result<Vec<Written>, Error> {
 
 /// Keeps what was agreed, and what is open in place of what was.
 pub(super) fn keep(connection: &Connection, written: &Written, at_ms: i64) -> Result<(), Error> {
-    let Written { sync, tenant, about, pair, pact, questions } = written;
+    let Written { sync, tenant, about, parent, pair, pact, questions } = written;
     if let Some([first, second]) = pair {
         let sql =
             "INSERT INTO pacts (sync, tenant, connection, object, id, other_connection, other_object, other_id, pact)
@@ -109,30 +131,75 @@ pub(super) fn keep(connection: &Connection, written: &Written, at_ms: i64) -> Re
             keys
         ])?;
     }
-    for Open { key, question, choice } in questions {
-        // The same once more is left as it stands; another is asked anew.
-        let sql = "INSERT INTO questions (sync, tenant, connection, object, id, key, other, question, asked_ms, choice)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                   ON CONFLICT DO UPDATE SET question = excluded.question, other = excluded.other,
-                   asked_ms = excluded.asked_ms, choice = excluded.choice WHERE question <> excluded.question";
-        let other = match pair {
-            Some([_, second]) => Some(serde_json::to_string(second)?),
-            None => None,
-        };
-        connection.prepare_cached(sql)?.execute(params![
-            sync,
-            tenant,
-            of.connection,
-            of.object,
-            of.id,
-            key,
-            other,
-            question,
-            at_ms,
-            choice
-        ])?;
+    let whose = Whose { sync, tenant, of, parent: parent.as_deref(), other: pair.as_ref().map(|[_, second]| second) };
+    questions.iter().try_for_each(|open| ask(connection, &whose, open, at_ms))
+}
+
+/// Whose question it is.
+struct Whose<'a> {
+    sync: &'a str,
+    tenant: &'a str,
+    of: &'a RecordRef,
+    parent: Option<&'a str>,
+    other: Option<&'a RecordRef>,
+}
+
+/// The same question once more is left as it stands; another is asked anew.
+fn ask(connection: &Connection, whose: &Whose<'_>, open: &Open, at_ms: i64) -> Result<(), Error> {
+    let sql = "INSERT INTO questions (sync, tenant, connection, object, id, key, parent, other, question, asked_ms,
+               choice, is_standing) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11 IS NOT NULL)
+               ON CONFLICT DO UPDATE SET question = excluded.question, parent = excluded.parent, other = excluded.other,
+               asked_ms = excluded.asked_ms, choice = excluded.choice, is_standing = excluded.is_standing
+               WHERE question <> excluded.question";
+    let other = whose.other.map(serde_json::to_string).transpose()?;
+    connection.prepare_cached(sql)?.execute(params![
+        whose.sync,
+        whose.tenant,
+        whose.of.connection,
+        whose.of.object,
+        whose.of.id,
+        open.key,
+        whose.parent,
+        other,
+        open.question,
+        at_ms,
+        open.choice
+    ])?;
+    Ok(())
+}
+
+/// Writes down a question together with what a person has said to it.
+pub(super) fn tell(connection: &Connection, asked: &Asked) -> Result<(), Error> {
+    let Asked { sync, about, .. } = asked;
+    let tenant = asked.tenant.as_deref().unwrap_or_default();
+    let told = open(&asked.question)?;
+    let sql =
+        "DELETE FROM questions WHERE sync = ? AND tenant = ? AND connection = ? AND object = ? AND id = ? AND key = ?";
+    let key = params![sync, tenant, about.connection, about.object, about.id, told.key];
+    connection.prepare_cached(sql)?.execute(key)?;
+    let (parent, other) = (asked.parent.as_deref(), asked.pair.as_ref().map(|[_, second]| second));
+    ask(connection, &Whose { sync, tenant, of: about, parent, other }, &told, asked.asked_ms)?;
+    if let Some(choice) = &asked.choice {
+        answer(connection, connection.last_insert_rowid(), choice)?;
     }
     Ok(())
+}
+
+/// The pairs of syncs in which a record is.
+pub(super) fn of(connection: &Connection, record: &RecordRef) -> Result<Vec<Paired>, Error> {
+    let sql = "SELECT sync, tenant, connection, object, id, other_connection, other_object, other_id FROM pacts
+               WHERE connection = ?1 AND object = ?2 AND id = ?3
+               UNION SELECT sync, tenant, connection, object, id, other_connection, other_object, other_id FROM pacts
+               WHERE other_connection = ?1 AND other_object = ?2 AND other_id = ?3";
+    let mut select = connection.prepare_cached(sql)?;
+    let pairs = select.query_map([&record.connection, &record.object, &record.id], |row| {
+        let of = |at: usize| -> rusqlite::Result<RecordRef> {
+            Ok(RecordRef { connection: row.get(at)?, object: row.get(at + 1)?, id: row.get(at + 2)? })
+        };
+        let tenant = Some(row.get(1)?).filter(|tenant: &String| !tenant.is_empty());
+        Ok(Paired { sync: row.get(0)?, tenant, pair: [of(2)?, of(5)?] })
+    })?;
+    Ok(pairs.collect::<Result<_, _>>()?)
 }
 
 /// A record is in no pair any more, or never was.
@@ -234,11 +301,18 @@ pub(super) fn all(
     Ok(before)
 }
 
-/// Open questions, those asked first at the front.
-pub(super) fn questions(connection: &Connection, limit: usize) -> Result<Vec<Asked>, Error> {
-    let sql = "SELECT number, sync, tenant, connection, object, id, other, question, asked_ms, choice FROM questions
-               ORDER BY number LIMIT ?";
-    let mut select = connection.prepare_cached(sql)?;
+/// Questions, those asked first at the front.
+pub(super) fn questions(connection: &Connection, wanted: Questions, limit: usize) -> Result<Vec<Asked>, Error> {
+    let of = match wanted {
+        Questions::All => "true",
+        Questions::Open => "choice IS NULL OR NOT is_standing",
+        Questions::Answered => "choice IS NOT NULL AND NOT is_standing",
+    };
+    let sql = format!(
+        "SELECT number, sync, tenant, connection, object, id, other, question, asked_ms, choice, parent FROM questions
+         WHERE {of} ORDER BY number LIMIT ?"
+    );
+    let mut select = connection.prepare_cached(&sql)?;
     let mut rows = select.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
@@ -252,6 +326,7 @@ pub(super) fn questions(connection: &Connection, limit: usize) -> Result<Vec<Ask
             tenant: Some(row.get(2)?).filter(|tenant: &String| !tenant.is_empty()),
             pair: other.map(|other| [about.clone(), other]),
             about,
+            parent: row.get(10)?,
             question: serde_json::from_str(&question)?,
             asked_ms: row.get(8)?,
             choice: choice.map(|choice| serde_json::from_str(&choice)).transpose()?,
@@ -262,6 +337,6 @@ pub(super) fn questions(connection: &Connection, limit: usize) -> Result<Vec<Ask
 
 /// Writes down what a person has said. False if there is no such question.
 pub(super) fn answer(connection: &Connection, number: i64, choice: &Choice) -> Result<bool, Error> {
-    let sql = "UPDATE questions SET choice = ? WHERE number = ?";
+    let sql = "UPDATE questions SET choice = ?, is_standing = FALSE WHERE number = ?";
     Ok(connection.prepare_cached(sql)?.execute(params![serde_json::to_string(choice)?, number])? == 1)
 }

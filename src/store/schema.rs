@@ -167,10 +167,13 @@ CREATE TABLE questions (
     object TEXT NOT NULL,
     id TEXT NOT NULL,
     key TEXT NOT NULL,
+    parent TEXT,
     other TEXT,
     question TEXT NOT NULL,
     asked_ms INTEGER NOT NULL,
     choice TEXT,
+    -- Nobody has chosen that: it holds until somebody does.
+    is_standing INTEGER NOT NULL,
     UNIQUE (sync, tenant, connection, object, id, key)
 ) STRICT;
 -- What was parted lately.

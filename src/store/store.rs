@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::reader::Reader;
 use super::writer::{Admission, Writer};
 use super::{
-    Accepted, Asked, Commit, Counts, Error, Filter, Holding, Intake, Measured, Observed, Old, Pending, Pruned, Run,
-    Sought, Status, Wanted,
+    Accepted, Asked, Commit, Counts, Error, Filter, Holding, Intake, Measured, Observed, Old, Paired, Pending, Pruned,
+    Questions, Run, Sought, Status, Wanted,
 };
 use super::{erase, intake, journal, kept, known, links, measure, messages, open, pacts, prune, runs, shelf};
 use crate::clock;
@@ -202,23 +202,10 @@ impl Store {
     /// The record linked with `of` at another connection's object, whichever tenant's link it is.
     ///
     /// # Errors
-    /// `Failed` when tenants sharing these connections disagree; `linked_for` asks for one of them.
+    /// `Failed` when tenants sharing these connections disagree; [`Store::look`] asks for one of them.
     pub async fn linked(&self, of: &RecordRef, connection: &str, object: &str) -> Result<Option<RecordRef>, Error> {
         let (of, other, object) = (of.clone(), connection.to_owned(), object.to_owned());
         self.read(move |connection| links::anywhere(connection, &of, &other, &object)).await
-    }
-
-    /// The record linked with `of` at another connection's object, as one tenant knows it.
-    pub async fn linked_for(
-        &self,
-        tenant: Option<&str>,
-        of: &RecordRef,
-        connection: &str,
-        object: &str,
-    ) -> Result<Option<RecordRef>, Error> {
-        let tenant = tenant.map(str::to_owned);
-        let (of, other, object) = (of.clone(), connection.to_owned(), object.to_owned());
-        self.read(move |connection| links::within(connection, tenant.as_deref(), &of, &other, &object)).await
     }
 
     /// The other half of a record, as one tenant knows it; for a sync with what is known of the pair.
@@ -239,14 +226,25 @@ impl Store {
     }
 
     /// What syncs have asked people, those asked first at the front.
-    pub async fn questions(&self, limit: usize) -> Result<Vec<Asked>, Error> {
-        self.read(move |connection| pacts::questions(connection, limit)).await
+    pub async fn questions(&self, wanted: Questions, limit: usize) -> Result<Vec<Asked>, Error> {
+        self.read(move |connection| pacts::questions(connection, wanted, limit)).await
     }
 
     /// Writes down what a person has said to a question. False if there is none of this number.
     pub async fn answer(&self, number: i64, choice: &Choice) -> Result<bool, Error> {
         let choice = choice.clone();
         self.write(move |connection| pacts::answer(connection, number, &choice)).await
+    }
+
+    /// Writes down a question together with what a person has said to it, in place of what was said before.
+    pub async fn tell(&self, asked: Asked) -> Result<(), Error> {
+        self.write(move |connection| pacts::tell(connection, &asked)).await
+    }
+
+    /// The pairs of syncs in which a record is.
+    pub async fn pairs_of(&self, record: &RecordRef) -> Result<Vec<Paired>, Error> {
+        let record = record.clone();
+        self.read(move |connection| pacts::of(connection, &record)).await
     }
 
     /// The last copy of a record that a workflow was told.
@@ -261,8 +259,10 @@ impl Store {
         self.read(move |connection| messages::first(connection, &run, &wait)).await
     }
 
-    pub async fn links(&self, limit: usize) -> Result<Vec<Link>, Error> {
-        self.read(move |connection| links::list(connection, limit)).await
+    /// All links; of one record those of this record, itself on the left.
+    pub async fn links(&self, of: Option<&RecordRef>, limit: usize) -> Result<Vec<Link>, Error> {
+        let of = of.cloned();
+        self.read(move |connection| links::list(connection, of.as_ref(), limit)).await
     }
 
     pub async fn cursor(&self, key: &str) -> Result<Option<Value>, Error> {

@@ -123,11 +123,11 @@ impl Field {
     }
 
     /// A side's value of this field in the form in which it is compared.
-    pub(super) fn form(&self, half: &Half<'_>, side: Which, value: Option<&Value>) -> Value {
+    pub fn form(&self, half: &Half<'_>, side: Which, value: Option<&Value>) -> Value {
         half.form(&self.names[side.index()], self.conversion.as_ref(), value)
     }
 
-    pub(super) fn now(&self, half: &Half<'_>, side: Which) -> Value {
+    pub fn now(&self, half: &Half<'_>, side: Which) -> Value {
         self.form(half, side, half.at(&self.names[side.index()]))
     }
 

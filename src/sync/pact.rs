@@ -36,9 +36,18 @@ pub enum Question {
     /// `other`: `contact of shop`.
     Several { other: String, ids: Vec<String>, taken: Vec<String> },
     /// None was found: is one to be created?
-    Alone { other: String },
+    Alone {
+        other: String,
+        /// The id of one that a person has named, and that is not there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        missing: Option<String>,
+    },
     /// Its other half was deleted, and it was left: it makes no new one.
     Parted,
+    /// Are the two one? Nobody asks that: whoever says that they are not has asked it, too.
+    Same,
+    /// A person has said that it and its other half are not one: it makes no new one.
+    Unlinked,
     /// It is written again and again: is it to go on?
     Runaway { writes: usize },
     /// This half was deleted: what becomes of the other?
@@ -87,14 +96,15 @@ impl Question {
 
     /// What holds until a person says otherwise.
     pub fn standing(&self) -> Option<Choice> {
-        matches!(self, Question::Parted).then_some(Choice::Leave)
+        matches!(self, Question::Parted | Question::Unlinked).then_some(Choice::Leave)
     }
 
     /// By this it is known among the questions about one record: one of each is open at most.
     pub fn key(&self) -> String {
         match self {
             Question::Conflict { names, .. } => format!("field:{}", names[0]),
-            Question::Several { .. } | Question::Alone { .. } | Question::Parted => "match".into(),
+            Question::Several { .. } | Question::Alone { .. } | Question::Parted | Question::Unlinked => "match".into(),
+            Question::Same => "same".into(),
             Question::Runaway { .. } => "runaway".into(),
             Question::Deleted { .. } => "deleted".into(),
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Compared, Conflict, Delete, Half, NoneFound, Pact, Pair, Rules, SeveralFound, Verdict, Which};
+use super::{Compared, Conflict, Delete, Field, Half, NoneFound, Pact, Pair, Rules, SeveralFound, Verdict, Which};
 use crate::connector::Object;
 use crate::expr::{Fault, Locale, Scope, as_text};
 
@@ -192,7 +192,7 @@ impl<'a> Surveying<'a> {
 
     /// What people know a record by: the first field that finds it, else the first that has a value.
     fn name(&self, side: Which, record: &Value) -> String {
-        let by = self.pair.match_by.iter().map(|place| &self.pair.fields[*place]).chain(&self.pair.fields);
+        let by = self.pair.matching().chain(&self.pair.fields);
         let mut values = by.filter_map(|field| {
             let value = crate::connector::value_of(record, &field.names[side.index()])?;
             value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
@@ -316,8 +316,7 @@ impl<'a> Surveying<'a> {
     /// The ids of a side by the values of its fields that find them.
     fn index(&self, side: Which) -> Vec<HashMap<String, Vec<&'a str>>> {
         let records = &self.sides[side.index()].records;
-        let of = |place: &usize| {
-            let field = &self.pair.fields[*place];
+        let of = |field: &Field| {
             let mut by: HashMap<String, Vec<&str>> = HashMap::new();
             for (id, record) in records {
                 let value = field.now(&self.half(side, record), side);
@@ -327,14 +326,13 @@ impl<'a> Surveying<'a> {
             }
             by
         };
-        self.pair.match_by.iter().map(of).collect()
+        self.pair.matching().map(of).collect()
     }
 
     fn hits(&self, side: Which, record: &'a Value, index: &[HashMap<String, Vec<&'a str>>]) -> BTreeSet<&'a str> {
         let half = self.half(side, record);
         let mut hits = BTreeSet::new();
-        for (place, by) in self.pair.match_by.iter().zip(index) {
-            let field = &self.pair.fields[*place];
+        for (field, by) in self.pair.matching().zip(index) {
             let Ok(Some(value)) = field.sent(side, &half) else { continue };
             let to = side.other();
             let value = field.form(&self.half(to, record), to, Some(&value));

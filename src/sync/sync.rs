@@ -146,6 +146,11 @@ impl Sync {
 }
 
 impl Pair {
+    /// The fields that find the other half, the first one first.
+    pub fn matching(&self) -> impl Iterator<Item = &Field> {
+        self.match_by.iter().filter_map(|place| self.fields.get(*place))
+    }
+
     /// Somewhere the later change wins: both objects must say when a record was changed.
     pub fn needs_times(&self) -> bool {
         self.conflict == Conflict::Newest || self.fields.iter().any(|field| field.conflict == Conflict::Newest)

@@ -1,5 +1,7 @@
 //! What an action asks for, and what it has learnt so far.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,6 +16,13 @@ pub struct RecordRef {
     pub connection: String,
     pub object: String,
     pub id: String,
+}
+
+/// As commands take it.
+impl fmt::Display for RecordRef {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}/{}", self.connection, self.object, self.id)
+    }
 }
 
 /// What a request is for, in an action that may need several.
@@ -198,6 +207,8 @@ pub struct Looked {
 pub struct Synced {
     pub sync: String,
     pub about: RecordRef,
+    /// The id of the record under which it lives.
+    pub parent: Option<String>,
     /// By side; None: it is in no pair, or not any more.
     pub pair: Option<[RecordRef; 2]>,
     pub pact: Pact,
@@ -217,7 +228,7 @@ pub struct Finish {
     pub link: Option<(RecordRef, RecordRef)>,
     /// A pair that turned out to be gone.
     pub unlink: Option<(RecordRef, RecordRef)>,
-    pub synced: Option<Box<Synced>>,
+    pub synced: Vec<Synced>,
     /// Records for other workflows to be about, each with the workflow's name.
     pub found: Vec<(String, Event)>,
 }

@@ -64,13 +64,13 @@ impl<'a> Remote<'a> {
     }
 
     /// The ids of what a find found, as far as they really have that value: an index may be wrong. Of a list, those that
-    /// show the value; if none does, the first that may have it.
-    pub fn found(&self, field: &str, value: &Value, found: &Value) -> Vec<String> {
+    /// show the value; if none does, the first that may have it. `form` gives a record's own value in the form of `value`.
+    pub fn found(&self, value: &Value, found: &Value, form: impl Fn(&Value) -> Option<Value>) -> Vec<String> {
         let items = match found {
             Value::Array(items) => items.as_slice(),
             found => std::slice::from_ref(found),
         };
-        let given = |item: &Value| self.comparable_of(field, &self.shape("find", item));
+        let given = |item: &Value| form(&self.shape("find", item));
         let id = |item: &&Value| self.id(&self.shape("find", item));
         let showing = items.iter().filter(|item| given(item).as_ref() == Some(value));
         let showing: Vec<String> = showing.filter_map(|item| id(&item)).collect();

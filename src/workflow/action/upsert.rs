@@ -125,7 +125,8 @@ impl<'a> Step<'a> {
         let mut hits: Vec<(String, &str)> = Vec::new();
         for (field, value) in &self.matches {
             let found = asked(field).and_then(Exchange::value);
-            for record in found.map(|found| self.remote.found(field, value, found)).unwrap_or_default() {
+            let form = |record: &Value| self.remote.comparable_of(field, record);
+            for record in found.map(|found| self.remote.found(value, found, form)).unwrap_or_default() {
                 if !hits.iter().any(|(id, _)| *id == record) {
                     hits.push((record, field));
                 }

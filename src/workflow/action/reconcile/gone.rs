@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Halves, Read, Step, Stepped, failed, sorted};
-use crate::sync::{Choice, Delete, Pact, Question, Which};
+use crate::sync::{Choice, Delete, Question, Which};
 use crate::workflow::{Advance, Answer, Finish, Looked, Outcome, Purpose, Synced};
 
 /// A share is no sign with fewer deletes than this.
@@ -63,19 +63,30 @@ impl Step<'_> {
 
     /// They are no pair any more. What is left is left: it makes no new half of what was deleted.
     fn parted(&self, halves: &Halves<'_>, left: Which, why: &str) -> Stepped<Advance> {
+        let mut questions = [Vec::new(), Vec::new()];
+        questions[left.index()].push(Question::Parted);
+        self.no_pair(halves, questions, why)
+    }
+
+    /// A person says that they are no pair.
+    pub(super) fn unlinked(&self, halves: &Halves<'_>) -> Stepped<Advance> {
+        let questions = [vec![Question::Unlinked], vec![Question::Unlinked]];
+        self.no_pair(halves, questions, "a person says that the two are not one: both are left as they are")
+    }
+
+    /// Questions: by side.
+    fn no_pair(&self, halves: &Halves<'_>, questions: [Vec<Question>; 2], why: &str) -> Stepped<Advance> {
         let [first, second] = self.references(&halves.ids)?;
-        let about = if left == Which::First { first.clone() } else { second.clone() };
+        let [of_first, of_second] = questions;
+        let [under, other] = halves.parents.clone();
         let finish = Finish {
             outcome: Some(Outcome::Done),
             result: json!({ "why": why, "pair": halves.ids }),
+            synced: vec![
+                Synced { parent: under, ..self.synced(first.clone(), of_first) },
+                Synced { parent: other, ..self.synced(second.clone(), of_second) },
+            ],
             unlink: Some((first, second)),
-            synced: Some(Box::new(Synced {
-                sync: self.sync.name.clone(),
-                about,
-                pair: None,
-                pact: Pact::default(),
-                questions: vec![Question::Parted],
-            })),
             ..Finish::default()
         };
         Ok(Advance::Finish(Box::new(finish)))
@@ -116,13 +127,7 @@ impl Step<'_> {
         let finish = Finish {
             outcome: Some(Outcome::Skipped),
             result: json!({ "why": why, "pair": halves.ids }),
-            synced: Some(Box::new(Synced {
-                sync: self.sync.name.clone(),
-                about: self.of.clone(),
-                pair: Some(pair),
-                pact,
-                questions: vec![question],
-            })),
+            synced: vec![Synced { pair: Some(pair), pact, ..self.synced(self.of.clone(), vec![question]) }],
             ..Finish::default()
         };
         Ok(Advance::Finish(Box::new(finish)))

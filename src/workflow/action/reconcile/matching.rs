@@ -1,18 +1,18 @@
 //! A record without its other half: who may that be?
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Halves, Read, Step, Stepped, failed, sorted, turn};
-use crate::sync::{Choice, NoneFound, Question, SeveralFound, Which};
+use crate::sync::{Choice, Field, NoneFound, Question, SeveralFound, Which};
 use crate::workflow::{Advance, Answer, Exchange, Looked, Purpose};
 
-/// A field that finds the other half: its name there, and the value to look for in the form in which it is compared.
+/// A field that finds the other half, and the value to look for in the form in which it is compared there.
 struct Sign<'a> {
-    name: &'a str,
+    field: &'a Field,
     value: Value,
 }
 
-impl Step<'_> {
+impl<'a> Step<'a> {
     pub(super) fn alone(&self, looked: &Looked) -> Stepped<Advance> {
         let parents = self.parents(looked)?;
         if self.is_child
@@ -39,7 +39,7 @@ impl Step<'_> {
         }
         let choice = looked.answers.iter().find(|answered| answered.question.key() == "match");
         match choice.map(|answered| &answered.choice) {
-            Some(Choice::Link(id)) => return self.hit(halves, &own, id),
+            Some(Choice::Link(id)) => return self.linked(halves, &own, id),
             Some(Choice::Create) => return self.create(halves, &own),
             Some(Choice::Leave) => return Ok(self.nothing("it is left without another half")),
             _ => {}
@@ -69,7 +69,7 @@ impl Step<'_> {
             NoneFound::Skip => Ok(self.left("there is no other half", Vec::new())),
             NoneFound::Ask => Ok(self.left(
                 "there is no other half: a person decides",
-                vec![Question::Alone { other: self.other_object() }],
+                vec![Question::Alone { other: self.other_object(), missing: None }],
             )),
         }
     }
@@ -84,17 +84,16 @@ impl Step<'_> {
     }
 
     /// What finds the other half, as far as the record has it.
-    fn signs(&self, own: &Value) -> Vec<Sign<'_>> {
+    fn signs(&self, own: &Value) -> Vec<Sign<'a>> {
         let to = self.own.other();
         let half = self.half(self.own, own);
-        let sign = |place: &usize| {
-            let field = &self.pair.fields[*place];
+        let sign = |field: &'a Field| {
             let value = field.sent(self.own, &half).ok()??;
-            let name = field.names[to.index()].as_str();
-            let value = self.remote(to).comparable(name, Some(&value), own.as_object().unwrap_or(&Map::new()))?;
-            Some(Sign { name, value })
+            // Read by the country of the one record that there is.
+            let value = field.form(&self.half(to, own), to, Some(&value));
+            (!value.is_null()).then_some(Sign { field, value })
         };
-        self.pair.match_by.iter().filter_map(sign).collect()
+        self.pair.matching().filter_map(sign).collect()
     }
 
     /// Nobody else may look for what this one looks for, nor for this one.
@@ -104,12 +103,12 @@ impl Step<'_> {
             |side: Which, what: &str| format!("{}/{}/{what}", self.connection(side), self.remote(side).object.name);
         let to = self.own.other();
         for sign in signs {
-            turns.push(at(to, &format!("{}={}", sign.name, sign.value)));
+            turns.push(at(to, &format!("{}={}", sign.field.names[to.index()], sign.value)));
         }
-        for place in &self.pair.match_by {
-            let name = &self.pair.fields[*place].names[self.own.index()];
-            if let Some(value) = self.remote(self.own).comparable_of(name, own) {
-                turns.push(at(self.own, &format!("{name}={value}")));
+        for field in self.pair.matching() {
+            let value = field.now(&self.half(self.own, own), self.own);
+            if !value.is_null() {
+                turns.push(at(self.own, &format!("{}={value}", field.names[self.own.index()])));
             }
         }
         if turns.len() == 1 {
@@ -124,15 +123,22 @@ impl Step<'_> {
     /// The ids of the records that a sign finds.
     fn found(&self, sign: &Sign<'_>, halves: &Halves<'_>) -> Stepped<Vec<String>> {
         let to = self.own.other();
-        let purpose = Purpose::Find { field: sign.name.to_owned() };
+        let name = &sign.field.names[to.index()];
+        let purpose = Purpose::Find { field: name.clone() };
         let Some(find) = self.exchange(to, |exchange| exchange.purpose == purpose) else {
             let operation = self.remote(to).operation("find")?;
             let mut input = self.under(to, operation, halves)?;
-            input.insert(sign.name.to_owned(), sign.value.clone());
+            input.insert(name.clone(), sign.value.clone());
             return Err(self.sending(to, purpose, "find", Value::Object(input), &halves.looked.turns));
         };
         match &find.answer {
-            Some(Answer::Done { value, .. }) => Ok(self.remote(to).found(sign.name, &sign.value, value)),
+            Some(Answer::Done { value, .. }) => {
+                let form = |record: &Value| {
+                    let value = sign.field.now(&self.half(to, record), to);
+                    (!value.is_null()).then_some(value)
+                };
+                Ok(self.remote(to).found(&sign.value, value, form))
+            }
             // That there is none may be told so.
             Some(Answer::Failed(failure)) if failure.name == "not_found" => Ok(Vec::new()),
             answer => Err(failed(answer.as_ref()).into()),
@@ -149,6 +155,27 @@ impl Step<'_> {
             if partner.is_some() { taken.push(id) } else { free.push(id) }
         }
         Ok((taken, free))
+    }
+
+    /// A person says that this one is the other half.
+    fn linked(&self, mut halves: Halves<'_>, own: &Value, id: &str) -> Stepped<Advance> {
+        let (taken, _) = self.taken_ones(vec![id.to_owned()])?;
+        if !taken.is_empty() {
+            return Ok(self.only_taken(taken));
+        }
+        let to = self.own.other();
+        halves.ids[to.index()] = id.to_owned();
+        if matches!(self.read(to, &halves)?, Read::Gone) {
+            let question = Question::Alone { other: self.other_object(), missing: Some(id.to_owned()) };
+            return Ok(self.left("the other half that a person has named is not there", vec![question]));
+        }
+        self.hit(halves, own, id)
+    }
+
+    /// Nobody but one that is in a pair may be the other half.
+    pub(super) fn only_taken(&self, taken: Vec<String>) -> Advance {
+        let question = Question::Several { other: self.other_object(), ids: Vec::new(), taken };
+        self.left("the only one that fits is in a pair already: a person decides", vec![question])
     }
 
     /// This one is the other half, and nothing was agreed yet.

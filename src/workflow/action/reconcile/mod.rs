@@ -123,6 +123,9 @@ impl<'a> Step<'a> {
     }
 
     fn in_pair(&self, halves: Halves<'_>) -> Stepped<Advance> {
+        if halves.looked.answers.iter().any(|one| one.question == Question::Same && one.choice == Choice::Unlink) {
+            return self.unlinked(&halves);
+        }
         let pact = halves.looked.pact.as_deref().cloned().unwrap_or_default();
         let Read::Record(own) = self.read(self.own, &halves)? else { return self.gone(self.own, &halves) };
         if !self.is_meant(self.own, &own)? {
@@ -218,11 +221,8 @@ impl<'a> Step<'a> {
         let Some(parent) = self.remote(self.own).object.parent.as_ref().filter(|_| self.is_child) else {
             return Ok(parents);
         };
-        let event = self.context.event;
-        let told = || self.context.scope.root(&self.of.object)?.get(&parent.id).and_then(as_text);
-        let told = event.parent_id.clone().or_else(told);
         let own = &mut parents[self.own.index()];
-        *own = told.or(own.take());
+        *own = self.told_parent().or(own.take());
         let (Some(id), None) = (own.clone(), &parents[self.own.other().index()]) else { return Ok(parents) };
         let other = self.own.other();
         let above = &self.sync.pair.sides[other.index()];
@@ -230,6 +230,13 @@ impl<'a> Step<'a> {
         let found = self.looked_at(&of, self.own, (&above.alias, &above.object), &[])?.found.clone();
         parents[other.index()] = found;
         Ok(parents)
+    }
+
+    /// The record under which the event says that the one lives that it is about.
+    fn told_parent(&self) -> Option<String> {
+        let parent = self.remote(self.own).object.parent.as_ref()?;
+        let told = || self.context.scope.root(&self.of.object)?.get(&parent.id).and_then(as_text);
+        self.context.event.parent_id.clone().or_else(told)
     }
 
     /// The last exchange of a side for this purpose.
@@ -316,15 +323,19 @@ impl<'a> Step<'a> {
 
     /// Nothing is done, and this is what is open about the record; it is in no pair.
     fn left(&self, why: &str, questions: Vec<Question>) -> Advance {
-        let about = self.of.clone();
-        let synced = Synced { sync: self.sync.name.clone(), about, pair: None, pact: Pact::default(), questions };
         let finish = Finish {
             outcome: Some(Outcome::Skipped),
             result: json!({ "why": why }),
-            synced: Some(Box::new(synced)),
+            synced: vec![Synced { parent: self.told_parent(), ..self.synced(self.of.clone(), questions) }],
             ..Finish::default()
         };
         Advance::Finish(Box::new(finish))
+    }
+
+    /// What is open about a record that is in no pair.
+    fn synced(&self, about: RecordRef, questions: Vec<Question>) -> Synced {
+        let sync = self.sync.name.clone();
+        Synced { sync, about, parent: None, pair: None, pact: Pact::default(), questions }
     }
 
     /// Both are in line, or as far as they can be without a person.
@@ -350,14 +361,14 @@ impl<'a> Step<'a> {
         }
         written_ms.extend((outcome == Outcome::Updated).then_some(self.context.now_ms));
         let pact = Pact { agreed: comparison.agreed, parents: halves.parents.clone(), written_ms };
-        let (sync, about) = (self.sync.name.clone(), self.of.clone());
         let [first, second] = records.clone();
+        let synced = Synced { pair: Some(records), pact, ..self.synced(self.of.clone(), questions) };
         let finish = Finish {
             outcome: Some(outcome),
             result,
             warnings,
             link: is_new.then_some((first, second)),
-            synced: Some(Box::new(Synced { sync, about, pair: Some(records), pact, questions })),
+            synced: vec![synced],
             ..Finish::default()
         };
         Ok(Advance::Finish(Box::new(finish)))

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{Halves, Step, Stepped, failed};
 use crate::connector::Failure;
 use crate::expr::{Scope, as_text};
-use crate::sync::{Comparison, Question, Which};
+use crate::sync::{Comparison, Which};
 use crate::workflow::action::invalid;
 use crate::workflow::{Advance, Answer, Exchange, Outcome, Purpose};
 
@@ -63,8 +63,7 @@ impl Step<'_> {
         {
             let (taken, _) = self.taken_ones(vec![id.clone()])?;
             if !taken.is_empty() {
-                let question = Question::Several { other: self.other_object(), ids: Vec::new(), taken };
-                return Ok(self.left("the only one that fits is in a pair already: a person decides", vec![question]));
+                return Ok(self.only_taken(taken));
             }
             return self.hit(halves, own, id);
         }
