@@ -1,11 +1,11 @@
 //! `dovetail test`: the tests that come with the example workflows hold, in a project as `init` writes it; and a seed is a story.
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Does what the arguments say in a folder; gives the exit code and what was said on stdout.
 fn dovetail(folder: &Path, arguments: &[&str]) -> (i32, String) {
@@ -79,5 +79,35 @@ fn the_same_seed_is_the_same_story() {
     assert_eq!(once["tests"][1]["unmet"][0]["what"], "count of os.contact");
     assert_eq!(once, played("3"));
     assert_ne!(once["tests"][1]["story"], played("4")["tests"][1]["story"]);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// Contacts with a note and a task each. `LONG=1`: so many as an account has.
+#[test]
+fn a_first_run_takes_what_its_plan_says() {
+    let people = if std::env::var_os("LONG").is_some() { 10_000 } else { 60 };
+    let folder = fresh("first-run");
+    assert_eq!(dovetail(&folder, &["init", "--with", "contacts", "--name", "shop"]).0, 0);
+    let each = |record: fn(usize) -> Value| Value::Array((0..people).map(record).collect());
+    let document = json!({ "test": "contacts", "tests": [{
+        "name": "all is on both sides",
+        "given": {
+            "ghl.contact": each(|at| json!({ "id": format!("c{at}"), "email": format!("p{at}@example.com") })),
+            "ghl.note": each(|at| json!({ "id": format!("n{at}"), "contactId": format!("c{at}"), "body": "note" })),
+            "ghl.task": each(|at| json!({ "id": format!("t{at}"), "contactId": format!("c{at}"), "title": "task" })),
+        },
+        "when": [{ "after": "1s" }],
+        "then": { "count": { "os.contact": people, "os.note": people, "os.task": people }, "converged": true },
+    }]});
+    std::fs::write(folder.join("workflows/many.test.yaml"), document.to_string()).unwrap();
+    let (code, said) = dovetail(&folder, &["test", "workflows/many.test.yaml", "--json"]);
+    assert_eq!(code, 0, "{said}");
+    let came: Value = serde_json::from_str(&said).unwrap();
+    let first_run = &came["tests"][0]["first_run"];
+    println!("{people} contacts, each with a note and a task: {first_run}");
+    assert_eq!(first_run["requests"], first_run["planned_requests"]);
+    let (planned_s, took_ms) = (first_run["planned_s"].as_u64().unwrap(), first_run["took_ms"].as_u64().unwrap());
+    // By the clock of the test, under the limits of both vendors.
+    assert!(planned_s * 900 <= took_ms && took_ms <= planned_s * 1_150, "{first_run}");
     std::fs::remove_dir_all(folder).unwrap();
 }

@@ -90,11 +90,16 @@ impl Plan {
                 surveyed.sync
             ),
             number => format!(
-                "plan {hash}: {} to bring into line, about {} and {}. Nothing was written. \
+                "plan {hash}: {} to bring into line, about {} and {}{}. Nothing was written. \
                  `dovetail apply {} --plan {hash}{deep}{there}` does it",
                 count(number, "record"),
                 count(requests(&surveyed), "request"),
                 span(surveyed.seconds),
+                if surveyed.children == surveyed.pairs.len() - 1 {
+                    ""
+                } else {
+                    ", without what lives under them: `--deep` counts that, too"
+                },
                 surveyed.sync,
             ),
         });

@@ -286,6 +286,7 @@ fn as_value(part: &Part<'_>, came: &std::result::Result<Played, String>, took_ms
         Ok(played) => json!({
             "passed": played.unmet.is_empty(), "unmet": played.unmet, "seed": played.seed, "runs": played.runs,
             "requests": played.requests, "crashes": played.crashes, "lived_ms": played.lived_ms,
+            "first_run": played.first_run,
             "story": played.story.iter().map(|line| json!({
                 "at": shown::instant(line.at_ms), "run": line.run, "text": shown::uncovered(&line.text),
             })).collect::<Vec<_>>(),

@@ -1,5 +1,6 @@
 //! All records of both sides of a sync at once: read from lists, within the limits, and compared. And what is done about them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use crate::connector::{Connector, Failure, Feed, Names, Object};
 use crate::expr::as_text;
 use crate::project::{Connection, Plan};
 use crate::store::{self, Intake, Store};
-use crate::sync::{Finding, Item, Listed, Pair, Survey, Sync, Which};
+use crate::sync::{Above, Finding, Half, Item, Listed, Pair, Survey, Sync, Which};
 use crate::trigger::{Event, Seen};
 use crate::workflow::syncing;
 
@@ -27,6 +28,8 @@ pub struct Surveyed {
     pub hash: String,
     /// The sync's own pair, and those under it that were looked at.
     pub pairs: Vec<PairSurveyed>,
+    /// How many pairs of objects live under its own.
+    pub children: usize,
     /// What is to be done takes so long within the limits of both accounts, in seconds.
     pub seconds: u64,
 }
@@ -81,8 +84,10 @@ impl Engine {
         let mut above = None;
         let mut pairs = Vec::new();
         for (number, pair) in bound.sync.pairs().enumerate().take(if deep { usize::MAX } else { 1 }) {
-            let (surveyed, known) = self.pair(&bound, number, pair, above.clone()).await?;
+            let (surveyed, paired) = self.pair(&bound, number, pair, above.clone()).await?;
             if number == 0 {
+                let mut known = Above { paired, ..Above::default() };
+                known.plan(&surveyed.survey);
                 above = Some(known);
             }
             pairs.push(surveyed);
@@ -90,7 +95,8 @@ impl Engine {
         let hash = hash(&pairs);
         let seconds = seconds(&bound, &pairs);
         let tenant = bound.tenant.map(str::to_owned);
-        Ok(Surveyed { sync: bound.sync.name.clone(), tenant, hash, pairs, seconds })
+        let (sync, children) = (bound.sync.name.clone(), bound.sync.children.len());
+        Ok(Surveyed { sync, tenant, hash, pairs, children, seconds })
     }
 
     /// Has done what a survey says, one run for each record. `expected`: the hash of the survey that was seen.
@@ -114,7 +120,8 @@ impl Engine {
         let plan = self.plan();
         let bound = bind(&plan, sync, tenant)?;
         let items = surveyed.pairs.iter().enumerate().flat_map(|(number, pair)| {
-            pair.survey.items.iter().filter(|item| item.finding.is_to_do()).map(move |item| (number, item))
+            let is_now = |item: &&Item| item.finding.is_to_do() && !item.follows;
+            pair.survey.items.iter().filter(is_now).map(move |item| (number, item))
         });
         // What is found once more, after it could not be brought into line, is an event of its own.
         let this = clock::id().to_string();
@@ -134,12 +141,12 @@ impl Engine {
         bound: &Bound<'_>,
         number: usize,
         pair: &Pair,
-        above: Option<[HashSet<String>; 2]>,
+        above: Option<Above>,
     ) -> Result<(PairSurveyed, [HashSet<String>; 2]), SurveyError> {
         let sides = [(0, Which::First), (1, Which::Second)]
             .map(|(place, side)| (bound.connections[place].name.clone(), pair.sides[side.index()].object.clone()));
         let mut before = self.inner.store.pairs(&bound.sync.name, bound.tenant, sides.clone()).await?;
-        before.above = above.filter(|_| number > 0);
+        before.above = above;
         let [first, second] = Which::BOTH.map(|side| self.listed(bound, number, pair, side));
         let locales = bound.connections.map(|connection| bound.plan.locale_of(&connection.name));
         let (first, second) = (first.await?, second.await?);
@@ -307,17 +314,20 @@ fn requests(sync: &Sync, number: usize, pair: &Pair, sides: &[Listed<'_>; 2], su
     for item in survey.items.iter().filter(|item| item.finding.is_to_do()) {
         let (own, other) = (item.side.index(), item.side.other().index());
         all[own] += 1;
+        let record = sides[own].records.get(&item.id).unwrap_or(&Value::Null);
+        let half = Half { object: sides[own].object, record, locale: Cow::Borrowed(sides[own].locale) };
+        let finds = pair.signs(item.side, &half) as u64;
         match &item.finding {
             Finding::Create { .. } => {
-                all[other] += pair.match_by.len() as u64 + children;
+                all[other] += finds + children;
                 all[own] += children;
             }
             Finding::Match { .. } => {
-                all[other] += 1 + pair.match_by.len() as u64 + children;
+                all[other] += 1 + finds + children;
                 all[own] += children;
             }
             Finding::Differ { .. } | Finding::Gone { .. } => all[other] += 1,
-            Finding::Several { .. } | Finding::Alone { .. } => all[other] += pair.match_by.len() as u64,
+            Finding::Several { .. } | Finding::Alone { .. } => all[other] += finds,
             Finding::Settled { .. } => {}
         }
         for (place, writes) in item.writes().into_iter().enumerate() {

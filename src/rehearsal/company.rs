@@ -22,7 +22,7 @@ use crate::trigger::Arrival;
 const WAY: Duration = Duration::from_millis(10);
 /// Requests of one test, and so many more for each random edit; more are a loop.
 const REQUESTS_MAX: usize = 1_000;
-const REQUESTS_OF_EDIT_MAX: usize = 50;
+const REQUESTS_OF_EACH_MAX: usize = 50;
 /// Of so many writes one is the last thing that the program does, where it is to crash.
 const CRASHES_EVERY: u64 = 4;
 const CRASHES_MAX: usize = 40;
@@ -121,7 +121,9 @@ impl Company {
             let vendor = vendor.map_err(|error| format!("{}: {error}", scene.alias(connection)))?;
             vendors.insert(connection.clone(), vendor);
         }
-        let requests_max = REQUESTS_MAX + REQUESTS_OF_EDIT_MAX * edits as usize;
+        let objects = given.values().filter_map(Value::as_object).flat_map(|objects| objects.values());
+        let records: usize = objects.filter_map(Value::as_array).map(Vec::len).sum();
+        let requests_max = REQUESTS_MAX + REQUESTS_OF_EACH_MAX * (edits as usize + records);
         let crashes = crashes.map(|random| Mutex::new((random, 0)));
         let (scene, drops) = (Arc::clone(scene), Mutex::default());
         Ok(Arc::new(Company { scene, seen, vendors, drops, crashes, requests_max }))

@@ -10,7 +10,7 @@ use super::company::{Change, Company, Dropped};
 use super::judge::{Unmet, judge};
 use super::random::Random;
 use super::scene::Scene;
-use super::stage::Stage;
+use super::stage::{FirstRun, Stage};
 use super::story::{self, Line};
 use super::{generate, webhook};
 use crate::clock;
@@ -40,6 +40,8 @@ pub struct Played {
     pub requests: usize,
     pub runs: usize,
     pub crashes: usize,
+    /// Of a sync whose first run is planned.
+    pub first_run: Option<FirstRun>,
     /// How long it took by its own clock.
     pub lived_ms: i64,
 }
@@ -106,6 +108,7 @@ async fn perform(
         unmet.push(Unmet::said("the end", why));
     }
     let lived_ms = clock::now_ms() - begin_ms;
+    let first_run = stage.first_run;
     let store = stage.end();
     let runs = story::runs(&store).await;
     if unmet.is_empty() {
@@ -117,7 +120,7 @@ async fn perform(
     };
     let story = if unmet.is_empty() { Vec::new() } else { story::told(&store, &scene.plan, &runs, lines).await };
     store.close().await;
-    Ok(Played { unmet, story, seed, requests, runs: runs.len(), crashes, lived_ms })
+    Ok(Played { unmet, story, seed, requests, runs: runs.len(), crashes, first_run, lived_ms })
 }
 
 /// The records that are there before, by connection.

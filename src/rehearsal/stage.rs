@@ -34,6 +34,17 @@ pub struct Stage {
     unheard_ms: i64,
     /// Changes of runs that were waited for, so that lists may show them too.
     shown: usize,
+    /// Of a sync whose first run is planned.
+    pub first_run: Option<FirstRun>,
+}
+
+/// What a first run was to take, and what it took.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct FirstRun {
+    pub planned_requests: u64,
+    pub requests: usize,
+    pub planned_s: u64,
+    pub took_ms: i64,
 }
 
 impl Stage {
@@ -41,7 +52,7 @@ impl Stage {
     /// The store's.
     pub async fn new(company: Arc<Company>, folder: &Path) -> Result<Stage, String> {
         let store = Store::open_for_now(folder).map_err(|error| error.to_string())?;
-        let stage = Stage { company, store, unheard_ms: 0, shown: 0 };
+        let mut stage = Stage { company, store, unheard_ms: 0, shown: 0, first_run: None };
         stage.begin().await?;
         let begun_ms = clock::now_ms();
         while clock::now_ms() < begun_ms + WARM_UP_MAX_MS {
@@ -51,7 +62,7 @@ impl Stage {
                 break;
             }
         }
-        stage.begin_sync().await?;
+        stage.first_run = stage.begin_sync().await?;
         Ok(stage)
     }
 
@@ -73,15 +84,23 @@ impl Stage {
     }
 
     /// A sync whose first run is planned: a person has looked at it, and says that it is to be done.
-    async fn begin_sync(&self) -> Result<(), String> {
+    async fn begin_sync(&self) -> Result<Option<FirstRun>, String> {
         let scene = &self.company.scene;
         let is_planned = |sync: &&Arc<Sync>| sync.name == scene.subject && sync.first_run.mode == Mode::Plan;
         let (Some(sync), Some(engine)) = (scene.plan.syncs.iter().find(is_planned), self.company.seen.engine()) else {
-            return Ok(());
+            return Ok(None);
         };
-        let applied = engine.apply(&sync.name, None, false, None).await;
-        applied.map_err(|error| format!("the first run of `{}`: {error}", sync.name))?;
-        self.settle().await
+        let applied = engine.apply(&sync.name, None, true, None).await;
+        let (surveyed, _) = applied.map_err(|error| format!("the first run of `{}`: {error}", sync.name))?;
+        let begun_ms = clock::now_ms();
+        self.settle().await?;
+        let told = self.company.seen.told.lock();
+        Ok(Some(FirstRun {
+            planned_requests: surveyed.pairs.iter().flat_map(|pair| pair.requests).sum(),
+            requests: told.asked,
+            planned_s: surveyed.seconds,
+            took_ms: (told.last_ms - begun_ms).max(0),
+        }))
     }
 
     /// The program dies, and is started again.

@@ -32,7 +32,7 @@ impl State {
                 self.insert(rules, object, record)?;
             }
         }
-        self.records.writes = 0;
+        self.records.settle();
         Ok(())
     }
 

@@ -21,5 +21,5 @@ mod tests;
 pub use compare::{Agreed, Because, Compared, Comparison, Decided, Half, Rules, Verdict};
 pub use document::schema;
 pub use pact::{Answered, Choice, Pact, Question, WRITES_MAX, WRITES_MS, decided};
-pub use survey::{Before, Finding, Item, Listed, Survey};
+pub use survey::{Above, Before, Finding, Item, Listed, Survey};
 pub use sync::{Conflict, Delete, Field, FirstRun, Mode, NoneFound, Pair, SeveralFound, Side, Sync, Which};

@@ -24,8 +24,34 @@ pub struct Before {
     pub pairs: Vec<([String; 2], Pact)>,
     /// By side: records that were left without another half on purpose.
     pub left: [HashSet<String>; 2],
-    /// For what lives under others, by side: those of them that are in a pair.
-    pub above: Option<[HashSet<String>; 2]>,
+    /// For what lives under others.
+    pub above: Option<Above>,
+}
+
+/// Records under which others live, by side.
+#[derive(Clone, Debug, Default)]
+pub struct Above {
+    /// Those that are in a pair.
+    pub paired: [HashSet<String>; 2],
+    /// Those that are to be brought into one.
+    pub planned: [HashSet<String>; 2],
+}
+
+impl Above {
+    /// What the survey of these records would bring into pairs.
+    pub fn plan(&mut self, survey: &Survey) {
+        for item in &survey.items {
+            let (own, other) = (item.side.index(), item.side.other().index());
+            match &item.finding {
+                Finding::Create { .. } => drop(self.planned[own].insert(item.id.clone())),
+                Finding::Match { other: id, .. } => {
+                    self.planned[own].insert(item.id.clone());
+                    self.planned[other].insert(id.clone());
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// What all records together come to.
@@ -51,6 +77,9 @@ pub struct Item {
     /// The record under which it lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// It waits until that is in a pair, which has it looked at.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follows: bool,
     #[serde(flatten)]
     pub finding: Finding,
 }
@@ -143,6 +172,11 @@ impl Pair {
         Ok(survey.survey)
     }
 
+    /// How many fields of a record may find its other half.
+    pub fn signs(&self, side: Which, half: &Half<'_>) -> usize {
+        self.matching().filter(|field| matches!(field.sent(side, half), Ok(Some(_)))).count()
+    }
+
     /// By side: the fields that the list shows in any record. Of the others nothing is known.
     fn shown(&self, sides: &[Listed<'_>; 2]) -> [HashSet<&str>; 2] {
         Which::BOTH.map(|side| {
@@ -183,7 +217,9 @@ impl<'a> Surveying<'a> {
         let record = self.record(side, id);
         let name = record.map(|record| self.name(side, record)).unwrap_or_default();
         let parent = record.and_then(|record| self.parent(side, record));
-        self.survey.items.push(Item { side, id: id.to_owned(), name, parent, finding });
+        let planned = self.before.above.as_ref().map(|above| &above.planned[side.index()]);
+        let follows = planned.zip(parent.as_ref()).is_some_and(|(planned, parent)| planned.contains(parent));
+        self.survey.items.push(Item { side, id: id.to_owned(), name, parent, follows, finding });
     }
 
     fn parent(&self, side: Which, record: &Value) -> Option<String> {
@@ -220,7 +256,7 @@ impl<'a> Surveying<'a> {
             let finding = Finding::Gone { other: ids[gone.other().index()].clone(), then };
             let (id, name) = (ids[gone.index()].clone(), name.unwrap_or_default());
             let parent = pact.parents[gone.index()].clone();
-            self.survey.items.push(Item { side: gone, id, name, parent, finding });
+            self.survey.items.push(Item { side: gone, id, name, parent, follows: false, finding });
             return Ok(());
         };
         if !self.is_meant(Which::First, one)? || !self.is_meant(Which::Second, other)? {
@@ -307,10 +343,11 @@ impl<'a> Surveying<'a> {
         self.push(side, id, finding);
     }
 
-    /// Is what it lives under in a pair?
+    /// Is what it lives under in a pair, or is it to be?
     fn is_under_a_pair(&self, side: Which, record: &Value) -> bool {
         let Some(above) = &self.before.above else { return true };
-        self.parent(side, record).is_some_and(|id| above[side.index()].contains(&id))
+        let is_there = |id: &String| [&above.paired, &above.planned].iter().any(|ids| ids[side.index()].contains(id));
+        self.parent(side, record).is_some_and(|id| is_there(&id))
     }
 
     /// The ids of a side by the values of its fields that find them.
