@@ -189,7 +189,9 @@ impl Engine {
             return Ok(());
         }
         let from_operation = Some(polling.feed.operation.clone());
-        let intakes = polled.events.into_iter().map(|event| {
+        // What a workflow lists by itself are things to do: that one is gone is none.
+        let is_told = |event: &Event| polling.of.is_none() || event.kind != "deleted";
+        let intakes = polled.events.into_iter().filter(is_told).map(|event| {
             // Two accounts may hold the same record under the same id, and two lists show it: each is an event of its own.
             let id = format!("{key}:{}", event.id);
             let event = Event { id, from_operation: from_operation.clone(), ..event };

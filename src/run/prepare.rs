@@ -59,6 +59,13 @@ impl Deciding<'_> {
                 let id = event.record_id.clone().unwrap_or_default();
                 let input = self.read_input(object, operation, &event.record, &id)?;
                 match self.read("event", &alias, operation, input, object, &id)? {
+                    Some(_) if event.kind == "deleted" => {
+                        return Err(Flow::Skipped(format!(
+                            "the {} is there: a list has only left it out",
+                            object.name
+                        )));
+                    }
+                    None if event.kind == "deleted" => shaped(connector, object, None, &event.record, &names),
                     Some(found) => shaped(connector, object, Some(&operation.name), &found, &names),
                     None => return Err(Flow::Skipped(format!("the {} is gone", object.name))),
                 }

@@ -1,12 +1,13 @@
 //! From a list's answer to events: what is new or different since the last look.
 //!
-//! Nothing is concluded from absence: a record that is no longer listed makes no event.
+//! That a record is missing in a whole list proves nothing: it makes a hint, which counts once reading the record says that it
+//! is gone.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fmt::Write;
+use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{Event, record};
@@ -21,7 +22,7 @@ pub struct Seen {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since_ms: Option<i64>,
     pub newest: Option<String>,
-    /// By id: the number of its last change, a colon, and the hash of its content.
+    /// By id, see [`Mark`].
     pub records: BTreeMap<String, String>,
     /// How many changes were noticed so far. Orders the records by age, and tells a content that comes back apart.
     #[serde(default)]
@@ -45,6 +46,8 @@ pub struct Polled {
 
 /// Of lists read by a field only the newest records are remembered; of whole lists, what is in the list.
 const RECORDS_MAX: usize = 100_000;
+/// Records that are missing at once; the others are missed the next time.
+const MISSING_MAX: usize = 500;
 /// A time that is further ahead is a mistake of the record: it must not hide the changes to come.
 const AHEAD_MAX_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -61,24 +64,25 @@ pub fn changes(
     now_ms: i64,
 ) -> Polled {
     let found = in_order(feed, seen, read(object, feed, records));
-    if found.is_empty() && feed.by.is_none() && !seen.records.is_empty() {
-        // A list that is suddenly empty is suspect: forgetting all would make everything new again.
-        return Polled { events: Vec::new(), seen: seen.clone() };
-    }
     let mut next = Seen { started: true, ..seen.clone() };
-    if feed.by.is_none() {
-        let listed: HashSet<&str> = found.iter().map(|record| record.id.as_str()).collect();
-        next.records.retain(|id, _| listed.contains(id.as_str()));
-    }
     let mut events = Vec::new();
+    if feed.by.is_none() && records.len() < RECORDS_MAX {
+        events = missing(connector, object, &found, &mut next, now_ms);
+    }
     for record in found {
-        let known = next.records.get(&record.id).map(|mark| hash_of(mark));
-        if known == Some(record.hash.as_str()) {
+        let known = next.records.get(&record.id).map(|mark| Mark::read(mark));
+        if known.as_ref().is_some_and(|known| known.hash == record.hash && !known.is_missing) {
             continue;
         }
         let is_new = known.is_none();
+        let is_back = known.is_some_and(|known| known.hash == record.hash);
         next.changes += 1;
-        next.records.insert(record.id.clone(), format!("{}:{}", next.changes, record.hash));
+        let parent = record::parent_id(object, record.content).unwrap_or_default();
+        let mark = Mark { number: next.changes, hash: &record.hash, is_missing: false, parent: parent.as_deref() };
+        next.records.insert(record.id.clone(), mark.to_string());
+        if is_back {
+            continue;
+        }
         next.newest = newer(next.newest.take(), &record, now_ms);
         if seen.started {
             events.push(event(connector, object, &record, is_new, next.changes, now_ms));
@@ -90,6 +94,46 @@ pub fn changes(
         forget_oldest(&mut next.records);
     }
     Polled { events, seen: next }
+}
+
+/// What was listed and is not any more. It is remembered once more: what is only left out now and then is nothing new when it
+/// is listed again.
+fn missing(connector: &Connector, object: &Object, found: &[Found], next: &mut Seen, now_ms: i64) -> Vec<Event> {
+    let listed: HashSet<&str> = found.iter().map(|record| record.id.as_str()).collect();
+    let get = connector.operation(&format!("{}.get", object.name));
+    let (mut events, mut marks) = (Vec::new(), Vec::new());
+    // A list that is suddenly empty is suspect: to forget all would make everything new again.
+    let is_suspect = found.is_empty();
+    next.records.retain(|id, mark| {
+        let known = Mark::read(mark);
+        if listed.contains(id.as_str()) || known.is_missing && is_suspect || events.len() >= MISSING_MAX {
+            return true;
+        }
+        if known.is_missing {
+            return false;
+        }
+        let Some(get) = get else { return is_suspect };
+        let mut record = Map::from_iter([(object.id.clone(), Value::from(id.as_str()))]);
+        if let (Some(parent), Some(id)) = (&object.parent, known.parent) {
+            record.insert(parent.id.clone(), id.into());
+        }
+        events.push(Event {
+            id: format!("poll:{}:{id}:missing:{}", object.name, known.number),
+            source: connector.name.clone(),
+            kind: "deleted".into(),
+            time_ms: now_ms,
+            object: Some(object.name.clone()),
+            record_id: Some(id.clone()),
+            parent_id: known.parent.map(str::to_owned),
+            record: Value::Object(record),
+            read_with: Some(get.name.clone()),
+            ..Event::default()
+        });
+        marks.push((id.clone(), Mark { is_missing: true, ..known }.to_string()));
+        true
+    });
+    next.records.extend(marks);
+    events
 }
 
 /// On a first pass: is a record younger than the listening? If so, was it made since, or only changed?
@@ -131,7 +175,7 @@ fn in_order<'list>(feed: &Feed, seen: &Seen, mut found: Vec<Found<'list>>) -> Ve
         if seen.started && feed.by.is_some() {
             let reaches_back = |record: &Found| lies_in_overlap(feed, seen, record);
             let is_known =
-                |record: &Found| seen.records.get(&record.id).is_some_and(|mark| hash_of(mark) == record.hash);
+                |record: &Found| seen.records.get(&record.id).is_some_and(|mark| Mark::read(mark).hash == record.hash);
             if let Some(past) = found.iter().position(|record| is_known(record) && !reaches_back(record)) {
                 found.truncate(past);
             }
@@ -198,13 +242,40 @@ fn event(connector: &Connector, object: &Object, found: &Found, is_new: bool, ch
     }
 }
 
-fn hash_of(mark: &str) -> &str {
-    mark.split_once(':').map_or(mark, |(_, hash)| hash)
+/// What is remembered of a record: `7:2c26b4`, `7:2c26b4:-` of one that is missing, `7:2c26b4::c1` of one that lives under
+/// another.
+struct Mark<'m> {
+    /// Of its last change.
+    number: u64,
+    /// Of its content.
+    hash: &'m str,
+    is_missing: bool,
+    parent: Option<&'m str>,
+}
+
+impl<'m> Mark<'m> {
+    fn read(text: &'m str) -> Self {
+        let mut parts = text.splitn(4, ':');
+        let number = parts.next().and_then(|number| number.parse().ok()).unwrap_or(0);
+        let hash = parts.next().unwrap_or_default();
+        let is_missing = parts.next() == Some("-");
+        Self { number, hash, is_missing, parent: parts.next() }
+    }
+}
+
+impl fmt::Display for Mark<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.number, self.hash)?;
+        if self.is_missing || self.parent.is_some() {
+            formatter.write_str(if self.is_missing { ":-" } else { ":" })?;
+        }
+        self.parent.map_or(Ok(()), |parent| write!(formatter, ":{parent}"))
+    }
 }
 
 fn forget_oldest(records: &mut BTreeMap<String, String>) {
     let Some(surplus) = records.len().checked_sub(RECORDS_MAX).filter(|surplus| *surplus > 0) else { return };
-    let number = |mark: &str| mark.split_once(':').and_then(|(number, _)| number.parse::<u64>().ok()).unwrap_or(0);
+    let number = |mark: &str| Mark::read(mark).number;
     let mut ages: Vec<u64> = records.values().map(|mark| number(mark)).collect();
     let (_, youngest_dropped, _) = ages.select_nth_unstable(surplus - 1);
     let youngest_dropped = *youngest_dropped;
