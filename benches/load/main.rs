@@ -74,7 +74,7 @@ async fn compare(vendor: &Vendor) {
     let (folder, place) = (Folder::new(), vendor.address.to_string());
     job::write(&folder.0, &place, 1, 1);
     let bare = Program::bare(&folder.0, &place).await;
-    let serve = Program::serve(&folder.0, &place).await;
+    let serve = Program::serve(&folder.0, std::slice::from_ref(&place)).await;
     let started = serve.started.as_secs_f64() * 1e3;
     println!("from start to accepting: {started:.0} ms (goal 100{})", verdict(started < 100.0));
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -122,10 +122,10 @@ async fn pace(vendor: &Vendor, workflows: usize, actions: usize, past: usize) ->
     job::write(&folder.0, &place, workflows, actions);
     if past > 0 {
         // The first start makes the tables.
-        drop(Program::serve(&folder.0, &place).await);
+        drop(Program::serve(&folder.0, std::slice::from_ref(&place)).await);
         past::write(&folder.0.join("data"), past);
     }
-    let serve = Program::serve(&folder.0, &place).await;
+    let serve = Program::serve(&folder.0, std::slice::from_ref(&place)).await;
     let events = EVENTS / 2 / actions;
     let mut paces = Vec::new();
     for round in 0..4 {

@@ -42,10 +42,13 @@ impl Program {
         .await
     }
 
-    /// The engine in its real form.
-    pub async fn serve(folder: &Path, vendor: &str) -> Program {
+    /// The engine in its real form, which may call the vendors at these addresses.
+    pub async fn serve(folder: &Path, vendors: &[String]) -> Program {
         Program::start(Path::new(env!("CARGO_BIN_EXE_dovetail")), |command, port| {
-            command.args(["serve", "--no-watch", "--allow-net", vendor]);
+            command.args(["serve", "--no-watch"]);
+            for vendor in vendors {
+                command.args(["--allow-net", vendor]);
+            }
             command.arg("--project").arg(folder.join("project")).arg("--data").arg(folder.join("data"));
             command.arg("--secrets").arg(folder.join("secrets.yaml")).args(["--listen", &format!("127.0.0.1:{port}")]);
         })
