@@ -28,3 +28,4 @@ pub mod cli;
 pub mod rehearsal;
 pub mod sandbox;
 pub mod server;
+pub mod story;

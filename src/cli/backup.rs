@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::json;
 
-use super::check::count;
+use super::count;
 use super::past::{self, Past};
 use super::{exit, say, shown};
 use crate::store::{self, Copied, Error};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::{check::count, exit, folder, say, schema, shipped};
+use super::{count, exit, folder, say, schema, shipped};
 use crate::connector::Connector;
 use crate::source::nearest;
 use item::{Item, Kind};

@@ -1,11 +1,10 @@
 //! `check`: every finding about a project, with its place and its fix.
 
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::{exit, folder, sarif, say, shipped};
+use super::{count, exit, folder, sarif, say, shipped};
 use crate::project::remembered::{self, Majors};
 use crate::project::{self, Loaded};
 use crate::source::{File, Severity, render_json, render_text};
@@ -123,9 +122,4 @@ fn contents(plan: &crate::project::Plan) -> String {
         count(plan.connections.len(), "connection"),
         count(used.count(), "connector")
     )
-}
-
-pub fn count(number: impl Display + PartialEq + From<u8>, what: &str) -> String {
-    let ending = if number == 1.into() { "" } else { "s" };
-    format!("{number} {what}{ending}")
 }

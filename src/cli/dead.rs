@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::past::{self, Access, Past};
 use super::runs::{self, Show, ids};
-use super::{check::count, exit, say, shown};
+use super::{count, exit, say, shown};
 use crate::run::Ending;
 use crate::store::{Filter, Run, Status, Store};
 

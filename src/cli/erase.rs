@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::check::count;
+use super::count;
 use super::past::{self, Past, sought};
 use super::{exit, say};
 use crate::store::{Filter, Holding, Sought, Store};

@@ -37,7 +37,6 @@ mod schema;
 mod secrets;
 mod serve;
 mod shipped;
-mod shown;
 mod story;
 mod tap;
 mod test;
@@ -51,6 +50,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::story::{count, shown};
 
 /// Workflows between web APIs, written in YAML.
 #[derive(Debug, Parser)]

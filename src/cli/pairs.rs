@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::check::count;
+use super::count;
 use super::past::{self, Access, Past};
 use super::{exit, say};
 use crate::run::{Link as Known, RecordRef};

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use super::check::count;
+use super::count;
 use super::{Operator, Project, exit, say};
 use crate::engine::{Engine, PairSurveyed, SurveyError, Surveyed};
 use crate::server::control::{self, Order, Reply};
 use crate::store::{Status, Store};
-use crate::sync::{Because, Compared, Delete, Finding, Item, Verdict, Which};
+use crate::story::difference;
+use crate::sync::{Delete, Finding, Item, Verdict, Which};
 
 /// Differences that are told without `--all`.
 const TOLD: usize = 20;
@@ -51,7 +52,7 @@ pub struct Apply {
     #[command(flatten)]
     whole: Whole,
     /// The plan that was looked at: only that is done.
-    #[arg(long, value_name = "PLAN", required_unless_present = "yes")]
+    #[arg(long, value_name = "PLAN")]
     plan: Option<String>,
     /// Whatever there is to do now.
     #[arg(long, conflicts_with = "plan")]
@@ -109,6 +110,12 @@ impl Plan {
 
 impl Apply {
     pub async fn run(self) -> Result<u8> {
+        if self.plan.is_none() && !self.yes {
+            let sync = &self.whole.sync;
+            return Err(exit::usage(format!(
+                "say which plan with `--plan`: `dovetail plan {sync}` shows it. Or add --yes, which does what there is to do now"
+            )));
+        }
         let applied = self.whole.survey(self.deep, Some(self.plan.as_deref())).await?;
         let Some((surveyed, runs)) = applied else { return Ok(exit::FINDINGS) };
         if self.whole.json {
@@ -389,28 +396,4 @@ fn differences(pair: &PairSurveyed, all: bool) {
     if pair.survey.items.len() > shown {
         say::data(&format!("… and {} more: `--all` tells them", pair.survey.items.len() - shown));
     }
-}
-
-/// `firstName "Ada" → first_name "Adda"`, and why.
-pub fn difference(field: &Compared, is_create: bool) -> Option<String> {
-    let [first, second] = &field.names;
-    let [one, other] = field.values.each_ref().map(|value| say::shortened(&value.to_string(), 40));
-    let because = |because: &Because| match because {
-        Because::Changed => "",
-        Because::Filled => ", which has none",
-        Because::Owner => ", since that side owns it",
-        Because::Wins => ", since that side wins",
-        Because::Newer => ", since that is newer",
-        Because::Decided => ", as was decided",
-    };
-    Some(match &field.verdict {
-        Verdict::From(..) if is_create => return None,
-        Verdict::From(Which::First, why) => format!("{first} {one} → {second} {other}{}", because(why)),
-        Verdict::From(Which::Second, why) => format!("{first} {one} ← {second} {other}{}", because(why)),
-        Verdict::Merged => format!("{first} {one} ∪ {second} {other}"),
-        Verdict::Asked => format!("{first} {one} ? {second} {other}: a person decides"),
-        Verdict::Settled => format!("{first} {one} | {second} {other}: left so"),
-        Verdict::Stuck(why) => format!("{first} {one}, {second} {other}: {why}"),
-        Verdict::Alike => return None,
-    })
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::connector::write_new;
-use super::{Operator, Project, check, connect, exit, folder, say, secrets, shipped};
+use super::{Operator, Project, connect, exit, folder, say, secrets, shipped};
 use crate::connector::probe::Note;
 use crate::engine::{Examiner, Left, Probed, Prober};
 use crate::http::{Budgets, Client};
@@ -136,7 +136,7 @@ fn tell(probed: &Probed) {
     }
     for found in &probed.objects {
         let asked =
-            found.asked.iter().map(|asked| format!("{}, {}", asked.operation, check::count(asked.requests, "request")));
+            found.asked.iter().map(|asked| format!("{}, {}", asked.operation, super::count(asked.requests, "request")));
         say::data(&format!("\n{}", found.object));
         say::data(&format!("  asked {}", asked.collect::<Vec<_>>().join("; ")));
         found.compared.notes.iter().for_each(note);

@@ -3,11 +3,11 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::check::count;
+use super::count;
 use super::past::Past;
 use super::{exit, say, shown};
 use crate::store::{self, Asked};
-use crate::sync::{Choice, Question, Which};
+use crate::story::{answers, asks, choice};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Questions {
@@ -130,60 +130,5 @@ impl Answer {
             false => format!("question {} is answered; the next `dovetail serve` acts on it", self.number),
         });
         Ok(exit::OK)
-    }
-}
-
-/// The question in words.
-fn asks(question: &Question) -> String {
-    match question {
-        Question::Conflict { sides, names, values } => {
-            let [one, other] = values.each_ref().map(|value| say::shortened(&value.to_string(), 40));
-            format!("changed on both sides: {}.{} {one} or {}.{} {other}?", sides[0], names[0], sides[1], names[1])
-        }
-        Question::Several { other, ids, taken } if ids.is_empty() => {
-            format!("its {other} may be {}, which is in a pair already", taken.join(", "))
-        }
-        Question::Several { other, ids, .. } => format!("which {other} is the same: {}?", ids.join(", ")),
-        Question::Alone { other, missing: None } => format!("there is no such {other}: create it?"),
-        Question::Alone { other, missing: Some(id) } => format!("there is no {other} with the id {id}: create it?"),
-        Question::Parted => "its other half was deleted, and it was left".into(),
-        Question::Same => "are the two one?".into(),
-        Question::Unlinked => "a person has said that it and its other half are not one".into(),
-        Question::Runaway { writes } => format!("written {writes} times within minutes: something answers each write"),
-        Question::Deleted { sides, side, why } => format!("deleted at {}: and the other? ({why})", sides[side.index()]),
-    }
-}
-
-/// What may be said to it.
-fn answers(question: &Question) -> Vec<String> {
-    match question {
-        Question::Conflict { sides, .. } => sides.to_vec(),
-        Question::Several { ids, .. } => {
-            let links = ids.iter().map(|id| format!("link {id}"));
-            links.chain(["create".into(), "leave".into()]).collect()
-        }
-        Question::Alone { .. } => ["create", "link ID", "leave"].map(String::from).into(),
-        Question::Same => vec!["unlink".into()],
-        Question::Parted | Question::Unlinked => ["create", "link ID"].map(String::from).into(),
-        Question::Runaway { .. } => vec!["go-on".into()],
-        Question::Deleted { .. } => ["delete", "archive", "unlink"].map(String::from).into(),
-    }
-}
-
-fn choice(question: &Question, said: &[String]) -> Option<Choice> {
-    let said: Vec<&str> = said.iter().map(String::as_str).collect();
-    match (question, said.as_slice()) {
-        (Question::Conflict { sides, .. }, [side]) => {
-            let place = sides.iter().position(|known| known == side)?;
-            Some(Choice::Side(Which::BOTH[place]))
-        }
-        (question, ["link", id]) if question.key() == "match" => Some(Choice::Link((*id).to_owned())),
-        (question, ["create"]) if question.key() == "match" => Some(Choice::Create),
-        (Question::Several { .. } | Question::Alone { .. }, ["leave"]) => Some(Choice::Leave),
-        (Question::Runaway { .. }, ["go-on"]) => Some(Choice::GoOn),
-        (Question::Deleted { .. }, ["delete"]) => Some(Choice::Delete),
-        (Question::Deleted { .. }, ["archive"]) => Some(Choice::Archive),
-        (Question::Deleted { .. } | Question::Same, ["unlink"]) => Some(Choice::Unlink),
-        _ => None,
     }
 }

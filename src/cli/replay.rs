@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use super::check::count;
+use super::count;
 use super::past::Past;
 use super::{exit, say};
 use crate::engine::{Replay as Wish, Replayed};

@@ -193,7 +193,7 @@ impl Show {
     pub async fn run(self) -> Result<u8> {
         let store = self.past.look()?;
         let run = past::find(&store, &self.run).await?;
-        story::tell(&store, &run, self.json).await?;
+        story::tell(&store, run, self.json).await?;
         store.close().await;
         Ok(exit::OK)
     }

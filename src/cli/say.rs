@@ -4,6 +4,8 @@ use std::io::{self, BufRead as _, IsTerminal, Write};
 
 use tracing_subscriber::EnvFilter;
 
+pub use crate::story::shortened;
+
 /// Data, one line.
 pub fn data(text: &str) {
     // A reader that has gone (`| head`) is no failure of ours.
@@ -84,16 +86,6 @@ pub fn table(header: &[&str], rows: Vec<Vec<String>>) {
 const GAP: u16 = 2;
 /// Room that the last column of a table needs.
 const LAST_MIN: usize = 16;
-
-/// A text in one line of so many characters at most.
-pub fn shortened(text: &str, width: usize) -> String {
-    let line: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
-    if line.chars().count() <= width {
-        return line;
-    }
-    let cut: String = line.chars().take(width.saturating_sub(1)).collect();
-    format!("{}…", cut.trim_end())
-}
 
 /// Breaks a text at spaces into lines of so many characters, where words allow it.
 pub fn wrap(text: &str, room: usize) -> Vec<String> {

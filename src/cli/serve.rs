@@ -126,7 +126,7 @@ async fn patience(engine: &Engine, tell: oneshot::Sender<()>) {
     signals.next().await;
     let waits = match engine.under_way() {
         0 => "connections that are open".to_string(),
-        number => check::count(number, "request") + " without an answer",
+        number => super::count(number, "request") + " without an answer",
     };
     say::talk(&format!(
         "still stops: waits for {waits}, up to a minute; once more ends it at once, and runs go on after the next start"

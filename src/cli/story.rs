@@ -1,19 +1,11 @@
-//! The story of one run: its journal in the order of time, in plain words.
+//! The story of one run on a terminal.
 
 use anyhow::Result;
-use serde_json::{Map, Value, json};
 
-use super::plan::difference;
-use super::{check::count, say, shown};
-use crate::connector::Failure;
-use crate::engine::kept_plan;
-use crate::project::Plan;
-use crate::run::{Answer, Ending, Entry, Fact, Purpose};
-use crate::source::Place;
-use crate::store::{self, Run, Status, Store};
-use crate::sync::Compared;
-use crate::workflow::Workflow;
-use crate::workflow::action::{Action, Kind};
+use super::past::now_ms;
+use super::{say, shown};
+use crate::store::{Run, Store};
+use crate::story::{Line, Story};
 
 /// Where lines without a terminal are cut.
 const WIDTH: usize = 160;
@@ -24,16 +16,20 @@ const MARGIN: &str = "              ";
 ///
 /// # Errors
 /// The store's.
-pub async fn tell(store: &Store, run: &Run, as_json: bool) -> Result<()> {
+pub async fn tell(store: &Store, run: Run, as_json: bool) -> Result<()> {
+    let story = read(store, run).await?;
     if as_json {
-        say::data(&serde_json::to_string_pretty(&as_value(store, run).await?)?);
+        say::data(&serde_json::to_string_pretty(&story.as_value())?);
         return Ok(());
     }
-    let (journal, plan) = read(store, run).await?;
-    let known = Known::of(plan.as_ref(), &run.start.workflow);
     let width = say::width().unwrap_or(WIDTH);
-    head(run, &journal, known, width);
-    steps(run, &journal, known, width);
+    let run = &story.run;
+    say::data(&format!("run {}: {}, {}", run.seq, run.start.workflow, run.status.word()));
+    for (what, text) in story.head() {
+        say::data(&format!("  {what:<9} {}", say::shortened(&text, width.max(60) - 12)));
+    }
+    say::data("");
+    steps(&story, width);
     Ok(())
 }
 
@@ -41,357 +37,48 @@ pub async fn tell(store: &Store, run: &Run, as_json: bool) -> Result<()> {
 ///
 /// # Errors
 /// The store's.
-pub async fn follow(store: &Store, run: &Run) -> Result<()> {
-    let (journal, plan) = read(store, run).await?;
-    let known = Known::of(plan.as_ref(), &run.start.workflow);
-    let (start, status) = (&run.start, run.status.word());
-    say::data(&format!("run {}: {}, {status}, about {}", run.seq, start.workflow, shown::about(start)));
-    steps(run, &journal, known, say::width().unwrap_or(WIDTH));
+pub async fn follow(store: &Store, run: Run) -> Result<()> {
+    let story = read(store, run).await?;
+    let (start, status) = (&story.run.start, story.run.status.word());
+    say::data(&format!("run {}: {}, {status}, about {}", story.run.seq, start.workflow, shown::about(start)));
+    steps(&story, say::width().unwrap_or(WIDTH));
     Ok(())
 }
 
-/// The same as JSON, with nothing shortened.
-///
 /// # Errors
 /// The store's.
-pub async fn as_value(store: &Store, run: &Run) -> Result<Value> {
-    let (journal, plan) = read(store, run).await?;
-    Ok(whole(run, &journal, Known::of(plan.as_ref(), &run.start.workflow)))
+pub async fn read(store: &Store, run: Run) -> Result<Story> {
+    let story = Story::of(store, run).await?;
+    if let Some(why) = &story.unreadable {
+        say::talk(&format!("run {}: {why}; its steps are left out", story.run.seq));
+    }
+    Ok(story)
 }
 
-/// A plan that this program can no longer read costs the actions' names, not the story.
-async fn read(store: &Store, run: &Run) -> Result<(Vec<Entry>, Option<Plan>)> {
-    let journal = match store.journal(&run.start.id).await {
-        Err(error @ store::Error::Unreadable(_)) => {
-            say::talk(&format!("run {}: {error}; its steps are left out", run.seq));
-            Vec::new()
-        }
-        journal => journal?,
-    };
-    Ok((journal, kept_plan(store, &run.start.plan).await?))
-}
-
-fn steps(run: &Run, journal: &[Entry], known: Known<'_>, width: usize) {
-    let mut teller = Teller { known, width, at: String::new(), day: String::new(), shown: Value::Null };
-    teller.line(run.start.created_ms, "", "accepted");
-    for entry in journal {
-        teller.entry(entry);
-    }
-    if run.status == Status::Pending {
-        teller.pending(run);
-    }
-}
-
-/// The workflow of the run, in the version that it runs on, if that can be read.
-#[derive(Clone, Copy)]
-struct Known<'a>(Option<(&'a Plan, &'a Workflow)>);
-
-impl<'a> Known<'a> {
-    fn of(plan: Option<&'a Plan>, workflow: &str) -> Self {
-        Self(plan.and_then(|plan| Some((plan, plan.workflow(workflow)?))))
-    }
-
-    fn action(&self, address: &str) -> Option<&'a Action> {
-        let (plan, workflow) = self.0?;
-        plan.action_at(workflow, address)
-    }
-
-    /// Where a value stands that could not be made.
-    fn place(&self, address: &str, failure: &Failure) -> Option<Place> {
-        let (plan, workflow) = self.0?;
-        failure.at.as_deref().map(|at| plan.place_of(workflow, address, Some(at)))
-    }
-}
-
-/// The same as JSON, with nothing shortened.
-fn whole(run: &Run, journal: &[Entry], known: Known<'_>) -> Value {
-    let mut told = shown::run(run);
-    told.insert("connections".into(), json!(run.start.connections));
-    told.insert("plan".into(), json!(run.start.plan));
-    told.insert("inputs".into(), shown::concealed(&run.start.inputs));
-    told.insert("event".into(), shown::concealed(&json!(run.start.event)));
-    let entry = |entry: &Entry| {
-        let mut told = Map::new();
-        told.insert("at".into(), json!(shown::instant(entry.at_ms)));
-        if let Value::Object(fact) = shown::concealed(&json!(entry.fact)) {
-            let address = fact.values().next().and_then(|fact| fact.get("address")).and_then(Value::as_str);
-            let action = address.and_then(|address| known.action(address));
-            told.insert("action".into(), json!(action.map(name)));
-            let value = entry.fact.failure().and_then(|(address, failure)| known.place(address, failure));
-            let place = value.or_else(|| action.map(|action| action.place.clone()));
-            told.insert("place".into(), json!(place.map(|place| place.to_string())));
-            told.extend(fact);
-        }
-        Value::Object(told)
-    };
-    told.insert("journal".into(), journal.iter().map(entry).collect());
-    Value::Object(told)
-}
-
-fn head(run: &Run, journal: &[Entry], known: Known<'_>, width: usize) {
-    let start = &run.start;
-    say::data(&format!("run {}: {}, {}", run.seq, start.workflow, run.status.word()));
-    let line =
-        |what: &str, text: String| say::data(&format!("  {what:<9} {}", say::shortened(&text, width.max(60) - 12)));
-    line("id", start.id.clone());
-    if let Some((_, workflow)) = known.0 {
-        line("file", workflow.place.path.to_string());
-    }
-    if let Some(tenant) = &start.tenant {
-        line("tenant", tenant.clone());
-    }
-    line("about", shown::about(start));
-    let event = &start.event;
-    if !["manual", "schedule"].contains(&event.source.as_str()) {
-        line("event", format!("{} from {}, id {}", event.kind, event.source, event.id));
-    }
-    if let Some(id) = &event.replay_of {
-        line("replay of", id.clone());
-    }
-    for (what, value) in [("record", &event.record), ("body", &event.body), ("inputs", &start.inputs)] {
-        if !value.is_null() {
-            line(what, shown::line(value));
-        }
-    }
-    let sent = journal.iter().filter(|entry| matches!(entry.fact, Fact::Sent(_))).count();
-    let took = run.ended_ms.map_or_else(String::new, |ended| format!(" in {}", shown::span(ended - start.created_ms)));
-    line("work", format!("{}{took}", count(sent, "request")));
-    say::data("");
-}
-
-/// Tells entries one by one, and remembers what has been said.
-struct Teller<'a> {
-    known: Known<'a>,
-    width: usize,
-    /// The address that the last lines were about.
-    at: String,
-    day: String,
-    /// The value that was shown last.
-    shown: Value,
-}
-
-impl Teller<'_> {
-    fn entry(&mut self, entry: &Entry) {
-        let ms = entry.at_ms;
-        match &entry.fact {
-            Fact::Started {} => self.line(ms, "", "begun"),
-            Fact::Retried { by } => self.line(ms, "", &format!("tried again by {by}")),
-            Fact::Ended { ending } => self.ended(ms, ending),
-            Fact::Compared(compared) => {
-                let told = match (&compared.nothing, compared.changed.is_empty()) {
-                    (Some(why), _) => why.clone(),
-                    (None, true) => format!("the record was {}", compared.kind),
-                    (None, false) => format!("the record was {}: {}", compared.kind, compared.changed.join(", ")),
-                };
-                self.line(ms, "", &told);
-            }
-            Fact::Chose { address, branch } => self.under(ms, address, &format!("goes on with `{branch}`")),
-            Fact::Entered { address, inputs } => {
-                self.under(ms, address, "begins");
-                self.value("with ", inputs);
-            }
-            Fact::Listed { address, items } => self.under(ms, address, &count(items.len(), "item")),
-            Fact::Sent(sent) => {
-                let attempt = if sent.attempt > 1 { format!(", attempt {}", sent.attempt) } else { String::new() };
-                let page = if sent.page.next.is_some() { ", next page" } else { "" };
-                let what = purpose(&sent.purpose);
-                self.under(
-                    ms,
-                    &sent.address,
-                    &format!("{what}{} at {}{page}{attempt}", sent.operation, sent.connection),
-                );
-                self.value("with ", &sent.input);
-            }
-            Fact::Answered { address, answer, .. } => match answer {
-                Answer::Done { value, next } => {
-                    let more = if next.is_some() { ", and there is more" } else { "" };
-                    self.under(ms, address, &format!("answered: {}{more}", gist(value)));
-                    if !value.is_array() {
-                        self.value("", value);
-                    }
-                }
-                Answer::Failed(why) => self.under(ms, address, &format!("answered: {}", self.failure(address, why))),
-            },
-            Fact::Forgot { address } => self.under(ms, address, "taken up again: searches anew"),
-            Fact::Looked { address, looked } => {
-                let found = &looked.found;
-                let told =
-                    found.as_ref().map_or("no pair is known yet".into(), |id| format!("its pair is known: {id}"));
-                self.under(ms, address, &told);
-            }
-            Fact::Paused { address, until_ms, why } => {
-                let why = shown::uncovered(why);
-                let told = format!("waits {}, until {}: {why}", shown::span(until_ms - ms), clock(*until_ms));
-                self.under(ms, address, &told);
-            }
-            Fact::Resumed { address } => self.under(ms, address, "goes on"),
-            Fact::Waits { address, until_ms } => {
-                let told = format!("waits {}, until {}", shown::span(until_ms - ms), shown::minute(*until_ms));
-                self.under(ms, address, &told);
-            }
-            Fact::Subscribed { address, until_ms, .. } => {
-                let told = format!("waits {} at most, until {}", shown::span(until_ms - ms), shown::minute(*until_ms));
-                self.under(ms, address, &told);
-            }
-            Fact::Received { address, .. } => self.under(ms, address, "what it waits for has come"),
-            Fact::Rescued { address, action, failure: why } if address == "workflow" => {
-                let why = self.failure(action, why);
-                let told = format!("{} has failed: {why}; `on_error` is done", self.short(action));
-                self.line(ms, "", &told);
-            }
-            Fact::Rescued { address, action, failure: why } => {
-                let why = self.failure(action, why);
-                self.under(ms, address, &format!("has failed: {why}; `on_error` stands in for it"));
-            }
-            // A turn of a loop is over: its actions have said so.
-            Fact::Finished { address, .. } if address.ends_with(']') => {}
-            Fact::Finished { address, outcome, result, failure: why, warnings } => {
-                let why = why.as_ref().map_or_else(String::new, |why| format!(": {}", self.failure(address, why)));
-                let is_sync = self.known.action(address).is_some_and(|one| matches!(one.kind, Kind::Reconcile(_)));
-                // A sync says itself why nothing is done.
-                let told = result.get("why").and_then(Value::as_str).filter(|_| is_sync);
-                let told = told.map_or_else(String::new, |told| format!(": {told}"));
-                self.under(ms, address, &format!("{}{why}{told}", outcome.word()));
-                if is_sync {
-                    self.compared(result);
-                } else if !result.is_null() && !result.is_array() {
-                    self.value("gives ", result);
-                }
-                for warning in warnings {
-                    self.wrapped(MARGIN, "  ", &format!("warning: {warning}"));
-                }
+fn steps(story: &Story, width: usize) {
+    let mut day = String::new();
+    for line in story.lines(now_ms()) {
+        if let Some(at_ms) = line.at_ms {
+            let today = &shown::minute(at_ms)[..10];
+            if today != day {
+                say::data(&format!("{today} (UTC)"));
+                day = today.to_owned();
             }
         }
-    }
-
-    /// What a sync has found in two records, field by field.
-    fn compared(&mut self, result: &Value) {
-        let fields: Vec<Compared> = serde_json::from_value(result["fields"].clone()).unwrap_or_default();
-        for told in fields.iter().filter_map(|field| difference(field, false)) {
-            self.wrapped(MARGIN, "    ", &told);
-        }
-    }
-
-    fn ended(&mut self, ms: i64, ending: &Ending) {
-        if let Ending::Failed { address, .. } = ending {
-            let action = self.short(address);
-            self.line(ms, "", &format!("{} ({action})", shown::ending(ending)));
-        } else {
-            self.line(ms, "", &shown::ending(ending));
-        }
-    }
-
-    fn pending(&mut self, run: &Run) {
-        let now = super::past::now_ms();
-        let told = if run.due_ms > now {
-            format!("not over: goes on in {}, at {}", shown::span(run.due_ms - now), shown::minute(run.due_ms))
-        } else {
-            "not over: goes on as soon as `dovetail serve` runs and its turn comes".into()
-        };
-        say::data(&format!("{MARGIN}{told}"));
-    }
-
-    /// A line below the name of its action, which is said when it changes.
-    fn under(&mut self, ms: i64, address: &str, text: &str) {
-        // What a workflow that is run begins with is told of the action that runs it.
-        let address = address.strip_suffix("/run").unwrap_or(address);
-        if self.at != address {
-            let title = self.title(address);
-            self.line(ms, "", &title);
-            self.at = address.to_string();
-        }
-        self.line(ms, "  ", text);
-    }
-
-    fn line(&mut self, ms: i64, indent: &str, text: &str) {
-        if indent.is_empty() {
-            self.at.clear();
-        }
-        let day = shown::minute(ms)[..10].to_string();
-        if day != self.day {
-            say::data(&format!("{day} (UTC)"));
-            self.day = day;
-        }
-        self.wrapped(&format!("{}  ", clock(ms)), indent, text);
-    }
-
-    fn wrapped(&self, margin: &str, indent: &str, text: &str) {
-        let room = self.width.saturating_sub(MARGIN.len() + indent.len() + 2).max(20);
-        for (number, line) in say::wrap(text, room).iter().enumerate() {
-            let (margin, hang) = if number == 0 { (margin, "") } else { (MARGIN, "  ") };
-            say::data(&format!("{margin}{indent}{hang}{line}"));
-        }
-    }
-
-    fn value(&mut self, what: &str, value: &Value) {
-        let empty = value.is_null() || value.as_object().is_some_and(Map::is_empty);
-        if !empty && self.shown != *value {
-            self.shown = value.clone();
-            let room = self.width.saturating_sub(MARGIN.len() + 4);
-            say::data(&format!("{MARGIN}    {}", say::shortened(&format!("{what}{}", shown::line(value)), room)));
-        }
-    }
-
-    /// An action with its verb and its line; what is read before the first one in words.
-    fn title(&self, address: &str) -> String {
-        let turn = turn(address);
-        if let Some(action) = self.known.action(address) {
-            return format!("{}{turn} ({})", name(action), action.place);
-        }
-        match address.split('/').collect::<Vec<_>>().as_slice() {
-            ["event"] => "the record that the event is about".into(),
-            ["include", name @ ..] => format!("include {}", name.join("/")),
-            [.., "names", alias, object, list] => format!("names of `{list}` of {alias}.{object}"),
-            _ => address.into(),
-        }
-    }
-
-    fn failure(&self, address: &str, failure: &Failure) -> String {
-        let status = failure.status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
-        let place = self.known.place(address, failure).map_or_else(String::new, |place| format!(" ({place})"));
-        shown::uncovered(&format!("{failure}{status}")) + &place
-    }
-
-    fn short(&self, address: &str) -> String {
-        let action = self.known.action(address);
-        action.map_or_else(|| self.title(address), |action| format!("{}{}", name(action), turn(address)))
+        say_line(&line, width);
     }
 }
 
-/// `person: upsert os.contact`
-fn name(action: &Action) -> String {
-    let title = action.title();
-    action.id.as_ref().map_or(title.clone(), |id| format!("{id}: {title}"))
-}
-
-/// The turns of the loops that an address stands in: ` for item 4`.
-fn turn(address: &str) -> String {
-    let turns = address.split('[').skip(1).filter_map(|part| part.split_once(']')?.0.parse::<usize>().ok());
-    let turns: Vec<String> = turns.map(|index| (index + 1).to_string()).collect();
-    if turns.is_empty() { String::new() } else { format!(", item {}", turns.join(" of item ")) }
-}
-
-fn purpose(purpose: &Purpose) -> String {
-    match purpose {
-        Purpose::Call => String::new(),
-        Purpose::Read | Purpose::Get => "reads: ".into(),
-        Purpose::Find { field } => format!("looks for it by {field}: "),
-        Purpose::Create => "creates: ".into(),
-        Purpose::Update => "changes: ".into(),
-        Purpose::LookUp { .. } => "looks whether it was carried out after all: ".into(),
-        Purpose::Names { list, .. } => format!("reads the names of `{list}`: "),
-        Purpose::Confirm => "reads back what was written: ".into(),
+fn say_line(line: &Line, width: usize) {
+    let margin = line.at_ms.map_or_else(|| MARGIN.to_owned(), |at_ms| format!("{}  ", shown::clock(at_ms)));
+    let indent = "  ".repeat(line.depth.into());
+    if line.is_value {
+        let room = width.saturating_sub(MARGIN.len() + indent.len());
+        return say::data(&format!("{margin}{indent}{}", say::shortened(&line.text, room)));
     }
-}
-
-fn gist(value: &Value) -> String {
-    match value {
-        Value::Null => "nothing".into(),
-        Value::Array(items) => count(items.len(), "record"),
-        _ => "done".into(),
+    let room = width.saturating_sub(MARGIN.len() + indent.len() + 2).max(20);
+    for (number, text) in say::wrap(&line.text, room).iter().enumerate() {
+        let (margin, hang) = if number == 0 { (margin.as_str(), "") } else { (MARGIN, "  ") };
+        say::data(&format!("{margin}{indent}{hang}{text}"));
     }
-}
-
-fn clock(ms: i64) -> String {
-    chrono::DateTime::from_timestamp_millis(ms).unwrap_or_default().format("%H:%M:%S%.3f").to_string()
 }

@@ -72,7 +72,7 @@ fn told(happened: &Happened) -> String {
     };
     match happened {
         Happened::Event { at_ms, duplicate, runs, about } => {
-            let what = if *duplicate { "a copy".to_owned() } else { super::check::count(*runs, "run") };
+            let what = if *duplicate { "a copy".to_owned() } else { super::count(*runs, "run") };
             line(*at_ms, "event", about, what)
         }
         Happened::Request { at_ms, operation, to, attempt, outcome, took_ms, about, .. } => {

@@ -8,8 +8,8 @@ use std::time::Instant;
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
-use super::check::{self, count};
 use super::{Project, exit, folder, say, shipped, shown};
+use super::{check, count};
 use crate::project::{self, Loaded, Tested, Text};
 use crate::rehearsal::{Chosen, Files, Played, Scene, play};
 use crate::source::nearest;

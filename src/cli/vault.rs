@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use zeroize::Zeroizing;
 
-use super::check::count as count_of;
+use super::count as count_of;
 use super::{Operator, exit, say, secrets};
 use crate::http::{Client, Guard};
 use crate::project::{Connection, Plan};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::check::count;
+use super::count;
 use super::past::{Past, sought};
 use super::{exit, say, shown, story};
 use crate::run::RecordRef;
@@ -92,7 +92,7 @@ async fn tell(store: &Store, holding: &Holding, (runs, all): (&[Run], usize), id
     }
     for run in runs {
         say::data("");
-        story::follow(store, run).await?;
+        story::follow(store, run.clone()).await?;
     }
     if runs.is_empty() {
         say::talk("no run was about it");
@@ -114,7 +114,7 @@ async fn tell(store: &Store, holding: &Holding, (runs, all): (&[Run], usize), id
 async fn print(store: &Store, holding: &Holding, runs: &[Run], idle: &[Event]) -> Result<()> {
     let mut told = Vec::new();
     for run in runs {
-        told.push(story::as_value(store, run).await?);
+        told.push(story::read(store, run.clone()).await?.as_value());
     }
     let idle: Vec<Value> = idle.iter().map(|event| shown::concealed(&json!(event))).collect();
     let all = json!({ "records": holding.records, "runs": told, "events_without_runs": idle });

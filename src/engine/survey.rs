@@ -242,7 +242,14 @@ fn bind<'p>(plan: &'p Plan, name: &str, tenant: Option<&str>) -> Result<Bound<'p
     };
     let Some(tenant) = found else {
         let known: Vec<&str> = tenants.into_iter().flatten().collect();
-        return refused(format!("say for which tenant with `--tenant`: `{name}` acts for {}", known.join(", ")));
+        let known = known.join(", ");
+        return refused(match tenant {
+            Some(tenant) if known.is_empty() => {
+                format!("`{name}` acts for no tenant, and so not for `{tenant}`: leave out `--tenant`")
+            }
+            Some(tenant) => format!("`{name}` does not act for a tenant `{tenant}`; it acts for {known}"),
+            None => format!("say for which tenant with `--tenant`: `{name}` acts for {known}"),
+        });
     };
     let bindings = plan.bind(workflow, tenant, None);
     let connection = |side: Which| {
@@ -331,8 +338,10 @@ fn requests(sync: &Sync, number: usize, pair: &Pair, sides: &[Listed<'_>; 2], su
             Finding::Settled { .. } => {}
         }
         for (place, writes) in item.writes().into_iter().enumerate() {
-            // The write, its confirmation, and the look at its echo.
-            all[place] += if writes { 2 + u64::from(sides[place].object.confirm_writes) } else { 0 };
+            // The write, its confirmation, and a look at its echo each time that it is told.
+            let object = sides[place].object;
+            let told = usize::from(!object.changes.webhook.is_empty()) + object.changes.feeds().count();
+            all[place] += if writes { 1 + u64::from(object.confirm_writes) + told as u64 } else { 0 };
         }
     }
     all

@@ -3,13 +3,18 @@
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value, json};
 
-use super::check::count;
+use super::count;
 use crate::run::{Ending, Start};
 use crate::store::{Run, Status};
 
 /// `2026-11-24 12:03:22`, UTC.
 pub fn minute(ms: i64) -> String {
     DateTime::from_timestamp_millis(ms).unwrap_or_default().format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// `12:03:22.120`, UTC.
+pub fn clock(ms: i64) -> String {
+    DateTime::from_timestamp_millis(ms).unwrap_or_default().format("%H:%M:%S%.3f").to_string()
 }
 
 /// `2026-11-24T12:03:22.120Z`
