@@ -1,9 +1,10 @@
-//! Accepting events: once per (source, id), with the runs that they start.
+//! Accepting events: once per (source, connection, id), with the runs that they start.
 
 use rusqlite::{Connection, params};
 
 use super::{Accepted, Error, Intake, shelf};
 use crate::run::Start;
+use crate::trigger::Event;
 
 /// An intake as it will be written: all JSON is made before the writer's turn.
 pub(super) struct Written {
@@ -27,12 +28,20 @@ struct Row {
 
 pub(super) fn write_down(intake: &Intake, received_ms: i64) -> Result<Written, Error> {
     Ok(Written {
-        source: intake.event.source.clone(),
+        source: source(&intake.event),
         id: intake.event.id.clone(),
         received_ms,
         body: serde_json::to_string(&intake.event)?,
         runs: intake.runs.iter().map(row).collect::<Result<_, _>>()?,
     })
+}
+
+/// What two accounts of one source tell is not the same, even where their ids are.
+fn source(event: &Event) -> String {
+    match &event.connection {
+        Some(connection) => format!("{}:{connection}", event.source),
+        None => event.source.clone(),
+    }
 }
 
 fn row(run: &Start) -> Result<Row, Error> {

@@ -53,7 +53,7 @@ pub use pacts::{Asked, Paired, Questions};
 pub use prune::{Old, Pruned};
 pub use store::Store;
 
-/// An event with the runs that it starts. Accepted once per (source, id).
+/// An event with the runs that it starts. Accepted once per (source, connection, id).
 #[derive(Clone, Debug)]
 pub struct Intake {
     pub event: Event,

@@ -10,7 +10,7 @@ use super::Error;
 pub(super) const APPLICATION_ID: i64 = 0x446f_7665;
 
 /// From version n to n + 1, each in one transaction.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT, IN_LINE, PACTS];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT, IN_LINE, PACTS, SOURCES];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -178,6 +178,11 @@ CREATE TABLE questions (
 ) STRICT;
 -- What was parted lately.
 CREATE INDEX questions_by_age ON questions (sync, tenant, asked_ms);
+";
+
+const SOURCES: &str = "
+-- A source with several accounts is one for each: `crm:crm-north`.
+UPDATE events SET source = source || ':' || (body ->> '$.connection') WHERE (body ->> '$.connection') IS NOT NULL;
 ";
 
 /// The version of an opened file; 0 for one that holds nothing yet.

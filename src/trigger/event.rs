@@ -6,7 +6,8 @@ use serde_json::Value;
 /// What a run is about. Stored whole before anything is acknowledged.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// Unique per source: the delivery id, `poll:<object>:<record>:<content hash>`, `schedule:<workflow>:<instant>` …
+    /// Unique per source and connection: the delivery id, `poll:<object>:<record>:<content hash>`,
+    /// `schedule:<workflow>:<instant>` …
     pub id: String,
     /// Connector's name for its webhooks and polls; `schedule`, `manual`, or a workflow's webhook path.
     pub source: String,
