@@ -117,7 +117,8 @@ impl Company {
             let connector = scene.plan.connection(connection).map(|one| one.connector.clone()).unwrap_or_default();
             let receiver = Mailbox { seen: Arc::clone(&seen), scene: Arc::clone(scene), connector };
             let seed = vendors.len() as u64 + 1;
-            let vendor = Inside::play(role, seed, given.get(connection), Arc::new(receiver));
+            let secret = format!("webhook-secret-of-{connection}");
+            let vendor = Inside::play(role, seed, secret, given.get(connection), Arc::new(receiver));
             let vendor = vendor.map_err(|error| format!("{}: {error}", scene.alias(connection)))?;
             vendors.insert(connection.clone(), vendor);
         }

@@ -54,12 +54,9 @@ impl Scene {
             let alike = known.or_else(|| plan.connections.iter().find(|one| one.connector == connector.name));
             let settings = alike.and_then(|one| one.settings.as_object()).cloned().unwrap_or_default();
             let sandbox = (files.sandbox)(&connector.name);
-            let (written, settings) = stand_in(
-                name,
-                connector,
-                settings,
-                &Role::account(sandbox.as_ref().map(|text| (text.path.as_str(), text.text.as_str()))),
-            );
+            let vars = Role::account(sandbox.as_ref().map(|text| (text.path.as_str(), text.text.as_str())));
+            let vars = told_apart(name, connector, (vars, &settings), &accounts);
+            let (written, settings) = stand_in(name, connector, settings, &vars);
             accounts.push(Account { name, connector, sandbox, written, settings });
         }
         let active = documents.iter().filter_map(|file| file.value.get(file.first_key()?)).collect::<Vec<_>>();
@@ -178,6 +175,25 @@ impl Account<'_> {
         let role = Role::read(name, &known, self.sandbox.as_ref().map(pair), &self.settings);
         role.map_err(|error| error.to_string())
     }
+}
+
+/// The settings of the account that the vendor plays, except that accounts of one vendor are told apart by what its webhooks
+/// say of them: by the project's own settings, or else by the connection's name.
+fn told_apart(
+    name: &str,
+    connector: &Connector,
+    (mut vars, own): (Map<String, Value>, &Map<String, Value>),
+    others: &[Account<'_>],
+) -> Map<String, Value> {
+    let others: Vec<&Account<'_>> = others.iter().filter(|other| other.connector.name == connector.name).collect();
+    let ways = connector.webhooks.as_ref().map(|webhooks| webhooks.ways()).unwrap_or_default();
+    for key in ways.into_iter().flatten() {
+        let is_free = |value: &Value| others.iter().all(|other| other.settings.get(key) != Some(value));
+        let said = vars.get(key).or_else(|| own.get(key)).cloned().unwrap_or_else(|| json!(STAND_IN));
+        let known = [Some(&said), own.get(key)].into_iter().flatten().find(|value| is_free(value)).cloned();
+        vars.insert(key.to_owned(), known.unwrap_or_else(|| json!(name)));
+    }
+    vars
 }
 
 /// A connection as it is written in the stand-in project, and its settings.

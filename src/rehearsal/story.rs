@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::project::Plan;
 use crate::run::{Ending, Entry, Fact};
 use crate::store::{Filter, Run, Store};
@@ -75,6 +77,7 @@ fn step(plan: &Plan, run: &Run, entry: &Entry) -> Option<String> {
             Some(format!("{} pauses until {}: {why}", place(address), instant(*until_ms)))
         }
         Fact::Finished { address, failure: Some(failure), .. } => Some(format!("{} failed: {failure}", place(address))),
+        Fact::Finished { result, .. } => result.get("why").and_then(Value::as_str).map(str::to_owned),
         _ => None,
     }
 }

@@ -39,7 +39,7 @@ impl Role {
         written.and_then(|file| file.value["vars"].as_object().cloned()).unwrap_or_default()
     }
 
-    /// `settings`: those of the account, for what the sandbox file does not say.
+    /// `settings`: those of the account. Where the sandbox file names another account of its own, this one takes its place.
     ///
     /// # Errors
     /// A file that is wrong.
@@ -50,6 +50,7 @@ impl Role {
         settings: &Map<String, Value>,
     ) -> Result<Role, Error> {
         let account = Role::account(sandbox_file.as_ref().map(|(path, text)| (path.as_str(), text.as_str())));
+        let sandbox_file = sandbox_file.map(|file| of_account(file, &account, settings));
         let mut rules = read::rules(connector, connector_files, sandbox_file)?;
         let unsaid = settings.iter().filter(|(name, _)| !account.contains_key(*name));
         rules.document.vars.extend(unsaid.map(|(name, value)| (name.clone(), value.clone())));
@@ -58,6 +59,39 @@ impl Role {
 
     pub fn has_object(&self, object: &str) -> bool {
         self.rules.document.objects.get(object).is_some()
+    }
+}
+
+/// A sandbox file in which the account's own settings stand wherever those of the file's account stood.
+fn of_account(
+    (path, text): (String, String),
+    account: &Map<String, Value>,
+    settings: &Map<String, Value>,
+) -> (String, String) {
+    let other = |(name, said): (&String, &Value)| {
+        let own = settings.get(name).filter(|own| *own != said && said.is_string())?;
+        Some((said.clone(), own.clone()))
+    };
+    let others: Vec<(Value, Value)> = account.iter().filter_map(other).collect();
+    match File::read(&path, &text) {
+        Ok(file) if !others.is_empty() => {
+            let mut document = file.value;
+            put_in_place(&mut document, &others);
+            (path, document.to_string())
+        }
+        _ => (path, text),
+    }
+}
+
+fn put_in_place(value: &mut Value, others: &[(Value, Value)]) {
+    match value {
+        Value::Object(map) => map.values_mut().for_each(|value| put_in_place(value, others)),
+        Value::Array(items) => items.iter_mut().for_each(|value| put_in_place(value, others)),
+        value => {
+            if let Some((_, own)) = others.iter().find(|(said, _)| said == value) {
+                *value = own.clone();
+            }
+        }
     }
 }
 
@@ -79,25 +113,36 @@ pub struct Asked {
 
 /// Where webhooks go: nobody calls it.
 const HERE: &str = "http://localhost/hooks";
+const KEY_SEED: u64 = 1;
 
 impl Inside {
-    /// Fills in the records, and sends webhooks from now on. Within a runtime.
+    /// Fills in the records, and sends webhooks from now on. Within a runtime. Accounts of one vendor sign with one key, or
+    /// each with its own secret.
     ///
     /// # Errors
     /// Records that are wrong.
-    pub fn play(role: &Role, seed: u64, data: Option<&Value>, receiver: Arc<dyn Receiver>) -> Result<Inside, Error> {
+    pub fn play(
+        role: &Role,
+        seed: u64,
+        secret: String,
+        data: Option<&Value>,
+        receiver: Arc<dyn Receiver>,
+    ) -> Result<Inside, Error> {
         let rules = Arc::clone(&role.rules);
         let mut state = State::new(&rules, seed);
         let known = || rules.document.tokens.known.iter().map(|(token, _)| token);
         // The last resort is what every vendor knows.
         state.assumed = known().find(|token| *token != "token-sandbox").or_else(|| known().next()).map(str::to_owned);
         state.fill(&rules, data).map_err(Error::Settings)?;
+        // Searches find what was there before.
+        let now = state.clock.now();
+        rules.document.objects.iter().for_each(|(object, _)| state.records.catch_up(object, now));
         state.set_webhook_url(HERE).map_err(Error::Settings)?;
         let (queue, waiting) = unbounded_channel();
         let inner = Arc::new(Inner {
             rules,
             state: Mutex::new(state),
-            signer: Signer::new(seed, None),
+            signer: Signer::new(KEY_SEED, Some(secret)),
             seed,
             data: None,
             retry_base: Duration::from_secs(1),
