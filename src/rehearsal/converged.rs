@@ -1,14 +1,15 @@
-//! `converged`: the two sides of a sync are equal, record by record and field by field.
+//! `converged`: the two sides of a sync are equal, record by record and field by field; so is what lives under the pairs.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::company::Company;
-use super::judge::Unmet;
+use super::judge::{Unmet, count};
 use super::records::at;
-use crate::expr::{Condition, Locale, Scope};
-use crate::sync::{Field, Pair, Side};
+use crate::connector::Object;
+use crate::expr::{Condition, Scope, as_text};
+use crate::sync::{Field, Half, Pair, Side, Sync, Which};
 
 /// Differences that are told.
 const TOLD_MAX: usize = 10;
@@ -17,66 +18,120 @@ pub fn judge(subject: &str, company: &Company, root: &Value) -> Option<Unmet> {
     let Some(sync) = company.scene.plan.syncs.iter().find(|sync| sync.name == subject) else {
         return Some(Unmet::said("converged", "only the two sides of a sync can be equal"));
     };
-    // What lives under others is found by them, and not compared here.
-    let told = pair(&sync.pair, root, &company.scene.plan.locale);
+    let told = Comparing { company, root }.all(sync);
     let first = told.first()?.clone();
     let mut unmet = Unmet::said("converged", first);
     unmet.told.extend(told.iter().skip(1).take(TOLD_MAX).cloned());
     Some(unmet)
 }
 
-fn pair(pair: &Pair, root: &Value, locale: &Locale) -> Vec<String> {
-    let [first, second] = &pair.sides;
-    let mut told = Vec::new();
-    let mut others = keyed(pair, second, 1, root, locale);
-    for (key, record) in keyed(pair, first, 0, root, locale) {
-        match others.remove(&key) {
-            None => told.push(format!("{} has {key}, {} has not", first.alias, second.alias)),
-            Some(other) => told.extend(fields(pair, &key, record, other, locale)),
+/// Records of both sides, by what they are known by.
+type Keyed<'r> = BTreeMap<String, [Vec<&'r Value>; 2]>;
+
+struct Comparing<'c> {
+    company: &'c Company,
+    root: &'c Value,
+}
+
+impl<'c> Comparing<'c> {
+    fn all(&self, sync: &Sync) -> Vec<String> {
+        let pair = &sync.pair;
+        let records = [0, 1].map(|side| self.records(&pair.sides[side], |_| true));
+        let keyed = self.keyed(pair, &records);
+        let mut told = self.differences(pair, "", &keyed);
+        for (key, records) in &keyed {
+            let [[first], [second]] = records.each_ref().map(Vec::as_slice) else { continue };
+            for child in &sync.children {
+                told.extend(self.under(pair, child, key, [first, second]));
+            }
         }
+        told
     }
-    told.extend(others.keys().map(|key| format!("{} has {key}, {} has not", second.alias, first.alias)));
-    told
-}
 
-/// The records of a side that take part, by the values that find their other half, as the second side has them.
-fn keyed<'r>(pair: &Pair, side: &Side, index: usize, root: &'r Value, locale: &Locale) -> BTreeMap<String, &'r Value> {
-    let records = root.get(&side.alias).and_then(|objects| objects.get(&side.object)).and_then(Value::as_array);
-    let takes_part = |record: &&Value| {
-        let holds = |test: &Condition| test.holds(&Scope::new(record, locale)).unwrap_or_default();
-        side.only_if.as_ref().is_none_or(holds)
-    };
-    let key = |record: &'r Value| {
-        let values = pair.match_by.iter().filter_map(|at| pair.fields.get(*at));
-        let values = values.map(|field| value(field, record, index, locale));
-        let first = values.into_iter().find(|value| !value.is_null())?;
-        Some((first.to_string(), record))
-    };
-    records.into_iter().flatten().filter(takes_part).filter_map(key).collect()
-}
+    /// The differences of what lives under two records that are one.
+    fn under(&self, pair: &Pair, child: &Pair, key: &str, parents: [&Value; 2]) -> Vec<String> {
+        let records = [0, 1].map(|side| {
+            let above = self.object(&pair.sides[side]).and_then(|above| parents[side].get(&above.id)).and_then(as_text);
+            let below = self.object(&child.sides[side]).and_then(|below| below.parent.as_ref());
+            let is_below = |record: &Value| below.and_then(|below| record.get(&below.id)).and_then(as_text) == above;
+            self.records(&child.sides[side], |record| above.is_some() && is_below(record))
+        });
+        self.differences(child, &format!("{} of {key}: ", child.sides[0].object), &self.keyed(child, &records))
+    }
 
-/// A field's value as the second side has it.
-fn value(field: &Field, record: &Value, index: usize, locale: &Locale) -> Value {
-    let value = at(record, &field.names[index]).cloned().unwrap_or_default();
-    match &field.conversion {
-        Some(conversion) if index == 0 => conversion.apply(&value, locale).unwrap_or(value),
-        // A value that is normal already stays as it is.
-        Some(conversion) => {
-            conversion.reverse(&value, locale).and_then(|back| conversion.apply(&back, locale)).unwrap_or(value)
+    fn object(&self, side: &Side) -> Option<&'c Object> {
+        let connection = self.company.scene.aliases.get(&side.alias)?;
+        self.company.scene.connector(connection)?.object(&side.object)
+    }
+
+    /// The records of a side that take part.
+    fn records(&self, side: &Side, is_meant: impl Fn(&Value) -> bool) -> Vec<&'c Value> {
+        let records = self.root.get(&side.alias).and_then(|objects| objects.get(&side.object));
+        let takes_part = |record: &&Value| {
+            let holds =
+                |test: &Condition| test.holds(&Scope::new(record, &self.company.scene.plan.locale)).unwrap_or_default();
+            is_meant(record) && side.only_if.as_ref().is_none_or(holds)
+        };
+        records.and_then(Value::as_array).into_iter().flatten().filter(takes_part).collect()
+    }
+
+    /// By the values that find their other half, as the second side has them; those without such values by all of them.
+    fn keyed(&self, pair: &Pair, records: &[Vec<&'c Value>; 2]) -> Keyed<'c> {
+        let mut keyed = Keyed::new();
+        for side in Which::BOTH {
+            for record in &records[side.index()] {
+                let Some(key) = self.key(pair, record, side) else { continue };
+                keyed.entry(key).or_default()[side.index()].push(record);
+            }
         }
-        None => value,
+        keyed
     }
-}
 
-fn fields(pair: &Pair, key: &str, one: &Value, other: &Value, locale: &Locale) -> Vec<String> {
-    let [first, second] = &pair.sides;
-    let differs = |field: &Field| {
-        let (one, other) = (value(field, one, 0, locale), value(field, other, 1, locale));
-        let is_nothing = |value: &Value| value.is_null() || *value == "" || value.as_array().is_some_and(Vec::is_empty);
-        let same = one == other || (is_nothing(&one) && is_nothing(&other));
-        let names = [&field.names[0], &field.names[1]];
-        (!same)
-            .then(|| format!("{key}: {}.{} is {one}, {}.{} is {other}", first.alias, names[0], second.alias, names[1]))
-    };
-    pair.fields.iter().filter_map(differs).collect()
+    fn key(&self, pair: &Pair, record: &Value, side: Which) -> Option<String> {
+        let halves = self.halves(pair, [record, record])?;
+        if pair.match_by.is_empty() {
+            return Some(Value::from_iter(pair.fields.iter().map(|field| field.at_second(side, &halves))).to_string());
+        }
+        let fields = pair.match_by.iter().filter_map(|at| pair.fields.get(*at));
+        fields.map(|field| field.at_second(side, &halves)).find(|value| !value.is_null()).map(|value| value.to_string())
+    }
+
+    fn halves<'r>(&'r self, pair: &'r Pair, records: [&'r Value; 2]) -> Option<[Half<'r>; 2]> {
+        let half = |side: Which| {
+            let of = &pair.sides[side.index()];
+            let locale = self.company.scene.plan.locale_of(self.company.scene.aliases.get(&of.alias)?);
+            Some(Half { object: self.object(of)?, record: records[side.index()], locale })
+        };
+        Some([half(Which::First)?, half(Which::Second)?])
+    }
+
+    fn differences(&self, pair: &Pair, of: &str, keyed: &Keyed<'_>) -> Vec<String> {
+        let [first, second] = pair.sides.each_ref().map(|side| side.alias.as_str());
+        let mut told = Vec::new();
+        for (key, records) in keyed {
+            match records.each_ref().map(Vec::as_slice) {
+                [[one], [other]] => told.extend(self.fields(pair, &format!("{of}{key}"), one, other)),
+                [_, []] => told.push(format!("{of}{first} has {key}, {second} has not")),
+                [[], _] => told.push(format!("{of}{second} has {key}, {first} has not")),
+                [ones, others] if ones.len() != others.len() => {
+                    let (ones, others) = (count(ones.len()), count(others.len()));
+                    told.push(format!("{of}{first} has {ones} of {key}, {second} has {others}"));
+                }
+                _ => {}
+            }
+        }
+        told
+    }
+
+    fn fields(&self, pair: &Pair, key: &str, one: &Value, other: &Value) -> Vec<String> {
+        let Some(halves) = self.halves(pair, [one, other]) else { return Vec::new() };
+        let told = |field: &Field| {
+            let said = |side: Which, record: &Value| {
+                let (alias, name) = (&pair.sides[side.index()].alias, &field.names[side.index()]);
+                format!("{alias}.{name} is {}", at(record, name).unwrap_or(&Value::Null))
+            };
+            format!("{key}: {}, {}", said(Which::First, one), said(Which::Second, other))
+        };
+        pair.fields.iter().filter(|field| !field.is_equal(&halves)).map(told).collect()
+    }
 }

@@ -232,7 +232,7 @@ fn differ(key: &str, expected: &[Value], found: &[Value], root: &Value) -> Optio
     Some(Unmet { what: key.into(), expected, found: json!(found), told })
 }
 
-fn count(records: usize) -> String {
+pub fn count(records: usize) -> String {
     if records == 1 { "1 record".into() } else { format!("{records} records") }
 }
 

@@ -152,6 +152,25 @@ impl Field {
         Ok(sent.unwrap_or_else(|| halves[to.index()].nothing(&self.names[to.index()])))
     }
 
+    /// A record's value in the form in which those of the second side are compared; null for blank. `halves`: the record as
+    /// one of each side.
+    pub fn at_second(&self, side: Which, halves: &[Half<'_>; 2]) -> Value {
+        let [first, second] = halves;
+        match side {
+            Which::First => {
+                let sent = self.sent(side, first).ok().flatten();
+                self.form(second, Which::Second, sent.as_ref())
+            }
+            Which::Second => self.now(second, side),
+        }
+    }
+
+    /// Do both records say the same?
+    pub fn is_equal(&self, halves: &[Half<'_>; 2]) -> bool {
+        let [first, second] = halves;
+        self.is_alike(&[self.now(first, Which::First), self.now(second, Which::Second)], halves)
+    }
+
     /// Do both sides say the same?
     fn is_alike(&self, now: &[Value; 2], halves: &[Half<'_>; 2]) -> bool {
         if now.iter().all(Value::is_null) {
