@@ -1,8 +1,9 @@
-//! Webhooks against accounts: can it be told for which tenant a delivery is?
+//! Webhooks against accounts: can it be told for whom a delivery is?
 
 use crate::connector::Connector;
 use crate::project::{Connection, Plan};
 use crate::source::{Diagnostic, File, Report};
+use crate::sync::{Side, Sync};
 use crate::workflow::Workflow;
 
 /// Checks every connector whose webhooks an active workflow hears.
@@ -38,6 +39,30 @@ fn is_heard(plan: &Plan, connector: &Connector, workflows: &[(&Workflow, &File)]
     workflows.iter().any(|(workflow, _)| hears(workflow))
 }
 
+/// A sync between two accounts of one connector: a webhook must say which of the two it is for.
+pub(super) fn check_sync(plan: &Plan, sync: &Sync, file: &File, files: &[File], report: &mut Report) {
+    let [first, second] = &sync.pair.sides;
+    let named = |side: &Side| sync.uses.get(&side.alias).and_then(|name| plan.connection(name));
+    let (Some(one), Some(other)) = (named(first), named(second)) else { return };
+    if one.name == other.name && first.object == second.object {
+        let message = format!("both sides are the `{}` of one account, `{}`", first.object, one.name);
+        let found = Diagnostic::error("cannot-sync", message).at(file, "/between", "");
+        report.push(found.help("name another connection under `uses` for one of the two"));
+        return;
+    }
+    let connector = plan.connector(&one.connector).filter(|connector| connector.name == other.connector);
+    let Some((connector, webhooks)) = connector.and_then(|known| Some((known, known.webhooks.as_ref()?))) else {
+        return;
+    };
+    let has_own_secret = !one.webhook_secrets.is_empty() && one.webhook_secrets != other.webhook_secrets;
+    if one.name == other.name || has_own_secret {
+        return;
+    }
+    if let Some(way) = webhooks.ways().iter().find(|way| is_same(way, one, other)) {
+        report.extend(found(connector, way, (other, one), files));
+    }
+}
+
 /// Would a delivery that says these settings be for both?
 fn is_same(way: &[&str], one: &Connection, other: &Connection) -> bool {
     way.iter().all(|setting| {
@@ -54,7 +79,7 @@ fn found(connector: &Connector, way: &[&str], pair: (&Connection, &Connection), 
             "say in connector `{}` how a delivery names its account: `webhooks: {{ connection: … }}`",
             connector.name
         ),
-        settings => format!("give the two tenants different values of `{}`", settings.join("` and `")),
+        settings => format!("give the two different values of `{}`", settings.join("` and `")),
     };
     let mut report = Report::default();
     let Some(file) = files.iter().find(|file| file.path == one.place.path) else { return report };

@@ -71,6 +71,7 @@ pub(super) fn check(
     let syncs_read = with_files(&syncs, files);
     for (sync, file) in &syncs_read {
         let is_known = sync::check(plan, sync, file, refused, report);
+        hooks::check_sync(plan, sync, file, files, report);
         for workflow in syncing(sync).iter().take(usize::from(is_known)) {
             check_uses(plan, workflow, file, refused, report);
         }
