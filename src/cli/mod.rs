@@ -25,6 +25,7 @@ mod past;
 mod plan;
 mod probe;
 mod questions;
+mod record;
 mod reload;
 mod reloading;
 mod replay;
@@ -220,7 +221,7 @@ pub fn main() -> ExitCode {
             Command::Demo(command) => command.run().await,
             Command::Init(command) => command.run(),
             Command::Check(command) => command.run(),
-            Command::Test(command) => command.run(),
+            Command::Test(command) => command.run().await,
             Command::Serve(command) => command.run().await,
             Command::Reload(command) => command.run().await,
             Command::Run(command) => command.run().await,

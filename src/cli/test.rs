@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
+use super::record::Recording;
 use super::{Project, exit, folder, say, shipped, shown};
 use super::{check, count};
 use crate::project::{self, Loaded, Tested, Text};
@@ -38,6 +39,11 @@ pub struct Test {
     /// What came of each test, as JSON on stdout.
     #[arg(long)]
     json: bool,
+    /// Plays nothing: writes records of the real accounts into fixtures/, beside the test documents, without secrets.
+    #[arg(long, conflicts_with_all = ["json", "filter", "seed", "jobs"])]
+    record: bool,
+    #[command(flatten)]
+    recording: Recording,
 }
 
 /// A test that is played, and what is known of its document.
@@ -62,7 +68,7 @@ struct House<'a> {
 }
 
 impl Test {
-    pub fn run(self) -> Result<u8> {
+    pub async fn run(self) -> Result<u8> {
         let folder = &self.project.project;
         let (own, shipped) = (folder::texts(folder)?, shipped::connectors());
         let loaded = project::read(&own, &shipped, self.project.env.as_deref());
@@ -72,6 +78,10 @@ impl Test {
             return Ok(exit::FINDINGS);
         }
         let parts = self.parts(&loaded)?;
+        if self.record {
+            let meant = parts.iter().map(|part| part.document).collect();
+            return self.recording.record(&self.project, loaded, meant).await;
+        }
         if parts.is_empty() {
             say::talk("the project has no tests: write a document that begins with `test: NAME` into workflows/");
             return Ok(exit::OK);

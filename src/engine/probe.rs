@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 use super::Examiner;
 use super::examine::told;
 use crate::connector::probe::{Compared, Heard, Note, Override, compare, id_of, limits};
-use crate::connector::{Connector, Failure, Object, Operation, Outcome, Page, Response};
+use crate::connector::{Connector, Failure, Names, Object, Operation, Outcome, Page, Response};
+use crate::expr::as_text;
 use crate::http::{Budgets, Take};
 use crate::project::Connection;
 
@@ -20,6 +21,8 @@ use crate::project::Connection;
 const PAGES_MAX: usize = 3;
 /// Requests of one probe.
 const REQUESTS_MAX: usize = 150;
+/// Records by which keyed lists are named.
+const NAMES_MAX: usize = 1_000;
 /// A limit is waited for no longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -76,6 +79,7 @@ pub struct Prober<'p> {
 }
 
 /// What is known while it goes on.
+#[derive(Default)]
 struct Progress<'c> {
     probed: Probed,
     answers: Vec<Heard<'c>>,
@@ -88,8 +92,7 @@ struct Progress<'c> {
 impl<'p> Prober<'p> {
     /// Asks for each object, or for one: its lists, a record by its id, and what lies under a record.
     pub async fn probe(&self, only: Option<&str>) -> Probed {
-        let mut progress =
-            Progress { probed: Probed::default(), answers: Vec::new(), ids: HashMap::new(), refused: false };
+        let mut progress = Progress::default();
         let wanted = |object: &&Object| only.is_none_or(|only| only == object.name);
         let is_child = |object: &Object| object.parent.is_some() && self.choose(object, None).is_empty();
         let all = &self.connector.objects;
@@ -117,6 +120,93 @@ impl<'p> Prober<'p> {
             progress.probed.notes.extend(found);
         }
         progress.probed
+    }
+
+    /// Records of an object as recipes see them, in the order of their ids: so many at most.
+    ///
+    /// # Errors
+    /// Why they cannot be listed, in words.
+    pub async fn records(&self, object: &'p Object, most: usize) -> Result<Vec<Value>, String> {
+        let mut progress = Progress::default();
+        let names = self.names(object, &mut progress).await?;
+        let mut records = Vec::new();
+        for base in self.above(object, most, &mut progress).await? {
+            let operation = self.choose(object, Some(&base)).first().copied();
+            let operation = operation.ok_or_else(|| format!("nothing lists every `{}`", object.name))?;
+            let left = most - records.len();
+            for mut record in self.listed(operation, &needed(operation, &base), left, &mut progress).await? {
+                let parent = object.parent.as_ref().and_then(|parent| base.get(&parent.id)).and_then(as_text);
+                parent.iter().for_each(|parent| object.put_parent(&mut record, parent));
+                let mut shaped = operation.shape(self.connector, &record, &names);
+                // The vendor's own list, of which recipes see the names.
+                for list in &object.keyed_lists {
+                    if let (Some(shaped), Some(own)) = (shaped.as_object_mut(), record.get(&list.at)) {
+                        shaped.entry(list.at.clone()).or_insert_with(|| own.clone());
+                    }
+                }
+                records.push(shaped);
+            }
+            if records.len() >= most {
+                break;
+            }
+        }
+        records.sort_by_cached_key(|record| record.get(&object.id).and_then(as_text));
+        Ok(records)
+    }
+
+    /// What lists of an object are given: nothing, or each of the records under which it lives.
+    async fn above(&self, object: &Object, most: usize, progress: &mut Progress<'p>) -> Result<Vec<Value>, String> {
+        let parent = object.parent.as_ref().filter(|_| self.choose(object, None).is_empty());
+        let Some(parent) = parent else { return Ok(vec![json!({})]) };
+        let above = self.connector.object(&parent.object).ok_or("its parent is unknown")?;
+        let operation = self.choose(above, None).first().copied();
+        let operation = operation.ok_or_else(|| format!("nothing lists every `{}`", above.name))?;
+        let records = self.listed(operation, &json!({}), most, progress).await?;
+        Ok(records.iter().filter_map(|record| Some(json!({ parent.id.clone(): record.get(&above.id)? }))).collect())
+    }
+
+    /// The names of an object's keyed lists.
+    async fn names(&self, object: &Object, progress: &mut Progress<'p>) -> Result<Names, String> {
+        let mut names = Names::default();
+        for list in &object.keyed_lists {
+            let setting = list.names_setting.as_ref().and_then(|name| self.connection.settings.get(name)?.as_object());
+            if let Some(known) = setting {
+                let known = known.iter().filter_map(|(key, name)| Some((key.clone(), name.as_str()?.to_owned())));
+                names.lists.insert(list.name.clone(), known.collect());
+            }
+            let from = list.names_from.as_ref().and_then(|from| self.connector.operation(from));
+            if let Some(operation) = from {
+                let records = self.listed(operation, &json!({}), NAMES_MAX, progress).await?;
+                names.lists.insert(list.name.clone(), list.names_of(&records));
+            }
+        }
+        Ok(names)
+    }
+
+    async fn listed(
+        &self,
+        operation: &'p Operation,
+        input: &Value,
+        most: usize,
+        progress: &mut Progress<'p>,
+    ) -> Result<Vec<Value>, String> {
+        let (mut records, mut page) = (Vec::new(), Page::default());
+        loop {
+            let response = self.send(operation, input, &page, progress).await;
+            let response = response.map_err(|failure| self.failed(operation, &failure, input).told)?;
+            match self.connector.outcome(operation, input, &self.connection.settings, &page, response) {
+                Outcome::Failed(failure) => return Err(self.failed(operation, &failure, input).told),
+                Outcome::Done { value, next } => {
+                    records.extend(value.as_array().cloned().unwrap_or_default());
+                    match next.filter(|_| records.len() < most) {
+                        Some(next) => page = next,
+                        None => break,
+                    }
+                }
+            }
+        }
+        records.truncate(most);
+        Ok(records)
     }
 
     async fn object(&self, object: &'p Object, progress: &mut Progress<'p>) {
@@ -278,7 +368,7 @@ impl<'p> Prober<'p> {
         let sign = told(&asked, failure, self.connection, operation);
         let help = sign.help.map_or_else(String::new, |help| format!("; {help}"));
         let mut told = sign.told;
-        let ids = input.as_object().into_iter().flatten().filter_map(|(_, value)| crate::expr::as_text(value));
+        let ids = input.as_object().into_iter().flatten().filter_map(|(_, value)| as_text(value));
         // A shorter one says nothing, and would be found everywhere.
         for id in ids.filter(|id| id.len() > 3) {
             told = told.replace(&id, "…");

@@ -30,4 +30,6 @@ pub use document::{Document, schema};
 pub use keep::Keep;
 pub use plan::{Plan, Tenant};
 pub use read::{Loaded, Text, named_files, read};
-pub use test_document::{Crash, Fault, Generate, RunEnding, Step, Test, TestDocument, Tested, Then, test_schema};
+pub use test_document::{
+    Crash, Fault, Generate, Given, RunEnding, Step, Test, TestDocument, Tested, Then, test_schema,
+};

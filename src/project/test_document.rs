@@ -35,9 +35,9 @@ pub struct TestDocument {
 pub struct Test {
     /// What is proved, in a sentence.
     pub name: String,
-    /// The records that are there before, by `alias.object`.
+    /// The records that are there before, by `alias.object`, or the file that holds them: `fixtures/ghl.contact.json`.
     #[serde(default)]
-    pub given: BTreeMap<String, Vec<Map<String, Value>>>,
+    pub given: BTreeMap<String, Given>,
     /// What happens, one after the other.
     #[serde(default)]
     pub when: Vec<Step>,
@@ -48,6 +48,15 @@ pub struct Test {
     pub faults: Vec<Fault>,
     /// What holds when nothing moves any more.
     pub then: Then,
+}
+
+/// Records that are there before.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Given {
+    Records(Vec<Map<String, Value>>),
+    /// A file beside the test document.
+    File(String),
 }
 
 /// One thing that happens: exactly one of `webhook`, `edit`, `delete`, `run`, `after`.

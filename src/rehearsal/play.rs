@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::company::{Change, Company, Dropped};
 use super::judge::{Unmet, judge};
@@ -16,7 +16,7 @@ use super::{generate, webhook};
 use crate::clock;
 use crate::engine::Whose;
 use crate::expr::{Expr, Locale, Scope, parse_duration, read_time};
-use crate::project::{Crash, Fault, Step, Test};
+use crate::project::{Crash, Fault, Given, Step, Test};
 
 /// What is chosen for one test beside what it says.
 pub struct Chosen<'c> {
@@ -93,7 +93,7 @@ async fn perform(
     let edits = test.generate.as_ref().map_or(0, |wanted| wanted.edits);
     let crashes = test.generate.as_ref().and_then(|wanted| wanted.crash);
     let crashes = crashes.map(|Crash::AfterAnyWrite| Random::new(seed.unwrap_or_default().rotate_left(17)));
-    let company = Company::new(scene, &given(scene, &test.given)?, edits, crashes)?;
+    let company = Company::new(scene, &given(scene, &test.given, chosen)?, edits, crashes)?;
     let mut stage = Stage::new(Arc::clone(&company), folder).await?;
     for fault in &test.faults {
         order(&company, fault)?;
@@ -124,15 +124,29 @@ async fn perform(
 }
 
 /// The records that are there before, by connection.
-fn given(scene: &Scene, given: &BTreeMap<String, Vec<Map<String, Value>>>) -> Result<BTreeMap<String, Value>, String> {
+fn given(
+    scene: &Scene,
+    given: &BTreeMap<String, Given>,
+    chosen: &Chosen<'_>,
+) -> Result<BTreeMap<String, Value>, String> {
     let mut by_connection: BTreeMap<String, Value> = BTreeMap::new();
     for (key, records) in given {
         let (connection, object) = scene.object(key).ok_or_else(|| format!("`{key}` names no object"))?;
         let role = scene.roles.get(connection).filter(|role| role.has_object(object));
         role.ok_or_else(|| format!("there is no object `{key}`"))?;
-        by_connection.entry(connection.to_owned()).or_insert_with(|| json!({}))[object] = json!(records);
+        let records = match records {
+            Given::Records(records) => json!(records),
+            Given::File(file) => recorded(file, chosen).map_err(|why| format!("`{key}`: {why}"))?,
+        };
+        by_connection.entry(connection.to_owned()).or_insert_with(|| json!({}))[object] = records;
     }
     Ok(by_connection)
+}
+
+fn recorded(file: &str, chosen: &Chosen<'_>) -> Result<Value, String> {
+    let records = (chosen.file)(file)?;
+    let is_list = records.as_array().is_some_and(|records| records.iter().all(Value::is_object));
+    if is_list { Ok(records) } else { Err(format!("{file} holds no list of records")) }
 }
 
 fn order(company: &Company, fault: &Fault) -> Result<(), String> {
