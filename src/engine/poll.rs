@@ -18,6 +18,14 @@ use crate::workflow::{Starts, Workflow};
 /// Records that one pass reads at most.
 pub(super) const RECORDS_MAX: usize = 100_000;
 
+/// Is a page the last one that is needed?
+type IsLast<'a> = dyn Fn(&[Value]) -> bool + Sync + 'a;
+
+/// Every page is needed.
+pub(super) fn to_the_end(_: &[Value]) -> bool {
+    false
+}
+
 /// One list of one connection that somebody listens to.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Polling {
@@ -175,7 +183,9 @@ impl Engine {
         let seen = self.inner.store.cursor(&key).await.map_err(unavailable)?;
         let seen: Seen = seen.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
         let input = input(&plan, connector, connection, polling)?;
-        let records = self.records(&plan, connector, connection, object, (&polling.feed, input), &seen).await?;
+        let list = (polling.feed.operation.as_str(), input);
+        let is_past = |page: &[Value]| is_past(object, &polling.feed, &seen, page);
+        let records = self.records(&plan, connector, connection, object, list, &is_past).await?;
         let polled = changes(connector, object, &polling.feed, &seen, &records, now_ms());
         if polled.events.is_empty() && polled.seen == seen {
             return Ok(());
@@ -207,7 +217,13 @@ impl Engine {
     }
 
     /// An event of a list that one workflow's `poll:` trigger reads: it starts that workflow alone.
-    fn intake_of(&self, plan: &Plan, workflow: &Workflow, connection: &Connection, mut event: Event) -> store::Intake {
+    pub(super) fn intake_of(
+        &self,
+        plan: &Plan,
+        workflow: &Workflow,
+        connection: &Connection,
+        mut event: Event,
+    ) -> store::Intake {
         event.connection = Some(connection.name.clone());
         event.tenant.clone_from(&connection.tenant);
         let alias = if let Starts::Poll { alias, .. } = &workflow.trigger.starts { alias } else { "" };
@@ -215,35 +231,33 @@ impl Engine {
         store::Intake { event, runs }
     }
 
-    /// All records of the list; of a child's list, one pass per parent.
+    /// All records of the list, up to the page that is the last one needed; of a child's list, one pass per parent.
     pub(super) async fn records(
         &self,
         plan: &Plan,
         connector: &Connector,
         connection: &Connection,
         object: &Object,
-        (feed, input): (&Feed, Value),
-        seen: &Seen,
+        (list, input): (&str, Value),
+        is_last: &IsLast<'_>,
     ) -> Result<Vec<Value>, Failure> {
-        let operation = known(connector, &feed.operation)?;
+        let operation = known(connector, list)?;
         let needed = operation.input_holes().find(|hole| input.get(hole).is_none());
         let parent = object.parent.as_ref().filter(|parent| Some(parent.id.as_str()) == needed);
         let Some(parent) = parent else {
-            return self.pages(plan, connection, operation, input, object, feed, seen).await;
+            return self.pages(plan, connection, operation, input, is_last).await;
         };
         let parents = known(connector, &format!("{}.list", parent.object))?;
         let parent_object =
             connector.object(&parent.object).ok_or_else(|| Failure::new("invalid", "its parent is unknown"))?;
-        let all = Feed { by: None, newest_first: false, ..feed.clone() };
-        let nothing = Seen::default();
-        let parents = self.pages(plan, connection, parents, json!({}), parent_object, &all, &nothing).await?;
+        let parents = self.pages(plan, connection, parents, json!({}), &to_the_end).await?;
         let mut records = Vec::new();
         for found in parents {
             let Some(id) = found.get(&parent_object.id).cloned() else { continue };
             let Some(parent_id) = as_text(&id) else { continue };
             let mut input = input.clone();
             input[&parent.id] = id;
-            for mut record in self.pages(plan, connection, operation, input, object, feed, seen).await? {
+            for mut record in self.pages(plan, connection, operation, input, is_last).await? {
                 object.put_parent(&mut record, &parent_id);
                 records.push(record);
             }
@@ -251,17 +265,13 @@ impl Engine {
         Ok(records)
     }
 
-    /// The pages of one list. A list that is newest first ends where all of a page was seen and lies before the overlap.
-    #[expect(clippy::too_many_arguments, reason = "one list and what is known of it")]
     async fn pages(
         &self,
         plan: &Plan,
         connection: &Connection,
         operation: &Operation,
         input: Value,
-        object: &Object,
-        feed: &Feed,
-        seen: &Seen,
+        is_last: &IsLast<'_>,
     ) -> Result<Vec<Value>, Failure> {
         let mut records: Vec<Value> = Vec::new();
         let mut page = Page::default();
@@ -272,26 +282,38 @@ impl Engine {
                 Answer::Done { value, .. } => (vec![value], None),
                 Answer::Failed(failure) => return Err(failure),
             };
-            let known = |item: &Value| {
-                item.get(&object.id).and_then(Value::as_str).is_some_and(|id| seen.records.contains_key(id))
-            };
-            let past = |item: &Value| known(item) && !seen.reaches(object, feed, item);
-            let all_past = feed.newest_first && seen.started && !items.is_empty() && items.iter().all(past);
+            let is_last = is_last(&items);
             records.extend(items);
             match next {
-                Some(next) if !all_past && records.len() < RECORDS_MAX => page = next,
+                Some(next) if !is_last && records.len() < RECORDS_MAX => page = next,
                 _ => return Ok(records),
             }
         }
     }
 }
 
-/// What the list operation is given: the `with` of a `poll:` trigger, in the operation's types.
+/// A list that is newest first ends where all of a page was seen and lies before the overlap.
+fn is_past(object: &Object, feed: &Feed, seen: &Seen, page: &[Value]) -> bool {
+    let known =
+        |item: &Value| item.get(&object.id).and_then(Value::as_str).is_some_and(|id| seen.records.contains_key(id));
+    let past = |item: &Value| known(item) && !seen.reaches(object, feed, item);
+    feed.newest_first && seen.started && !page.is_empty() && page.iter().all(past)
+}
+
+/// What the list operation is given.
 fn input(plan: &Plan, connector: &Connector, connection: &Connection, polling: &Polling) -> Result<Value, Failure> {
     let workflow = polling.of.as_ref().and_then(|workflow| plan.workflow(workflow));
-    let Some((workflow, Starts::Poll { alias, with: Some(with), .. })) =
-        workflow.map(|workflow| (workflow, &workflow.trigger.starts))
-    else {
+    workflow.map_or_else(|| Ok(json!({})), |workflow| input_of(plan, workflow, connector, connection))
+}
+
+/// The `with` of a `poll:` trigger, in the operation's types.
+pub(super) fn input_of(
+    plan: &Plan,
+    workflow: &Workflow,
+    connector: &Connector,
+    connection: &Connection,
+) -> Result<Value, Failure> {
+    let Starts::Poll { alias, operation, with: Some(with), .. } = &workflow.trigger.starts else {
         return Ok(json!({}));
     };
     let root = json!({
@@ -300,7 +322,7 @@ fn input(plan: &Plan, connector: &Connector, connection: &Connection, polling: &
     });
     let invalid = |message: String| Failure::new("invalid", format!("`with` of `{}`: {message}", workflow.name));
     let value = with.eval(&Scope::new(&root, &plan.locale)).map_err(|fault| invalid(fault.message))?;
-    let operation = known(connector, &polling.feed.operation)?;
+    let operation = known(connector, operation)?;
     let value = value.unwrap_or_else(|| json!({}));
     operation.unshape(connector, &value, &Names::default(), &plan.locale).map_err(|fault| invalid(fault.message))
 }

@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::poll::RECORDS_MAX;
+use super::poll::{RECORDS_MAX, to_the_end};
 use super::{Engine, now_ms};
 use crate::clock;
-use crate::connector::{Connector, Failure, Feed, Names, Object};
+use crate::connector::{Connector, Failure, Names, Object};
 use crate::expr::as_text;
 use crate::project::{Connection, Plan};
 use crate::store::{self, Intake, Store};
 use crate::sync::{Above, Finding, Half, Item, Listed, Pair, Survey, Sync, Which};
-use crate::trigger::{Event, Seen};
+use crate::trigger::Event;
 use crate::workflow::syncing;
 
 /// What a sync would do about all records, and what that takes.
@@ -177,15 +177,14 @@ impl Engine {
         let connection = bound.connections[side.index()];
         let name = &pair.sides[side.index()].object;
         let (connector, object) = object_of(bound.plan, connection, name)?;
-        let feed = list_of(connector, object)?;
+        let list = list_of(connector, object).map_err(SurveyError::Refused)?;
         let names = self.names_of(bound, number, side, connection, (connector, object)).await?;
-        let records =
-            self.records(bound.plan, connector, connection, object, (&feed, json!({})), &Seen::default()).await?;
+        let records = self.records(bound.plan, connector, connection, object, (&list, json!({})), &to_the_end).await?;
         if records.len() >= RECORDS_MAX {
             let message = format!("`{name}` has {RECORDS_MAX} records or more, which are not compared at once");
             return Err(SurveyError::Refused(message));
         }
-        let operation = connector.operation(&feed.operation);
+        let operation = connector.operation(&list);
         let shape = |record: &Value| match operation {
             Some(operation) if operation.object.is_some() => operation.shape(connector, record, &names),
             _ => object.shape(record, &names),
@@ -213,9 +212,8 @@ impl Engine {
             if workflow.is_none_or(|workflow| !workflow.mentions(&list.name)) {
                 continue;
             }
-            let feed = full(from);
-            let nothing = Seen::default();
-            let records = self.records(bound.plan, connector, connection, object, (&feed, json!({})), &nothing).await?;
+            let all = (from.as_str(), json!({}));
+            let records = self.records(bound.plan, connector, connection, object, all, &to_the_end).await?;
             names.lists.insert(list.name.clone(), list.names_of(&records));
         }
         Ok(names)
@@ -274,26 +272,13 @@ fn object_of<'p>(
     found.ok_or_else(|| SurveyError::Refused(format!("`{}` has no object `{object}`", connection.connector)))
 }
 
-/// The list that shows all records of an object.
-fn list_of(connector: &Connector, object: &Object) -> Result<Feed, SurveyError> {
+/// The operation that lists all records of an object. An error says why there is none.
+pub(super) fn list_of(connector: &Connector, object: &Object) -> Result<String, String> {
     let own = object.changes.feeds().next().map(|feed| feed.operation.clone());
     let listed = || Some(format!("{}.list", object.name)).filter(|name| connector.operation(name).is_some());
-    let Some(operation) = own.or_else(listed) else {
-        let (connector, object) = (&connector.name, &object.name);
-        return Err(SurveyError::Refused(format!("`{connector}` cannot list `{object}`: add an operation `list`")));
-    };
-    Ok(full(&operation))
-}
-
-fn full(operation: &str) -> Feed {
-    Feed {
-        operation: operation.to_owned(),
-        by: None,
-        newest_first: false,
-        full: true,
-        every: std::time::Duration::ZERO,
-        overlap: std::time::Duration::ZERO,
-    }
+    own.or_else(listed).ok_or_else(|| {
+        format!("`{}` cannot list `{}`: add an operation `list` to the connector", connector.name, object.name)
+    })
 }
 
 /// The event with which something that was found is brought into line.
