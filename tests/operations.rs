@@ -1,5 +1,7 @@
 //! What an operator does and sees, at the doors of the real program.
 
+#[path = "operations/backfill.rs"]
+mod backfill;
 #[path = "operations/backup.rs"]
 mod backup;
 #[path = "operations/erase.rs"]

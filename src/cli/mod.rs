@@ -3,7 +3,9 @@
 //! Data goes to stdout, talk to stderr. `--json` gives data for programs. Exit codes are part of the interface:
 //! [`exit`].
 
+mod backfill;
 mod backup;
+mod bar;
 mod catalog;
 mod check;
 mod completions;
@@ -95,6 +97,8 @@ enum Command {
     Tap(tap::Tap),
     /// Have a running `serve` start runs once more from events that are kept.
     Replay(replay::Replay),
+    /// Start a workflow once for each record that an account has already.
+    Backfill(backfill::Backfill),
     /// Why a record did or did not change: all that came, was decided, sent and answered about it, in the order of time
     Why(why::Why),
     /// What a sync would do about all records of both sides; nothing is written.
@@ -231,6 +235,7 @@ pub fn main() -> ExitCode {
             Command::Restore(command) => command.run().await,
             Command::Tap(command) => command.run().await,
             Command::Replay(command) => command.run().await,
+            Command::Backfill(command) => command.run().await,
             Command::Why(command) => command.run().await,
             Command::Plan(command) => command.run().await,
             Command::Apply(command) => command.run().await,

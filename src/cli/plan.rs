@@ -1,12 +1,12 @@
 //! `plan`, `apply` and `audit`: all records of both sides of a sync at once.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
+use super::bar::{Bar, span};
 use super::count;
 use super::{Operator, Project, exit, say};
 use crate::engine::{Engine, PairSurveyed, SurveyError, Surveyed};
@@ -252,35 +252,6 @@ impl Whole {
     }
 }
 
-/// A bar on a terminal; nothing where nobody would see it move.
-struct Bar {
-    is_drawn: bool,
-}
-
-impl Bar {
-    fn new() -> Bar {
-        Bar { is_drawn: std::io::IsTerminal::is_terminal(&std::io::stderr()) }
-    }
-
-    fn draw(&self, done: u64, all: u64, spent: Duration) {
-        if !self.is_drawn || all == 0 {
-            return;
-        }
-        let width = 30;
-        let full = usize::try_from(done * width / all).unwrap_or_default();
-        let rest = usize::try_from(width).unwrap_or_default().saturating_sub(full);
-        let left = (done > 0).then(|| spent.as_secs() * (all - done) / done);
-        let left = left.map_or_else(String::new, |left| format!(", {} left", span(left)));
-        let _ = write!(std::io::stderr(), "\r[{}{}] {done} of {all}{left}\u{1b}[K", "█".repeat(full), "░".repeat(rest));
-    }
-
-    fn end(&self) {
-        if self.is_drawn {
-            let _ = write!(std::io::stderr(), "\r\u{1b}[K");
-        }
-    }
-}
-
 fn work(surveyed: &Surveyed) -> usize {
     let items = surveyed.pairs.iter().flat_map(|pair| &pair.survey.items);
     items.filter(|item| item.finding.is_to_do()).count()
@@ -289,14 +260,6 @@ fn work(surveyed: &Surveyed) -> usize {
 fn requests(surveyed: &Surveyed) -> usize {
     let all: u64 = surveyed.pairs.iter().flat_map(|pair| pair.requests).sum();
     usize::try_from(all).unwrap_or(usize::MAX)
-}
-
-fn span(seconds: u64) -> String {
-    match seconds {
-        0..90 => format!("{seconds} s"),
-        90..5_400 => format!("{} min", seconds.div_ceil(60)),
-        _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
-    }
 }
 
 /// The table of what there is, and then each difference.

@@ -7,11 +7,10 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::{Operator, Project, exit, say, shown};
-use crate::engine::{ByHandError, Whose};
+use crate::engine::{ByHandError, Whose, unknown};
 use crate::project::Plan;
 use crate::run::Ending;
 use crate::server::control::{self, Order, Reply};
-use crate::source::nearest;
 use crate::store::{self, Status, Store};
 use crate::workflow::Starts;
 
@@ -174,16 +173,6 @@ fn read(input: &str) -> Result<Value> {
         let near = text.lines().nth(line.saturating_sub(1)).map(str::trim).unwrap_or_default();
         exit::usage(format!("{name}:{line}:{column}: no JSON, {words}: {}", say::shortened(near, 60)))
     })
-}
-
-fn unknown(plan: &Plan, name: &str) -> String {
-    let names: Vec<&str> = plan.workflows.iter().map(|workflow| workflow.name.as_str()).collect();
-    let help = match (nearest(name, names.iter().copied()), names.as_slice()) {
-        (Some(near), _) => format!("did you mean `{near}`?"),
-        (None, []) => "the project has none".into(),
-        (None, _) => format!("there are {}", names.join(", ")),
-    };
-    format!("no active workflow is called `{name}`; {help}")
 }
 
 /// What a workflow takes, and how to give it.

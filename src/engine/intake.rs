@@ -160,12 +160,8 @@ impl Engine {
         let tenant = whose.tenant.as_deref();
         let present = self.present();
         let plan = &*present.plan;
-        let known: Vec<&str> = plan.workflows.iter().map(|workflow| workflow.name.as_str()).collect();
         let Some(found) = plan.workflows.iter().find(|known| known.name == workflow) else {
-            let near = crate::source::nearest(workflow, known.iter().copied());
-            let near = near
-                .map_or_else(|| format!("there are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-            return Err(ByHandError::Input(format!("no active workflow is called `{workflow}`; {near}")));
+            return Err(ByHandError::Input(unknown(plan, workflow)));
         };
         let now = now_ms();
         let mut event = Event {
@@ -437,6 +433,17 @@ fn hears<'w>(workflow: &'w Workflow, connection: &Connection, event: &Event) -> 
 fn stand_for<'p>(plan: &'p Plan, name: &str, whose: &Whose) -> impl Iterator<Item = &'p Connection> {
     let all = plan.connections.iter().filter(move |connection| connection.stands_for(name));
     all.filter(|one| whose.tenant.is_none() || one.tenant.is_none() || one.tenant == whose.tenant)
+}
+
+/// That no workflow has this name, and which have one.
+pub fn unknown(plan: &Plan, name: &str) -> String {
+    let names: Vec<&str> = plan.workflows.iter().map(|workflow| workflow.name.as_str()).collect();
+    let help = match (crate::source::nearest(name, names.iter().copied()), names.as_slice()) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, []) => "the project has none".into(),
+        (None, _) => format!("there are {}", names.join(", ")),
+    };
+    format!("no active workflow is called `{name}`; {help}")
 }
 
 /// Why a workflow that is started by hand has nobody to run for.

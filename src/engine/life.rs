@@ -419,7 +419,8 @@ impl<'e> Life<'e> {
                 // The limit is asked before the entry is made durable: what is recorded as sent is sent at once.
                 let mut pass = None;
                 if let Ok(ready) = &ready {
-                    match self.engine.may_go(&self.plan, &send, ready) {
+                    let live = !self.start.event.is_of_the_past();
+                    match self.engine.may_go(&self.plan, &send, ready, live) {
                         Ok(granted) => pass = Some(granted),
                         Err(pause) => {
                             if !self.engine.is_there(&send.connection) {

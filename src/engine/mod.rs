@@ -10,6 +10,7 @@
 mod accounts;
 mod alarm;
 mod answers;
+mod backfill;
 mod cancel;
 mod checking;
 mod circuit;
@@ -59,11 +60,12 @@ use crate::project::{Plan, Text, read};
 use crate::store::{self, Store};
 use crate::vault::{SecretSource, Vault};
 
+pub use backfill::{Backfill, BackfillError, Backfilled, Listed, Past};
 pub use counters::Counters;
 pub use drift::{Noted, noted};
 pub use examine::{Examiner, Health, Sign, scopes_needed};
 pub use hooks::Hook;
-pub use intake::{ByHandError, Taken, Whose};
+pub use intake::{ByHandError, Taken, Whose, unknown};
 pub use keeping::Forgotten;
 pub use measures::Measures;
 pub use outside::{Answering, Door};
@@ -152,7 +154,7 @@ pub(in crate::engine) struct Inner {
     tap: tap::Tap,
     /// Empty: nobody collects traces.
     traces: OnceLock<traces::Traces>,
-    /// One replay at a time.
+    /// One replay or backfill at a time.
     replaying: tokio::sync::Mutex<()>,
 }
 

@@ -69,8 +69,9 @@ impl Engine {
         budgets.take(&connection.name, &connector.limits, &operation.name, &send.input, live, clock::instant())
     }
 
-    /// May it go now? Else how long to wait before asking again: the vendor is down, or a limit is used up.
-    pub(super) fn may_go(&self, plan: &Plan, send: &Send, ready: &Ready) -> Result<Pass, Duration> {
+    /// May it go now? Else how long to wait before asking again: the vendor is down, or a limit is used up. What is not `live`
+    /// leaves the others their share.
+    pub(super) fn may_go(&self, plan: &Plan, send: &Send, ready: &Ready, live: bool) -> Result<Pass, Duration> {
         let now = clock::instant();
         let is_retry = send.tries > 0;
         if is_retry && let Some(pause) = self.inner.retries.pause(&send.connection, now) {
@@ -79,7 +80,7 @@ impl Engine {
         // Whoever hangs leaves a part of all that may be at work to the others, once it shows.
         let most = (self.inner.at_once - self.inner.at_once / 4).max(1);
         let pass = self.inner.circuits.pass(&send.connection, &ready.origin, most, now)?;
-        if let http::Take::Wait(pause) = self.take(plan, send, true) {
+        if let http::Take::Wait(pause) = self.take(plan, send, live) {
             return Err(pause);
         }
         if is_retry {

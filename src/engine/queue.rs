@@ -184,9 +184,21 @@ impl Engine {
         }
     }
 
+    /// The same for some of them, where the others are left to another process.
+    pub(super) async fn enqueue_left(&self, left: Vec<Pending>) {
+        if let Ok(left) = self.in_line(left).await {
+            self.inner.queues.open(left);
+        }
+    }
+
     async fn pending(&self) -> Result<Vec<Pending>, Parked> {
         let store = &self.inner.store;
         let pending = self.retrying(|| store.pending()).await?;
+        self.in_line(pending).await
+    }
+
+    async fn in_line(&self, pending: Vec<Pending>) -> Result<Vec<Pending>, Parked> {
+        let store = &self.inner.store;
         let (begun, mut others): (Vec<Pending>, Vec<Pending>) = pending.into_iter().partition(|run| run.has_begun);
         let mut at_work = Vec::new();
         for stride in begun.chunks(STRIDE) {

@@ -38,7 +38,7 @@ pub struct Replayed {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    #[error("another replay is under way")]
+    #[error("another replay or backfill is under way")]
     UnderWay,
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -107,7 +107,7 @@ impl Engine {
     }
 
     /// Waits for the next turn, and until half of the places for runs are free. False: the engine is told to stop.
-    async fn has_room(&self, pause: Duration) -> bool {
+    pub(super) async fn has_room(&self, pause: Duration) -> bool {
         let mut pause = pause;
         loop {
             tokio::select! {

@@ -1,7 +1,7 @@
 //! The operator's door: a socket in the data folder, which only the folder's owner can open.
 //!
 //! ```text
-//!  dovetail run · reload · hooks · connect · erase · replay · plan · apply · answer · tap · dead retry|drop · runs cancel ── one line of JSON ──▶ serve ── one line of JSON ──▶ back
+//!  dovetail run · reload · hooks · connect · erase · replay · backfill · plan · apply · answer · tap · dead retry|drop · runs cancel ── one line of JSON ──▶ serve ── one line of JSON ──▶ back
 //! ```
 //! A process that serves has the store for itself; what a person wants meanwhile is asked of it here. Where there are no
 //! such sockets (Windows), it is not served.
@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::engine::{
+    Backfill, Backfilled, Engine, Hook, Listed, Listening, Replay, Replayed, SurveyError, Surveyed, Whose,
+};
 #[cfg(unix)]
-use crate::engine::ByHandError;
-use crate::engine::{Engine, Hook, Listening, Replay, Replayed, SurveyError, Surveyed, Whose};
+use crate::engine::{BackfillError, ByHandError};
 use crate::store::{Asked, Sought};
 use crate::sync::Choice;
 
@@ -36,6 +38,9 @@ pub enum Order {
     Drop { runs: Vec<String>, by: String },
     /// Start runs once more from events that are kept.
     Replay(Replay),
+    /// Tell a workflow of the past, and how far it is, line by line, until either side ends. Without a pace: only tell what there
+    /// would be to do.
+    Backfill { wish: Backfill, per_second: Option<u32> },
     /// Tell what happens, line by line, until either side ends.
     Tap(Listening),
     /// Erase what is known of a person.
@@ -74,6 +79,14 @@ pub enum Reply {
     },
     Reloaded(Reloaded),
     Replayed(Replayed),
+    /// What of the past there is to tell, in so many runs.
+    Found {
+        listed: Vec<Listed>,
+        to_start: usize,
+    },
+    /// How far it is.
+    Backfilling(Backfilled),
+    Backfilled(Backfilled),
     /// The survey is in its file, and so many runs were started.
     Surveyed {
         runs: usize,
@@ -150,8 +163,8 @@ async fn carry_out(Door { engine, reloads }: &Door, order: Order) -> Reply {
         }
         Order::Connected { connection } => engine.connected(&connection).await,
         Order::Hooks {} => return Reply::Hooks { hooks: engine.hooks().await },
-        // It is answered by more than a line.
-        Order::Tap(_) => return Reply::Done,
+        // They are answered by more than a line.
+        Order::Tap(_) | Order::Backfill { .. } => return Reply::Done,
         Order::Replay(replay) => {
             return match engine.replay(&replay).await {
                 Ok(replayed) => Reply::Replayed(replayed),
@@ -200,8 +213,9 @@ mod socket {
 
     use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
     use tokio::net::{UnixListener, UnixStream};
+    use tokio::sync::watch;
 
-    use super::{Door, LINE_MAX, Order, Path, Reply, carry_out, place};
+    use super::{Backfill, BackfillError, Backfilled, Door, LINE_MAX, Order, Path, Reply, carry_out, place};
     use crate::engine::{Engine, Happened, Tapping};
 
     /// What is sent in this time, or not at all.
@@ -243,12 +257,56 @@ mod socket {
                 Some(tapping) => return tell_all(&door.engine, tapping, reader, writer).await,
                 None => Reply::Failed { why: "too many listen already".to_owned() },
             },
+            Ok(Order::Backfill { wish, per_second }) => {
+                let mut end = [0];
+                tokio::select! {
+                    reply = backfill(&door.engine, &wish, per_second, &mut writer) => reply,
+                    // Whoever asked has left: what is not started yet is left, too.
+                    _ = reader.read(&mut end) => return,
+                }
+            }
             Ok(order) => carry_out(door, order).await,
             Err(error) => Reply::Failed { why: format!("the order cannot be read: {error}") },
         };
-        if let Ok(mut text) = serde_json::to_string(&reply) {
+        tell(&reply, &mut writer).await;
+    }
+
+    async fn tell(reply: &Reply, writer: &mut (impl AsyncWrite + Unpin)) {
+        if let Ok(mut text) = serde_json::to_string(reply) {
             text.push('\n');
             let _ = tokio::time::timeout(TIMEOUT, writer.write_all(text.as_bytes())).await;
+        }
+    }
+
+    /// Tells first what there is, then how far it is, at the listener's pace; gives what is said at the end.
+    async fn backfill(
+        engine: &Engine,
+        wish: &Backfill,
+        per_second: Option<u32>,
+        writer: &mut (impl AsyncWrite + Unpin),
+    ) -> Reply {
+        let refused = |error| match error {
+            BackfillError::Refused(why) => Reply::Refused { why, inputs: false },
+            error => Reply::Failed { why: error.to_string() },
+        };
+        let past = match engine.past(wish).await {
+            Ok(past) => past,
+            Err(error) => return refused(error),
+        };
+        let found = Reply::Found { listed: past.listed.clone(), to_start: past.to_start() };
+        let Some(per_second) = per_second else { return found };
+        tell(&found, writer).await;
+        let (far, mut how_far) = watch::channel(Backfilled::default());
+        let filling = engine.backfill(past, per_second, |done| _ = far.send_replace(done));
+        tokio::pin!(filling);
+        loop {
+            tokio::select! {
+                done = &mut filling => return done.map_or_else(refused, Reply::Backfilled),
+                Ok(()) = how_far.changed() => {
+                    let done = *how_far.borrow_and_update();
+                    tell(&Reply::Backfilling(done), writer).await;
+                }
+            }
         }
     }
 

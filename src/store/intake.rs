@@ -1,5 +1,7 @@
 //! Accepting events: once per (source, connection, id), with the runs that they start.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, params};
 
 use super::{Accepted, Error, Intake, shelf};
@@ -72,6 +74,18 @@ pub(super) fn accept(
         shelf::set_cursor(connection, key, value)?;
     }
     Ok(accepted)
+}
+
+/// Which of these ids are known.
+pub(super) fn known(connection: &Connection, source: &str, ids: Vec<String>) -> Result<HashSet<String>, Error> {
+    let mut select = connection.prepare_cached("SELECT 1 FROM events WHERE source = ? AND id = ?")?;
+    let mut known = HashSet::new();
+    for id in ids {
+        if select.exists(params![source, id])? {
+            known.insert(id);
+        }
+    }
+    Ok(known)
 }
 
 fn accept_one(connection: &Connection, intake: &Written) -> Result<Accepted, Error> {

@@ -168,6 +168,18 @@ pub struct Commit {
     pub intakes: Vec<Intake>,
 }
 
+/// Runs by how they stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Tally {
+    pub pending: u64,
+    /// Pending, and not due soon.
+    pub waiting: u64,
+    pub completed: u64,
+    pub skipped: u64,
+    pub failed: u64,
+    pub dropped: u64,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
     pub events: u64,

@@ -3,11 +3,12 @@
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, named_params, params};
 
-use super::{Counts, Error, Filter, Pending, Run, Status, shelf};
+use super::{Counts, Error, Filter, Pending, Run, Status, Tally, shelf};
 
 const COLUMNS: &str = "seq, start, status, due_ms, ended_ms, ending, journal_length";
 const PENDING: &str = "SELECT seq, id, workflow, tenant, order_key, journal_length > 0 FROM runs
-    INDEXED BY runs_in_line WHERE status = 'pending' AND parked = 0 ORDER BY seq";
+    INDEXED BY runs_in_line WHERE status = 'pending' AND parked = 0";
+const IN_ORDER: &str = "ORDER BY seq";
 /// From each plan to the next one, past all runs that share it.
 const OPEN_PLANS: &str = "WITH RECURSIVE plans (plan) AS (
         SELECT min(plan) FROM runs INDEXED BY runs_open WHERE status IN ('pending', 'failed')
@@ -22,18 +23,25 @@ const LIMIT: usize = 100;
 const PREFIX_MIN: usize = 4;
 
 pub(super) fn pending(connection: &Connection) -> Result<Vec<Pending>, Error> {
-    let mut select = connection.prepare_cached(PENDING)?;
-    let pending = |row: &Row| {
-        Ok(Pending {
-            seq: row.get(0)?,
-            id: row.get(1)?,
-            workflow: row.get(2)?,
-            tenant: row.get(3)?,
-            order_key: row.get(4)?,
-            has_begun: row.get(5)?,
-        })
-    };
-    Ok(select.query_map([], pending)?.collect::<Result<_, _>>()?)
+    let mut select = connection.prepare_cached(&format!("{PENDING} {IN_ORDER}"))?;
+    Ok(select.query_map([], in_line)?.collect::<Result<_, _>>()?)
+}
+
+/// Those of a workflow that events of a source have started.
+pub(super) fn left(connection: &Connection, workflow: &str, source: &str) -> Result<Vec<Pending>, Error> {
+    let sql = format!("{PENDING} AND workflow = ? AND start ->> '$.event.source' = ? {IN_ORDER}");
+    Ok(connection.prepare_cached(&sql)?.query_map([workflow, source], in_line)?.collect::<Result<_, _>>()?)
+}
+
+fn in_line(row: &Row) -> rusqlite::Result<Pending> {
+    Ok(Pending {
+        seq: row.get(0)?,
+        id: row.get(1)?,
+        workflow: row.get(2)?,
+        tenant: row.get(3)?,
+        order_key: row.get(4)?,
+        has_begun: row.get(5)?,
+    })
 }
 
 pub(super) fn open_plans(connection: &Connection) -> Result<Vec<String>, Error> {
@@ -113,6 +121,32 @@ pub(super) fn count_of(connection: &Connection, status: Status, prefix: &str) ->
     let mut select = connection.prepare_cached(sql)?;
     let number: i64 = select.query_row(params![prefix, prefix, status], |row| row.get(0))?;
     Ok(number.cast_unsigned())
+}
+
+/// Runs of a workflow that events of a source have started, and that are not over or ended at this instant or later.
+/// Of those that are not over, what is due after `soon_ms` waits.
+pub(super) fn tally(
+    connection: &Connection,
+    workflow: &str,
+    source: &str,
+    (since_ms, soon_ms): (i64, i64),
+) -> Result<Tally, Error> {
+    let sql = "SELECT status, due_ms > ?4, count(*) FROM runs
+        WHERE workflow = ?1 AND start ->> '$.event.source' = ?2 AND (ended_ms IS NULL OR ended_ms >= ?3) GROUP BY 1, 2";
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query(params![workflow, source, since_ms, soon_ms])?;
+    let mut tally = Tally::default();
+    while let Some(row) = rows.next()? {
+        *match (row.get(0)?, row.get(1)?) {
+            (Status::Pending, true) => &mut tally.waiting,
+            (Status::Pending, false) => &mut tally.pending,
+            (Status::Completed, _) => &mut tally.completed,
+            (Status::Skipped, _) => &mut tally.skipped,
+            (Status::Failed, _) => &mut tally.failed,
+            (Status::Dropped, _) => &mut tally.dropped,
+        } += row.get::<_, i64>(2)?.cast_unsigned();
+    }
+    Ok(tally)
 }
 
 pub(super) fn counts(connection: &Connection) -> Result<Counts, Error> {
@@ -234,7 +268,7 @@ mod tests {
         };
         let waiting = WAITING.replace(":due", "0").replace(":seq", "0").replace(":limit", "1");
         assert!(plan(&format!("SELECT {COLUMNS} FROM runs {waiting}")).contains("INDEX runs_parked"));
-        assert!(plan(PENDING).contains("INDEX runs_in_line"));
+        assert!(plan(&format!("{PENDING} {IN_ORDER}")).contains("INDEX runs_in_line"));
         assert!(plan(OPEN_PLANS).contains("INDEX runs_open"));
     }
 }

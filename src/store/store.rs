@@ -1,6 +1,7 @@
 //! The open store: what the other rooms hold.
 
 use std::borrow::Borrow;
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
 use std::path::Path;
@@ -14,7 +15,7 @@ use super::reader::Reader;
 use super::writer::{Admission, Writer};
 use super::{
     Accepted, Asked, Commit, Counts, Error, Filter, Holding, Intake, Measured, Observed, Old, Paired, Pending, Pruned,
-    Questions, Run, Sought, Status, Wanted,
+    Questions, Run, Sought, Status, Tally, Wanted,
 };
 use super::{erase, intake, journal, kept, known, links, measure, messages, open, pacts, prune, runs, shelf};
 use crate::clock;
@@ -173,6 +174,25 @@ impl Store {
     pub async fn count_of(&self, status: Status, prefix: &str) -> Result<u64, Error> {
         let prefix = prefix.to_owned();
         self.read(move |connection| runs::count_of(connection, status, &prefix)).await
+    }
+
+    /// Runs of a workflow that events of a source have started, and that are not over or ended since an instant; what is due
+    /// after `soon_ms` waits.
+    pub async fn tally(&self, workflow: &str, source: &str, since_ms: i64, soon_ms: i64) -> Result<Tally, Error> {
+        let (workflow, source) = (workflow.to_owned(), source.to_owned());
+        self.read(move |connection| runs::tally(connection, &workflow, &source, (since_ms, soon_ms))).await
+    }
+
+    /// Those of [`Store::pending`] of a workflow that events of a source have started.
+    pub async fn left(&self, workflow: &str, source: &str) -> Result<Vec<Pending>, Error> {
+        let (workflow, source) = (workflow.to_owned(), source.to_owned());
+        self.read(move |connection| runs::left(connection, &workflow, &source)).await
+    }
+
+    /// Which of these ids of events of a source are known.
+    pub async fn accepted(&self, source: &str, ids: Vec<String>) -> Result<HashSet<String>, Error> {
+        let source = source.to_owned();
+        self.read(move |connection| intake::known(connection, &source, ids)).await
     }
 
     /// Puts a dead letter back among the pending runs with a `Retried` entry. False if it is no dead letter.

@@ -38,6 +38,7 @@ pub fn about(start: &Start) -> String {
     let event = &start.event;
     let of = event.connection.as_ref().map_or_else(String::new, |connection| format!(" of {connection}"));
     match (&event.object, &event.record_id) {
+        (Some(object), Some(id)) if event.is_of_the_past() => format!("{object} {id}{of}, {}, by backfill", event.kind),
         (Some(object), Some(id)) => format!("{object} {id}{of}, {}", event.kind),
         (Some(object), None) => format!("{object}{of}, {}", event.kind),
         _ if event.source == "manual" => "by hand".into(),

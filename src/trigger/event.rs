@@ -47,8 +47,17 @@ pub struct Event {
     pub hops: u32,
 }
 
+impl Event {
+    /// Was it there before anybody listened? Live work goes before it.
+    pub fn is_of_the_past(&self) -> bool {
+        self.source == BACKFILL
+    }
+}
+
 /// The source of the event that tells that a workflow has not run for too long. `time_ms` is when it last did.
 pub const SILENCE: &str = "silence";
+/// The source of the events that tell a workflow of what there was before it was first served.
+pub const BACKFILL: &str = "backfill";
 /// More hops than this are taken for a loop.
 pub const HOPS_MAX: u32 = 20;
 /// What an event of the project may tell, as JSON.

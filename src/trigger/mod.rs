@@ -4,6 +4,7 @@
 
 mod event;
 mod json;
+mod past;
 mod pattern;
 mod poll;
 mod record;
@@ -13,7 +14,8 @@ mod tests;
 mod verify;
 mod webhook;
 
-pub use event::{EVENT_BYTES_MAX, Event, HOPS_MAX, SILENCE};
+pub use event::{BACKFILL, EVENT_BYTES_MAX, Event, HOPS_MAX, SILENCE};
+pub use past::{Found, Past};
 pub use poll::{Polled, Seen, changes};
 pub use schedule::{DUE_MAX, Missed, Schedule};
 pub use verify::{Arrival, Secrets, is_public_key, verify};

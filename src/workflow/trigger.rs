@@ -36,7 +36,8 @@ struct Common {
     r#as: Option<String>,
 }
 
-/// Something was created, changed or deleted, as the connector notices it: `event: ghl.contact.changed`.
+/// Something was created, changed or deleted, as the connector notices it: `event: ghl.contact.changed`. A workflow hears what
+/// happens after it was first served; `dovetail backfill` tells it of what was there before.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct EventDocument {
     /// One event or a list: `alias.object.created`, `updated`, `deleted` or `changed` (created or updated).

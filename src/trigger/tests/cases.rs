@@ -6,7 +6,7 @@ use chrono::DateTime;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::{Event, Seen, changes, read_delivery};
+use super::super::{Event, Past, Seen, changes, read_delivery};
 use crate::connector::Connector;
 use crate::source::{File, Report};
 
@@ -25,6 +25,8 @@ struct Case {
     object: Option<String>,
     #[serde(default)]
     passes: Vec<Pass>,
+    #[serde(default)]
+    past: Vec<Before>,
 }
 
 /// One webhook body, and what it is understood as.
@@ -52,6 +54,24 @@ struct Pass {
     #[serde(default)]
     events: Vec<Value>,
     newest: Option<String>,
+}
+
+/// One look at what was there before.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Before {
+    name: String,
+    kind: String,
+    since: Option<String>,
+    until: Option<String>,
+    list: Vec<Value>,
+    #[serde(default)]
+    events: Vec<Value>,
+    #[serde(default)]
+    undated: usize,
+    /// Nothing behind this page is looked at.
+    #[serde(default)]
+    is_last: bool,
 }
 
 pub(super) fn connector(text: &str) -> Connector {
@@ -96,6 +116,14 @@ fn play(case: &Case) {
     let Some(object) = &case.object else { return };
     let object = connector.object(object).unwrap();
     let feed = object.changes.poll.as_ref().unwrap();
+    for before in &case.past {
+        let (since_ms, until_ms) = (before.since.as_deref().map(ms), before.until.as_deref().map(ms));
+        let past = Past { object, kind: &before.kind, since_ms, until_ms };
+        let found = past.events(&before.list, ms("2026-11-24T10:00:00Z"));
+        compare(&before.name, &found.events, &before.events);
+        assert_eq!(found.undated, before.undated, "{}", before.name);
+        assert_eq!(past.is_before(feed, &before.list), before.is_last, "{}", before.name);
+    }
     let mut seen = Seen { since_ms: case.listening_since.as_deref().map(ms), ..Seen::default() };
     for pass in &case.passes {
         let polled = changes(&connector, object, feed, &seen, &pass.list, ms(&pass.now));
