@@ -99,13 +99,17 @@ fn a_first_run_takes_what_its_plan_says() {
     let folder = fresh("first-run");
     assert_eq!(dovetail(&folder, &["init", "--with", "contacts", "--name", "shop"]).0, 0);
     let each = |record: fn(usize) -> Value| Value::Array((0..people).map(record).collect());
+    let given = [
+        ("contact", each(|at| json!({ "id": format!("c{at}"), "email": format!("p{at}@example.com") }))),
+        ("note", each(|at| json!({ "id": format!("n{at}"), "contactId": format!("c{at}"), "body": "note" }))),
+        ("task", each(|at| json!({ "id": format!("t{at}"), "contactId": format!("c{at}"), "title": "task" }))),
+    ];
+    for (object, records) in &given {
+        std::fs::write(folder.join(format!("workflows/{object}s.json")), records.to_string()).unwrap();
+    }
     let document = json!({ "test": "contacts", "tests": [{
         "name": "all is on both sides",
-        "given": {
-            "ghl.contact": each(|at| json!({ "id": format!("c{at}"), "email": format!("p{at}@example.com") })),
-            "ghl.note": each(|at| json!({ "id": format!("n{at}"), "contactId": format!("c{at}"), "body": "note" })),
-            "ghl.task": each(|at| json!({ "id": format!("t{at}"), "contactId": format!("c{at}"), "title": "task" })),
-        },
+        "given": { "ghl.contact": "contacts.json", "ghl.note": "notes.json", "ghl.task": "tasks.json" },
         "when": [{ "after": "1s" }],
         "then": { "count": { "os.contact": people, "os.note": people, "os.task": people }, "converged": true },
     }]});

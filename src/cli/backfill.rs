@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use super::bar::Bar;
-use super::check::count;
+use super::count;
 use super::{Operator, Project, exit, past, say};
 use crate::engine::{Backfill as Wish, BackfillError, Backfilled, Engine, Listed};
 use crate::server::control::{self, Order, Reply};

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
-use super::check::count;
+use super::count;
 use super::{Operator, Project, connect, exit, say, secrets, shown};
 use crate::connector::{Connector, Object};
 use crate::engine::{Examiner, Prober};

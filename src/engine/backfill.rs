@@ -145,7 +145,7 @@ impl Engine {
             source.complete(event, wish);
         }
         let ids = events.iter().map(|event| event.id.clone()).collect();
-        let known = self.inner.store.accepted(BACKFILL, ids).await?;
+        let known = self.inner.store.accepted(BACKFILL, &source.connection.name, ids).await?;
         let listed = Listed {
             connection: connection.name.clone(),
             object: object.name.clone(),

@@ -169,10 +169,8 @@ impl<'p> Prober<'p> {
     async fn names(&self, object: &Object, progress: &mut Progress<'p>) -> Result<Names, String> {
         let mut names = Names::default();
         for list in &object.keyed_lists {
-            let setting = list.names_setting.as_ref().and_then(|name| self.connection.settings.get(name)?.as_object());
-            if let Some(known) = setting {
-                let known = known.iter().filter_map(|(key, name)| Some((key.clone(), name.as_str()?.to_owned())));
-                names.lists.insert(list.name.clone(), known.collect());
+            if let Some(known) = list.names_in(&self.connection.settings) {
+                names.lists.insert(list.name.clone(), known);
             }
             let from = list.names_from.as_ref().and_then(|from| self.connector.operation(from));
             if let Some(operation) = from {

@@ -76,8 +76,13 @@ pub(super) fn accept(
     Ok(accepted)
 }
 
-/// Which of these ids are known.
-pub(super) fn known(connection: &Connection, source: &str, ids: Vec<String>) -> Result<HashSet<String>, Error> {
+/// Which of these ids of events of a source, and of an account, are known.
+pub(super) fn known(
+    connection: &Connection,
+    (source, account): (&str, &str),
+    ids: Vec<String>,
+) -> Result<HashSet<String>, Error> {
+    let source = format!("{source}:{account}");
     let mut select = connection.prepare_cached("SELECT 1 FROM events WHERE source = ? AND id = ?")?;
     let mut known = HashSet::new();
     for id in ids {

@@ -6,7 +6,8 @@ use super::Error;
 use crate::trigger::Event;
 
 /// Which of the events that are kept whole: those of connections and of webhooks that are a workflow's own. What a schedule, a
-/// person or a run has brought about is not among them, nor is a replay, nor what one workflow alone was told of the past.
+/// person or a run has brought about is not among them, nor is a replay, nor what one workflow alone was told of the past, or one
+/// sync of what it has found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Wanted {
     /// Received at this instant or later, and before that one, in milliseconds.
@@ -18,7 +19,8 @@ pub struct Wanted {
 }
 
 const WANTED: &str = "FROM events WHERE body IS NOT NULL AND (body ->> '$.replay_of') IS NULL
-    AND (body ->> '$.connection' IS NOT NULL OR source LIKE '/%') AND source <> 'backfill'
+    AND (body ->> '$.connection' IS NOT NULL OR source LIKE '/%') AND body ->> '$.source' <> 'backfill'
+    AND body ->> '$.source' NOT LIKE 'sync %'
     AND (:since IS NULL OR received_ms >= :since) AND (:until IS NULL OR received_ms < :until)
     AND (:connection IS NULL OR body ->> '$.connection' = :connection)
     AND (:record IS NULL OR body ->> '$.record_id' = :record OR body ->> '$.parent_id' = :record)";

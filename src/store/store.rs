@@ -189,10 +189,10 @@ impl Store {
         self.read(move |connection| runs::left(connection, &workflow, &source)).await
     }
 
-    /// Which of these ids of events of a source are known.
-    pub async fn accepted(&self, source: &str, ids: Vec<String>) -> Result<HashSet<String>, Error> {
-        let source = source.to_owned();
-        self.read(move |connection| intake::known(connection, &source, ids)).await
+    /// Which of these ids of events of a source, and of an account, are known.
+    pub async fn accepted(&self, source: &str, account: &str, ids: Vec<String>) -> Result<HashSet<String>, Error> {
+        let (source, account) = (source.to_owned(), account.to_owned());
+        self.read(move |connection| intake::known(connection, (&source, &account), ids)).await
     }
 
     /// Puts a dead letter back among the pending runs with a `Retried` entry. False if it is no dead letter.
