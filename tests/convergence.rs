@@ -61,13 +61,16 @@ enum Kind {
     Asks,
 }
 
+/// Days that went wrong once are played for ever.
+const KEPT: [u64; 5] = [1_151_802_733, 3_220_397_556, 2_330_640_457, 2_845_758_413, 4_118_918_339];
+
 async fn days(kind: Kind) {
     let days = if std::env::var_os("LONG").is_some() { 100 * DAYS } else { DAYS };
     let days = std::env::var("SEEDS").ok().and_then(|days| days.parse().ok()).unwrap_or(days);
     let mut new = Random::new();
     let seeds: Vec<u64> = match random::given() {
         Some(seed) => vec![seed],
-        None => (0..days).map(|_| new.below(u64::from(u32::MAX))).collect(),
+        None => KEPT.into_iter().chain((0..days).map(|_| new.below(u64::from(u32::MAX)))).collect(),
     };
     tell(&format!("the seeds begin with {}", new.seed));
     let (mut wrong, mut edits, mut writes, mut deaths) = (Vec::new(), 0, 0, 0);

@@ -32,10 +32,11 @@ impl Bar {
     }
 }
 
-/// `45 s`, `12 min`, `3 h 5 min`
+/// `a moment`, `45 s`, `12 min`, `3 h 5 min`
 pub fn span(seconds: u64) -> String {
     match seconds {
-        0..90 => format!("{seconds} s"),
+        0 => "a moment".into(),
+        1..90 => format!("{seconds} s"),
         90..5_400 => format!("{} min", seconds.div_ceil(60)),
         _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
     }

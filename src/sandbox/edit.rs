@@ -32,7 +32,7 @@ impl State {
                 self.insert(rules, object, record)?;
             }
         }
-        self.records.settle();
+        self.records.writes = 0;
         Ok(())
     }
 

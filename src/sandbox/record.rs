@@ -77,16 +77,6 @@ impl Records {
         }
     }
 
-    /// All that is there has been there for long: the index knows it, and nobody wrote it.
-    pub fn settle(&mut self) {
-        for collection in self.collections.values_mut() {
-            while !collection.pending.is_empty() {
-                collection.learn();
-            }
-        }
-        self.writes = 0;
-    }
-
     pub fn counts(&self) -> Vec<(String, usize)> {
         self.collections.iter().map(|(object, collection)| (object.clone(), collection.records.len())).collect()
     }

@@ -10,8 +10,8 @@ use crate::run::{Answer, Ending, Entry, Fact, Purpose};
 use crate::source::Place;
 use crate::store::{self, Run, Status, Store};
 use crate::sync::Compared;
-use crate::workflow::Workflow;
 use crate::workflow::action::{Action, Kind};
+use crate::workflow::{Outcome, Workflow};
 
 /// A run with all that was written down about it.
 pub struct Story {
@@ -235,7 +235,7 @@ impl Teller<'_> {
                 let told = told.map_or_else(String::new, |told| format!(": {told}"));
                 self.under(ms, address, &format!("{}{why}{told}", outcome.word()));
                 if is_sync {
-                    self.compared(result);
+                    self.compared(result, *outcome == Outcome::Created);
                 } else if !result.is_null() && !result.is_array() {
                     self.value("gives ", result);
                 }
@@ -247,9 +247,9 @@ impl Teller<'_> {
     }
 
     /// What a sync has found in two records, field by field.
-    fn compared(&mut self, result: &Value) {
+    fn compared(&mut self, result: &Value, is_create: bool) {
         let fields: Vec<Compared> = serde_json::from_value(result["fields"].clone()).unwrap_or_default();
-        for told in fields.iter().filter_map(|field| difference(field, false)) {
+        for told in fields.iter().filter_map(|field| difference(field, is_create)) {
             self.below(2, told);
         }
     }
