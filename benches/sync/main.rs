@@ -101,7 +101,7 @@ impl Scene {
             let settings = Settings { webhook_secret: Some(SECRET.into()), ..Settings::new(name) };
             let vendor = Vendor::start(&files, None, settings).await.expect("it plays");
             connections += &format!(
-                "  {name}: {{ connector: {name}, base_url: \"http://{}\", account: example, token: $.secrets.token, \
+                "  {name}: {{ connector: {name}, base_url: \"http://{}\", account: sandbox, token: $.secrets.token, \
                  hook: $.secrets.hook }}\n",
                 vendor.address()
             );
@@ -109,7 +109,7 @@ impl Scene {
         }
         put("project/dovetail.yaml", &format!("project: bench\nconnections:\n{connections}"));
         put("project/workflows/people.yaml", SYNC);
-        put("secrets.yaml", &format!("hook: {SECRET}\ntoken: a-token\n"));
+        put("secrets.yaml", &format!("hook: {SECRET}\ntoken: token-sandbox\n"));
         Scene { folder: Folder(folder), vendors, client: reqwest::Client::new() }
     }
 
@@ -210,6 +210,8 @@ fn main() {
         let status = program::pinned(program::OTHER_CORE, &own).env("SYNC_IS_PINNED", "1").status().expect("it runs");
         std::process::exit(status.code().unwrap_or(1));
     }
+    // Another one is there already at most.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let scene = Scene::new().await;
