@@ -114,16 +114,16 @@ impl Link {
         let (one, other) = (&self.one, &self.other);
         let is_wanted = |name: &str| self.sync.as_ref().is_none_or(|sync| sync == name);
         let mut places: Vec<(String, String)> = Vec::new();
-        for (workflow, reconcile) in plan.syncing_of(one).filter(|(_, reconcile)| is_wanted(&reconcile.sync.name)) {
-            let alias = &reconcile.pair().sides[reconcile.side.other().index()].alias;
-            let is_opposite = plan.syncing_of(other).any(|(_, opposite)| {
+        for (_, reconcile) in plan.syncing_of(one).filter(|(_, reconcile)| is_wanted(&reconcile.sync.name)) {
+            let other_side = reconcile.side.other();
+            let is_other = plan.syncing_of(other).any(|(_, opposite)| {
                 opposite.sync.name == reconcile.sync.name
                     && opposite.number == reconcile.number
-                    && opposite.side == reconcile.side.other()
+                    && opposite.side == other_side
             });
-            if is_opposite && workflow.connector_of(alias).is_some() {
-                let object = &reconcile.pair().sides[reconcile.side.other().index()].object;
-                places.push((reconcile.sync.name.clone(), format!("{object} of {alias}")));
+            if is_other {
+                let side = &reconcile.pair().sides[other_side.index()];
+                places.push((reconcile.sync.name.clone(), format!("{} of {}", side.object, side.alias)));
             }
         }
         let (sync, object) = match places.as_slice() {

@@ -6,7 +6,6 @@ use rusqlite::{Connection, params};
 
 use super::{Accepted, Error, Intake, shelf};
 use crate::run::Start;
-use crate::trigger::Event;
 
 /// An intake as it will be written: all JSON is made before the writer's turn.
 pub(super) struct Written {
@@ -30,7 +29,7 @@ struct Row {
 
 pub(super) fn write_down(intake: &Intake, received_ms: i64) -> Result<Written, Error> {
     Ok(Written {
-        source: source(&intake.event),
+        source: source(&intake.event.source, intake.event.connection.as_deref()),
         id: intake.event.id.clone(),
         received_ms,
         body: serde_json::to_string(&intake.event)?,
@@ -39,11 +38,8 @@ pub(super) fn write_down(intake: &Intake, received_ms: i64) -> Result<Written, E
 }
 
 /// What two accounts of one source tell is not the same, even where their ids are.
-fn source(event: &Event) -> String {
-    match &event.connection {
-        Some(connection) => format!("{}:{connection}", event.source),
-        None => event.source.clone(),
-    }
+fn source(source: &str, connection: Option<&str>) -> String {
+    connection.map_or_else(|| source.to_owned(), |connection| format!("{source}:{connection}"))
 }
 
 fn row(run: &Start) -> Result<Row, Error> {
@@ -79,10 +75,10 @@ pub(super) fn accept(
 /// Which of these ids of events of a source, and of an account, are known.
 pub(super) fn known(
     connection: &Connection,
-    (source, account): (&str, &str),
+    (of, account): (&str, &str),
     ids: Vec<String>,
 ) -> Result<HashSet<String>, Error> {
-    let source = format!("{source}:{account}");
+    let source = source(of, Some(account));
     let mut select = connection.prepare_cached("SELECT 1 FROM events WHERE source = ? AND id = ?")?;
     let mut known = HashSet::new();
     for id in ids {

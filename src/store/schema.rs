@@ -10,7 +10,7 @@ use super::Error;
 pub(super) const APPLICATION_ID: i64 = 0x446f_7665;
 
 /// From version n to n + 1, each in one transaction.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT, IN_LINE, PACTS, SOURCES];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT, IN_LINE, PACTS, SOURCES, STANDING];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -167,13 +167,10 @@ CREATE TABLE questions (
     object TEXT NOT NULL,
     id TEXT NOT NULL,
     key TEXT NOT NULL,
-    parent TEXT,
     other TEXT,
     question TEXT NOT NULL,
     asked_ms INTEGER NOT NULL,
     choice TEXT,
-    -- Nobody has chosen that: it holds until somebody does.
-    is_standing INTEGER NOT NULL,
     UNIQUE (sync, tenant, connection, object, id, key)
 ) STRICT;
 -- What was parted lately.
@@ -183,6 +180,14 @@ CREATE INDEX questions_by_age ON questions (sync, tenant, asked_ms);
 const SOURCES: &str = "
 -- A source with several accounts is one for each: `crm:crm-north`.
 UPDATE events SET source = source || ':' || (body ->> '$.connection') WHERE (body ->> '$.connection') IS NOT NULL;
+";
+
+const STANDING: &str = "
+-- The record under which the one lives that is asked about.
+ALTER TABLE questions ADD COLUMN parent TEXT;
+-- Nobody has chosen what is chosen: it holds until somebody says otherwise.
+ALTER TABLE questions ADD COLUMN is_standing INTEGER NOT NULL DEFAULT FALSE;
+UPDATE questions SET is_standing = TRUE WHERE question = '\"parted\"' AND choice = '\"leave\"';
 ";
 
 /// The version of an opened file; 0 for one that holds nothing yet.
@@ -218,7 +223,11 @@ pub(super) fn migrate(connection: &Connection, from: i64) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::params;
+
     use super::*;
+    use crate::store::{Questions, intake, pacts};
+    use crate::sync::{Choice, Question};
 
     #[test]
     fn migrating_twice_changes_nothing() {
@@ -228,6 +237,41 @@ mod tests {
         assert_eq!(version(&connection), Ok(VERSION));
         migrate(&connection, VERSION).unwrap();
         assert_eq!(version(&connection), Ok(VERSION));
+    }
+
+    /// What was kept before questions stood by themselves, and before accounts of one source were told apart.
+    #[test]
+    fn questions_and_events_of_an_older_version_are_read() {
+        let connection = Connection::open_in_memory().unwrap();
+        let before = MIGRATIONS.iter().position(|migration| *migration == SOURCES).unwrap();
+        MIGRATIONS[..before].iter().for_each(|migration| connection.execute_batch(migration).unwrap());
+        let sql = "INSERT INTO questions (sync, tenant, connection, object, id, key, question, asked_ms, choice)
+                   VALUES ('s', '', 'shop', 'contact', ?, 'match', ?, 1, ?)";
+        let parted = serde_json::to_string(&Question::Parted).unwrap();
+        let alone = r#"{"alone":{"other":"contact of desk"}}"#;
+        let (leave, create) = (Choice::Leave, Choice::Create);
+        let written = |choice: &Choice| serde_json::to_string(choice).unwrap();
+        for (id, question, choice) in [
+            ("standing", parted.as_str(), Some(written(&leave))),
+            ("answered", parted.as_str(), Some(written(&create))),
+            ("left", alone, Some(written(&leave))),
+            ("open", alone, None),
+        ] {
+            connection.execute(sql, params![id, question, choice]).unwrap();
+        }
+        let event = r#"{"id":"1","source":"crm","type":"created","time_ms":1,"connection":"shop"}"#;
+        let sql = "INSERT INTO events (source, id, received_ms, body) VALUES ('crm', '1', 1, ?)";
+        connection.execute(sql, [event]).unwrap();
+        migrate(&connection, i64::try_from(before).unwrap()).unwrap();
+        let ids = |wanted| -> Vec<String> {
+            let asked = pacts::questions(&connection, wanted, 10).unwrap();
+            asked.into_iter().map(|asked| asked.about.id).collect()
+        };
+        assert_eq!(ids(Questions::Open), ["answered", "left", "open"]);
+        assert_eq!(ids(Questions::Answered), ["answered", "left"]);
+        assert_eq!(ids(Questions::All), ["standing", "answered", "left", "open"]);
+        let known = intake::known(&connection, ("crm", "shop"), vec!["1".into(), "2".into()]).unwrap();
+        assert_eq!(known.into_iter().collect::<Vec<_>>(), ["1"]);
     }
 
     #[test]

@@ -101,6 +101,8 @@ pub fn changes(
 fn missing(connector: &Connector, object: &Object, found: &[Found], next: &mut Seen, now_ms: i64) -> Vec<Event> {
     let listed: HashSet<&str> = found.iter().map(|record| record.id.as_str()).collect();
     let get = connector.operation(&format!("{}.get", object.name));
+    let parent = object.parent.as_ref().map(|parent| parent.id.as_str());
+    let needs_parent = get.is_some_and(|get| get.input_holes().any(|hole| Some(hole) == parent));
     let (mut events, mut marks) = (Vec::new(), Vec::new());
     // A list that is suddenly empty is suspect: to forget all would make everything new again.
     let is_suspect = found.is_empty();
@@ -112,7 +114,7 @@ fn missing(connector: &Connector, object: &Object, found: &[Found], next: &mut S
         if known.is_missing {
             return false;
         }
-        let Some(get) = get else { return is_suspect };
+        let Some(get) = get.filter(|_| !needs_parent || known.parent.is_some()) else { return is_suspect };
         let mut record = Map::from_iter([(object.id.clone(), Value::from(id.as_str()))]);
         if let (Some(parent), Some(id)) = (&object.parent, known.parent) {
             record.insert(parent.id.clone(), id.into());
