@@ -77,6 +77,14 @@ fn plain(stage: &Stage, words: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&said).into_owned())
 }
 
+/// Ada, made in GoHighLevel and carried over: her id on both sides.
+async fn ada(stage: &Stage) -> (String, String) {
+    let ada = make(stage, GHL, "contact", json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
+    let there = with(stage, PEOPLE, "contact", "email", json!("ada@example.com")).await;
+    stage.over().await;
+    (ada, there["id"].as_str().expect("an id").to_owned())
+}
+
 fn apply(stage: &Stage) -> String {
     let (code, said) = stage.run(&["apply", "contacts", "--yes"]);
     assert_eq!(code, Some(0), "{said}");
@@ -176,10 +184,7 @@ async fn nothing_is_written_before_the_plan_is_applied_and_another_state_is_not_
 async fn a_field_that_was_changed_on_both_sides_waits_for_a_person_and_the_rest_flows() {
     let (mut stage, serve) = hearing(&[]).await;
     apply(&stage);
-    let ada = make(&stage, GHL, "contact", json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
-    let there = with(&stage, PEOPLE, "contact", "email", json!("ada@example.com")).await;
-    let there = there["id"].as_str().expect("an id").to_owned();
-    stage.over().await;
+    let (ada, there) = ada(&stage).await;
     serve.kill();
     stage.change(GHL, "contact", &ada, json!({ "lastName": "Byron", "city": "London" })).await;
     stage.change(PEOPLE, "contact", &there, json!({ "last_name": "Lovelace" })).await;
@@ -207,10 +212,7 @@ async fn a_field_that_was_changed_on_both_sides_waits_for_a_person_and_the_rest_
 async fn a_person_parts_two_records_and_makes_two_others_one() {
     let (mut stage, serve) = hearing(&[]).await;
     apply(&stage);
-    let ada = make(&stage, GHL, "contact", json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
-    let there = with(&stage, PEOPLE, "contact", "email", json!("ada@example.com")).await;
-    let there = there["id"].as_str().expect("an id").to_owned();
-    stage.over().await;
+    let (ada, there) = ada(&stage).await;
     let (one, other) = (format!("example-ghl/contact/{ada}"), format!("example-people/contact/{there}"));
     let listed = |stage: &Stage| {
         let (_, said) = plain(stage, &["pairs", "list", &other, "--json"]);
