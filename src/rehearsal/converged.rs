@@ -92,8 +92,10 @@ impl<'c> Comparing<'c> {
         if pair.match_by.is_empty() {
             return Some(Value::from_iter(pair.fields.iter().map(|field| field.at_second(side, &halves))).to_string());
         }
-        let fields = pair.match_by.iter().filter_map(|at| pair.fields.get(*at));
-        fields.map(|field| field.at_second(side, &halves)).find(|value| !value.is_null()).map(|value| value.to_string())
+        pair.matching()
+            .map(|field| field.at_second(side, &halves))
+            .find(|value| !value.is_null())
+            .map(|value| value.to_string())
     }
 
     fn halves<'r>(&'r self, pair: &'r Pair, records: [&'r Value; 2]) -> Option<[Half<'r>; 2]> {
