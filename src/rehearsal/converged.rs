@@ -1,6 +1,6 @@
 //! `converged`: the two sides of a sync are equal, record by record and field by field; so is what lives under the pairs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
@@ -36,27 +36,35 @@ struct Comparing<'c> {
 impl<'c> Comparing<'c> {
     fn all(&self, sync: &Sync) -> Vec<String> {
         let pair = &sync.pair;
-        let records = [0, 1].map(|side| self.records(&pair.sides[side], |_| true));
+        let records = [0, 1].map(|side| self.records(&pair.sides[side]));
         let keyed = self.keyed(pair, &records);
         let mut told = self.differences(pair, "", &keyed);
-        for (key, records) in &keyed {
-            let [[first], [second]] = records.each_ref().map(Vec::as_slice) else { continue };
-            for child in &sync.children {
-                told.extend(self.under(pair, child, key, [first, second]));
+        for child in &sync.children {
+            let below = [0, 1].map(|side| self.by_parent(&child.sides[side]));
+            for (key, records) in &keyed {
+                let [[first], [second]] = records.each_ref().map(Vec::as_slice) else { continue };
+                let under = |side: usize, record: &Value| {
+                    let id = record.get(&self.object(&pair.sides[side])?.id).and_then(as_text)?;
+                    below[side].get(&id).cloned()
+                };
+                let records = [under(0, first), under(1, second)].map(Option::unwrap_or_default);
+                let of = format!("{} of {key}: ", child.sides[0].object);
+                told.extend(self.differences(child, &of, &self.keyed(child, &records)));
             }
         }
         told
     }
 
-    /// The differences of what lives under two records that are one.
-    fn under(&self, pair: &Pair, child: &Pair, key: &str, parents: [&Value; 2]) -> Vec<String> {
-        let records = [0, 1].map(|side| {
-            let above = self.object(&pair.sides[side]).and_then(|above| parents[side].get(&above.id)).and_then(as_text);
-            let below = self.object(&child.sides[side]).and_then(|below| below.parent.as_ref());
-            let is_below = |record: &Value| below.and_then(|below| record.get(&below.id)).and_then(as_text) == above;
-            self.records(&child.sides[side], |record| above.is_some() && is_below(record))
-        });
-        self.differences(child, &format!("{} of {key}: ", child.sides[0].object), &self.keyed(child, &records))
+    /// The records of a side by the id of what they live under.
+    fn by_parent(&self, side: &Side) -> HashMap<String, Vec<&'c Value>> {
+        let mut below: HashMap<String, Vec<&Value>> = HashMap::new();
+        let Some(parent) = self.object(side).and_then(|object| object.parent.as_ref()) else { return below };
+        for record in self.records(side) {
+            if let Some(id) = record.get(&parent.id).and_then(as_text) {
+                below.entry(id).or_default().push(record);
+            }
+        }
+        below
     }
 
     fn object(&self, side: &Side) -> Option<&'c Object> {
@@ -65,12 +73,12 @@ impl<'c> Comparing<'c> {
     }
 
     /// The records of a side that take part.
-    fn records(&self, side: &Side, is_meant: impl Fn(&Value) -> bool) -> Vec<&'c Value> {
+    fn records(&self, side: &Side) -> Vec<&'c Value> {
         let records = self.root.get(&side.alias).and_then(|objects| objects.get(&side.object));
         let takes_part = |record: &&Value| {
             let holds =
                 |test: &Condition| test.holds(&Scope::new(record, &self.company.scene.plan.locale)).unwrap_or_default();
-            is_meant(record) && side.only_if.as_ref().is_none_or(holds)
+            side.only_if.as_ref().is_none_or(holds)
         };
         records.and_then(Value::as_array).into_iter().flatten().filter(takes_part).collect()
     }

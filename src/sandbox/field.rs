@@ -34,6 +34,14 @@ pub fn comparable(value: Option<&Value>) -> Option<String> {
     }
 }
 
+/// The forms of what is asked for: of each value of a list, else of the one value. A blank has none.
+pub fn forms(asked: &Value) -> Vec<String> {
+    match asked {
+        Value::Array(values) => values.iter().filter_map(|value| comparable(Some(value))).collect(),
+        value => comparable(Some(value)).into_iter().collect(),
+    }
+}
+
 /// Both are there and compare as equal; asked for a list, one of it.
 pub fn same(kept: Option<&Value>, asked: &Value) -> bool {
     match asked {

@@ -73,7 +73,7 @@ pub fn by_hand(rules: &Rules, state: &mut State, name: &str) -> Result<Hook, Str
 /// What is sent; none if the event's condition does not hold.
 fn body(rules: &Rules, state: &mut State, event: &HookEvent, change: &Change) -> Result<Option<Value>, String> {
     let shown = match &event.object {
-        Some(object) => shown(rules, state, object, &change.after, event.show.as_deref())?,
+        Some(object) => shown(rules, &state.settings, object, &change.after, event.show.as_deref())?,
         None => json!({}),
     };
     let mut roots = json!({

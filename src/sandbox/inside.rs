@@ -239,7 +239,7 @@ impl Inside {
         let state = self.inner.state.lock();
         let shown = |record: &Value| {
             let mut whole = record.clone();
-            let shown = shown(&self.inner.rules, &state, object, record, None).unwrap_or_default();
+            let shown = shown(&self.inner.rules, &state.settings, object, record, None).unwrap_or_default();
             if let (Some(whole), Value::Object(shown)) = (whole.as_object_mut(), shown) {
                 whole.extend(shown);
             }

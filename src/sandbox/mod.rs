@@ -38,6 +38,7 @@ mod record;
 mod refusal;
 mod rules;
 mod serve;
+mod shelf;
 mod sign;
 mod state;
 mod token;

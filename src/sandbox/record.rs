@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+use super::shelf::{Kept, Shelf};
+
 /// More records of one object are refused.
 pub const RECORDS_MAX: usize = 100_000;
 
@@ -45,28 +47,40 @@ pub struct Records {
 
 #[derive(Debug, Default)]
 struct Collection {
-    records: BTreeMap<u64, Value>,
+    records: Shelf,
     by_id: HashMap<String, u64>,
     next: u64,
-    indexed: BTreeMap<u64, Value>,
-    /// Changes that the index has not seen: when they were made, which record, its value unless deleted.
-    pending: VecDeque<(DateTime<Utc>, u64, Option<Value>)>,
+    indexed: Shelf,
+    /// Changes that the index has not seen: when they were made, which record, and the record unless it was deleted.
+    pending: VecDeque<(DateTime<Utc>, u64, Option<Kept>)>,
 }
 
 impl Records {
     pub fn get(&self, object: &str, id: &str) -> Option<&Value> {
         let collection = self.collections.get(object)?;
-        collection.records.get(collection.by_id.get(id)?)
+        collection.records.get(*collection.by_id.get(id)?).map(|kept| &kept.value)
     }
 
     /// Oldest first.
     pub fn all(&self, object: &str) -> impl DoubleEndedIterator<Item = &Value> {
-        self.collections.get(object).into_iter().flat_map(|collection| collection.records.values())
+        let kept = self.collections.get(object).into_iter().flat_map(|collection| collection.records.all());
+        kept.map(|kept| &kept.value)
     }
 
-    /// As the index knows them.
-    pub fn indexed(&self, object: &str) -> impl DoubleEndedIterator<Item = &Value> {
-        self.collections.get(object).into_iter().flat_map(|collection| collection.indexed.values())
+    /// Those with one of the values in each field, oldest first, and maybe others: see [`Shelf::like`]. `indexed`: as
+    /// the index knows them.
+    pub fn like<'r>(
+        &'r mut self,
+        object: &str,
+        wanted: &[(String, Vec<String>)],
+        indexed: bool,
+    ) -> impl Iterator<Item = &'r Kept> + use<'r> {
+        let shelf = self.collections.get_mut(object).map(|collection| {
+            let shelf = if indexed { &mut collection.indexed } else { &mut collection.records };
+            wanted.iter().for_each(|(field, _)| shelf.seek(field));
+            &*shelf
+        });
+        shelf.map(|shelf| shelf.like(wanted)).into_iter().flatten()
     }
 
     /// The index learns of all that was made up to a moment.
@@ -90,9 +104,10 @@ impl Records {
         let sequence = collection.next;
         collection.next += 1;
         collection.by_id.insert(id.to_owned(), sequence);
-        collection.records.insert(sequence, record.clone());
-        collection.note(now, sequence, Some(record.clone()));
         self.writes += 1;
+        let kept = Kept { sequence, version: self.writes, value: record.clone() };
+        collection.note(now, sequence, Some(kept.clone()));
+        collection.records.put(kept);
         let changed = record.as_object().map(|fields| fields.keys().cloned().collect()).unwrap_or_default();
         Some(Change { object: object.to_owned(), kind: Kind::Created, before: Value::Null, after: record, changed })
     }
@@ -100,9 +115,10 @@ impl Records {
     pub fn replace(&mut self, object: &str, id: &str, record: Value, now: DateTime<Utc>) -> Option<Change> {
         let collection = self.collections.get_mut(object)?;
         let sequence = *collection.by_id.get(id)?;
-        let before = collection.records.insert(sequence, record.clone())?;
-        collection.note(now, sequence, Some(record.clone()));
         self.writes += 1;
+        let kept = Kept { sequence, version: self.writes, value: record.clone() };
+        collection.note(now, sequence, Some(kept.clone()));
+        let before = collection.records.put(kept)?.value;
         let changed = differing(&before, &record);
         Some(Change { object: object.to_owned(), kind: Kind::Updated, before, after: record, changed })
     }
@@ -110,7 +126,7 @@ impl Records {
     pub fn remove(&mut self, object: &str, id: &str, now: DateTime<Utc>) -> Option<Change> {
         let collection = self.collections.get_mut(object)?;
         let sequence = collection.by_id.remove(id)?;
-        let before = collection.records.remove(&sequence)?;
+        let before = collection.records.take(sequence)?.value;
         collection.note(now, sequence, None);
         self.writes += 1;
         Some(Change {
@@ -125,8 +141,8 @@ impl Records {
 
 impl Collection {
     /// For the index, later; what waits is bounded.
-    fn note(&mut self, now: DateTime<Utc>, sequence: u64, value: Option<Value>) {
-        self.pending.push_back((now, sequence, value));
+    fn note(&mut self, now: DateTime<Utc>, sequence: u64, kept: Option<Kept>) {
+        self.pending.push_back((now, sequence, kept));
         if self.pending.len() > RECORDS_MAX {
             self.learn();
         }
@@ -134,8 +150,8 @@ impl Collection {
 
     fn learn(&mut self) {
         match self.pending.pop_front() {
-            Some((_, sequence, Some(value))) => drop(self.indexed.insert(sequence, value)),
-            Some((_, sequence, None)) => drop(self.indexed.remove(&sequence)),
+            Some((_, _, Some(kept))) => drop(self.indexed.put(kept)),
+            Some((_, sequence, None)) => drop(self.indexed.take(sequence)),
             None => {}
         }
     }

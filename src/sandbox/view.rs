@@ -8,12 +8,12 @@ use serde_json::{Map, Value, json};
 use super::document::{ObjectRules, View};
 use super::record::RECORDS_MAX;
 use super::rules::Rules;
-use super::state::State;
+use super::shelf::Kept;
 
 /// Records as they were shown last, so that a list need not make each of them anew. Settings may show in them: a change
 /// of settings empties it.
 #[derive(Debug, Default)]
-pub struct Shown(HashMap<String, HashMap<String, (Value, Arc<Value>)>>);
+pub struct Shown(HashMap<String, HashMap<u64, (u64, Arc<Value>)>>);
 
 impl Shown {
     /// Each record as shown, from memory if it has not changed since.
@@ -23,9 +23,9 @@ impl Shown {
     pub fn all<'a>(
         &mut self,
         rules: &Rules,
-        state: &State,
+        settings: &Map<String, Value>,
         object: &str,
-        records: impl Iterator<Item = &'a Value>,
+        records: impl Iterator<Item = &'a Kept>,
         view: Option<&str>,
     ) -> Result<Vec<Arc<Value>>, String> {
         let known = self.0.entry(format!("{object} {}", view.unwrap_or_default())).or_default();
@@ -33,13 +33,12 @@ impl Shown {
             known.clear();
         }
         let mut all = Vec::new();
-        for record in records {
-            let id = rules.id_of(object, record);
-            match known.get(&id) {
-                Some((kept, shown)) if kept == record => all.push(Arc::clone(shown)),
+        for kept in records {
+            match known.get(&kept.sequence) {
+                Some((version, shown)) if *version == kept.version => all.push(Arc::clone(shown)),
                 _ => {
-                    let shown = Arc::new(shown(rules, state, object, record, view)?);
-                    known.insert(id, (record.clone(), Arc::clone(&shown)));
+                    let shown = Arc::new(shown(rules, settings, object, &kept.value, view)?);
+                    known.insert(kept.sequence, (kept.version, Arc::clone(&shown)));
                     all.push(shown);
                 }
             }
@@ -50,7 +49,13 @@ impl Shown {
 
 /// # Errors
 /// The sandbox file's expressions are wrong.
-pub fn shown(rules: &Rules, state: &State, object: &str, record: &Value, view: Option<&str>) -> Result<Value, String> {
+pub fn shown(
+    rules: &Rules,
+    settings: &Map<String, Value>,
+    object: &str,
+    record: &Value,
+    view: Option<&str>,
+) -> Result<Value, String> {
     let described = rules.object(object);
     let view = match view {
         Some(name) => {
@@ -63,7 +68,7 @@ pub fn shown(rules: &Rules, state: &State, object: &str, record: &Value, view: O
     if described.computed.0.is_empty() && view.is_none() {
         return Ok(Value::Object(fields));
     }
-    let mut roots = json!({ "record": record, "vars": rules.document.vars, "settings": state.settings });
+    let mut roots = json!({ "record": record, "vars": rules.document.vars, "settings": settings });
     for (name, made) in described.computed.iter() {
         if let Some(value) = made.eval(&roots)? {
             fields.insert(name.to_owned(), value.clone());

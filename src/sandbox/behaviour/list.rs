@@ -8,10 +8,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::DateTime;
 use serde_json::{Value, json};
 
-use super::search::Key;
+use super::search::{Key, Search};
 use crate::sandbox::document::{Filter, Pages, Route};
-use crate::sandbox::field::same;
+use crate::sandbox::field::{forms, same};
 use crate::sandbox::refusal::No;
+use crate::sandbox::state::State;
 use crate::sandbox::turn::{Turn, plain};
 use crate::sandbox::view::at;
 
@@ -23,11 +24,9 @@ impl Turn<'_> {
         self.input(None, route)?;
         self.check(&route.checks)?;
         let filter = route.filter.as_ref();
-        let found = self.candidates(object, route)?;
-        let found = match filter {
-            Some(filter) => self.matching(object, filter, found)?,
-            None => found,
-        };
+        let search = filter.map(|filter| self.search_of(filter)).transpose()?.unwrap_or_default();
+        let mut found = self.candidates(object, route, &search)?;
+        found.retain(|record| search.fits(record, self.rules.object(object)));
         let order = self.order(filter)?;
         let mut keyed: Vec<(Keys, Arc<Value>)> =
             found.into_iter().map(|record| (self.keys(object, &order, &record), record)).collect();
@@ -44,22 +43,22 @@ impl Turn<'_> {
     }
 
     /// As shown, with the route's `where`, oldest first.
-    fn candidates(&mut self, object: &str, route: &Route) -> Result<Vec<Arc<Value>>, No> {
+    fn candidates(&mut self, object: &str, route: &Route, search: &Search) -> Result<Vec<Arc<Value>>, No> {
         let wheres = self.wheres(route)?;
+        let (rules, show) = (self.rules, route.show.as_deref());
         let until = self.state.indexed_until();
-        let indexed = route.filter.as_ref().is_some_and(|filter| filter.indexed);
-        let fits = |record: &&Value| wheres.iter().all(|(field, value)| same(record.get(field), value));
-        let show = route.show.as_deref();
-        // Taken out while it works, since it reads the state that it is a part of.
-        let mut memory = std::mem::take(&mut self.state.shown);
-        let found = if indexed {
-            self.state.records.catch_up(object, until);
-            memory.all(self.rules, self.state, object, self.state.records.indexed(object).filter(fits), show)
-        } else {
-            memory.all(self.rules, self.state, object, self.state.records.all(object).filter(fits), show)
-        };
-        self.state.shown = memory;
-        Ok(found?)
+        let State { records, shown, settings, .. } = &mut *self.state;
+        let is_indexed = route.filter.as_ref().is_some_and(|filter| filter.indexed);
+        if is_indexed {
+            records.catch_up(object, until);
+        }
+        let mut wanted: Vec<(String, Vec<String>)> =
+            wheres.iter().map(|(field, value)| (field.clone(), forms(value))).collect();
+        let is_kept = |field: &str| rules.object(object).shows_as_kept(field, show);
+        wanted.extend(search.equalities().filter(|(field, _)| is_kept(field)));
+        let found = records.like(object, &wanted, is_indexed);
+        let found = found.filter(|kept| wheres.iter().all(|(field, value)| same(kept.value.get(field), value)));
+        Ok(shown.all(rules, settings, object, found, show)?)
     }
 
     /// (field, descending) by weight.

@@ -31,7 +31,8 @@ impl Turn<'_> {
         for (field, made) in route.by.iter() {
             let Some(value) = comparable(self.made(made)?.as_ref()) else { continue };
             let wheres = self.wheres(route)?;
-            let found = self.state.records.all(object).find(|record| {
+            let wanted = [(field.to_owned(), vec![value.clone()])];
+            let found = self.state.records.like(object, &wanted, false).map(|kept| &kept.value).find(|record| {
                 comparable(record.get(field)).as_ref() == Some(&value)
                     && wheres.iter().all(|(field, value)| same(record.get(field), value))
             });
@@ -82,7 +83,7 @@ impl Turn<'_> {
 
     /// The record as the route shows it, as `$.record`.
     pub fn show(&mut self, object: &str, record: &Value, route: &Route) -> Result<Value, No> {
-        let shown = shown(self.rules, self.state, object, record, route.show.as_deref())?;
+        let shown = shown(self.rules, &self.state.settings, object, record, route.show.as_deref())?;
         self.set("record", shown.clone());
         Ok(shown)
     }

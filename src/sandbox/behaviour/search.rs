@@ -1,13 +1,12 @@
 //! Filters of a search: groups of `{field, operator, value}`, by the table that the sandbox file gives.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 use chrono::DateTime;
 use serde_json::Value;
 
 use crate::sandbox::document::{Filter, ObjectRules};
-use crate::sandbox::field::comparable;
+use crate::sandbox::field::{comparable, forms};
 use crate::sandbox::refusal::No;
 use crate::sandbox::turn::{Turn, plain};
 use crate::sandbox::view::at;
@@ -39,6 +38,14 @@ impl Key {
     }
 }
 
+/// What a request searches for.
+#[derive(Default)]
+pub struct Search {
+    wanted: Vec<Wanted>,
+    /// In the form in which it is compared, and the fields in which it may be.
+    text: Option<(String, Vec<String>)>,
+}
+
 /// A filter, judged.
 enum Wanted {
     All(Vec<Wanted>),
@@ -47,10 +54,10 @@ enum Wanted {
 }
 
 impl Turn<'_> {
-    pub fn matching(&mut self, object: &str, filter: &Filter, found: Vec<Arc<Value>>) -> Result<Vec<Arc<Value>>, No> {
+    pub fn search_of(&mut self, filter: &Filter) -> Result<Search, No> {
         let asked = filter.filters.as_ref().map(|made| self.made(made)).transpose()?.flatten();
         let asked = asked.as_ref().and_then(Value::as_array).cloned().unwrap_or_default();
-        let wanted = Wanted::All(self.judged(filter, &asked, 0)?);
+        let wanted = self.judged(filter, &asked, 0)?;
         let text = filter.text.as_ref().map(|made| self.made(made)).transpose()?.flatten();
         let text = comparable(text.as_ref());
         if let (Some(text), Some(longest)) = (&text, filter.longest)
@@ -58,16 +65,7 @@ impl Turn<'_> {
         {
             return Err(No::Named("value_too_long".to_owned()));
         }
-        let described = self.rules.object(object);
-        let found = found.into_iter().filter(|record| {
-            wanted.fits(record, described)
-                && text.as_ref().is_none_or(|text| {
-                    let mut fields = filter.text_fields.iter();
-                    fields
-                        .any(|field| comparable(at(record, field, described)).is_some_and(|value| value.contains(text)))
-                })
-        });
-        Ok(found.collect())
+        Ok(Search { wanted, text: text.map(|text| (text, filter.text_fields.clone())) })
     }
 
     fn judged(&mut self, filter: &Filter, asked: &[Value], depth: usize) -> Result<Vec<Wanted>, No> {
@@ -99,6 +97,26 @@ impl Turn<'_> {
 
 fn covers(known: &str, name: &str) -> bool {
     known == name || known.strip_suffix('*').is_some_and(|start| name.len() > start.len() && name.starts_with(start))
+}
+
+impl Search {
+    pub fn fits(&self, record: &Value, described: &ObjectRules) -> bool {
+        let holds = |text: &str, field: &String| {
+            comparable(at(record, field, described)).is_some_and(|value| value.contains(text))
+        };
+        self.wanted.iter().all(|wanted| wanted.fits(record, described))
+            && self.text.as_ref().is_none_or(|(text, fields)| fields.iter().any(|field| holds(text, field)))
+    }
+
+    /// Fields that each record has one of the values in, as forms. Blanks equal what is not there: they are left out.
+    pub fn equalities(&self) -> impl Iterator<Item = (String, Vec<String>)> {
+        self.wanted.iter().filter_map(|wanted| {
+            let Wanted::Field { name, operator, value } = wanted else { return None };
+            let forms = forms(value);
+            let is_whole = !forms.is_empty() && forms.len() == value.as_array().map_or(1, Vec::len);
+            (operator == "eq" && is_whole).then(|| (name.clone(), forms))
+        })
+    }
 }
 
 impl Wanted {

@@ -180,7 +180,8 @@ impl Turn<'_> {
         let unique = self.made(unique)?;
         for field in unique.as_ref().and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
             let Some(value) = comparable(sent.get(field)) else { continue };
-            let found = self.state.records.all(object).find(|record| {
+            let wanted = [(field.to_owned(), vec![value.clone()])];
+            let found = self.state.records.like(object, &wanted, false).map(|kept| &kept.value).find(|record| {
                 comparable(record.get(field)).as_ref() == Some(&value)
                     && but != Some(self.rules.id_of(object, record).as_str())
                     && described.unique_within.iter().all(|field| match sent.get(field) {

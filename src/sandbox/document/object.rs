@@ -46,6 +46,15 @@ pub struct ObjectRules {
     pub views: Table<View>,
 }
 
+impl ObjectRules {
+    /// Where a record shows this field, is it as it was kept?
+    pub fn shows_as_kept(&self, field: &str, view: Option<&str>) -> bool {
+        let view = self.views.get(view.unwrap_or("default"));
+        let is_made = |view: &View| view.rename.iter().any(|(_, to)| to == field) || view.add.get(field).is_some();
+        !field.contains('.') && self.computed.get(field).is_none() && !view.is_some_and(is_made)
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parent {
