@@ -29,8 +29,9 @@ children:
 ";
 
 /// Both accounts are at one address, and their webhooks come to one path.
-async fn hearing() -> (Stage, Serve) {
+async fn hearing(limits: &str) -> (Stage, Serve) {
     let mut stage = Stage::set().await;
+    stage.edit("connectors/gohighlevel.override.yaml", "limits: []", &format!("limits: [{limits}]"));
     let place = stage.address(GHL);
     let connection = |name: &str, location: &str| {
         format!(
@@ -84,7 +85,7 @@ async fn writes(stage: &Stage) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_locations_of_one_vendor_are_kept_alike() {
-    let (stage, serve) = hearing().await;
+    let (stage, serve) = hearing("").await;
     make(
         &stage,
         "contact",
@@ -124,4 +125,21 @@ async fn two_locations_of_one_vendor_are_kept_alike() {
     assert_eq!(writes(&stage).await, 5);
     assert_eq!(records(&stage, "contact", OTHER).await.len(), 1, "Ada is left");
     serve.term().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_run_leaves_live_work_its_share() {
+    let limit = "{ requests: 6, per: 1h, keep_for_live_events: 50%, for: [contact.create] }";
+    let (stage, serve) = hearing(limit).await;
+    for number in 0..5 {
+        make(&stage, "contact", json!({ "locationId": LOCATION, "email": format!("p{number}@example.com") })).await;
+    }
+    let mut asking = stage.begin(&["apply", "locations", "--yes"]);
+    until("its share is used up", async || (records(&stage, "contact", OTHER).await.len() == 3).then_some(())).await;
+    make(&stage, "contact", json!({ "locationId": LOCATION, "email": "eve@example.com" })).await;
+    with(&stage, "contact", OTHER, "email", json!("eve@example.com")).await;
+    assert_eq!(records(&stage, "contact", OTHER).await.len(), 4, "who was there before waits");
+    asking.kill().expect("it is killed");
+    asking.wait().expect("it is gone");
+    serve.kill();
 }

@@ -50,6 +50,14 @@ pub struct Limit {
     pub each: Option<Template>,
 }
 
+impl Limit {
+    /// What the reserve leaves of a window to polls, to backfills and to first runs.
+    pub fn requests_of_the_past(&self) -> u64 {
+        let kept = self.requests as f64 * self.keep_for_live_events.clamp(0.0, 1.0);
+        self.requests.saturating_sub(kept.ceil() as u64)
+    }
+}
+
 impl Connector {
     /// Reads all files of one connector: shape, then meaning; all findings at once.
     ///

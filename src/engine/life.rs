@@ -419,7 +419,7 @@ impl<'e> Life<'e> {
                 // The limit is asked before the entry is made durable: what is recorded as sent is sent at once.
                 let mut pass = None;
                 if let Ok(ready) = &ready {
-                    let live = !self.start.event.is_of_the_past();
+                    let live = !self.start.event.past;
                     match self.engine.may_go(&self.plan, &send, ready, live) {
                         Ok(granted) => pass = Some(granted),
                         Err(pause) => {

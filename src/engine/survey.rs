@@ -288,6 +288,7 @@ fn event(bound: &Bound<'_>, number: usize, item: &Item, apply: &str) -> Event {
     Event {
         id: format!("{apply}/{}/{object}/{}", bound.connections[side.index()].name, item.id),
         source: format!("sync {}", bound.sync.name),
+        past: true,
         kind: if matches!(item.finding, Finding::Gone { .. }) { "deleted" } else { "updated" }.into(),
         time_ms: now_ms(),
         connection: Some(bound.connections[side.index()].name.clone()),
@@ -340,7 +341,7 @@ fn seconds(bound: &Bound<'_>, pairs: &[PairSurveyed]) -> u64 {
         let limits = connector.into_iter().flat_map(|connector| &connector.limits);
         let general = limits.filter(|limit| limit.only_for.is_empty() && limit.each.is_none());
         // The first window is free.
-        let needs = general.map(|limit| (requests / limit.requests.max(1)) * limit.per.as_secs());
+        let needs = general.map(|limit| (requests / limit.requests_of_the_past().max(1)) * limit.per.as_secs());
         needs.max().unwrap_or_default()
     };
     of(0).max(of(1))

@@ -97,7 +97,5 @@ impl Window {
 
 /// Whether one more request fits beside those used, and beside the reserve if it is not a live one.
 fn left(limit: &Limit, used: u64, live: bool) -> bool {
-    let share = limit.keep_for_live_events.clamp(0.0, 1.0);
-    let reserve = if live { 0 } else { (limit.requests as f64 * share).ceil() as u64 };
-    used.saturating_add(reserve) < limit.requests
+    used < if live { limit.requests } else { limit.requests_of_the_past() }
 }

@@ -109,7 +109,7 @@ impl Deciding<'_> {
     fn gather(&mut self, connector: &Connector) -> Result<(), Flow> {
         let time = connector.webhooks.as_ref().and_then(|webhooks| webhooks.coalesce);
         // Of what a person asks for, nobody tells more.
-        let is_hint = self.start.event.source != "manual" && !self.start.event.is_of_the_past();
+        let is_hint = self.start.event.source != "manual" && !self.start.event.past;
         let Some(time) = time.filter(|_| is_hint) else { return Ok(()) };
         let until_ms = self.start.created_ms.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
         if self.now_ms >= until_ms || self.state.progress.contains_key("event") {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::count;
 use crate::run::{Ending, Start};
 use crate::store::{Run, Status};
+use crate::trigger::BACKFILL;
 
 /// `2026-11-24 12:03:22`, UTC.
 pub fn minute(ms: i64) -> String {
@@ -38,7 +39,9 @@ pub fn about(start: &Start) -> String {
     let event = &start.event;
     let of = event.connection.as_ref().map_or_else(String::new, |connection| format!(" of {connection}"));
     match (&event.object, &event.record_id) {
-        (Some(object), Some(id)) if event.is_of_the_past() => format!("{object} {id}{of}, {}, by backfill", event.kind),
+        (Some(object), Some(id)) if event.source == BACKFILL => {
+            format!("{object} {id}{of}, {}, by backfill", event.kind)
+        }
         (Some(object), Some(id)) => format!("{object} {id}{of}, {}", event.kind),
         (Some(object), None) => format!("{object}{of}, {}", event.kind),
         _ if event.source == "manual" => "by hand".into(),

@@ -45,13 +45,9 @@ pub struct Event {
     /// How many events of the project led to this one, each by an `emit` of the run of the one before.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub hops: u32,
-}
-
-impl Event {
-    /// Was it there before anybody listened? Live work goes before it.
-    pub fn is_of_the_past(&self) -> bool {
-        self.source == BACKFILL
-    }
+    /// Was the record there before anybody listened? Live work goes before it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub past: bool,
 }
 
 /// The source of the event that tells that a workflow has not run for too long. `time_ms` is when it last did.
@@ -66,4 +62,9 @@ pub const EVENT_BYTES_MAX: usize = 256 * 1024;
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_zero(count: &u32) -> bool {
     *count == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_false(truth: &bool) -> bool {
+    !truth
 }

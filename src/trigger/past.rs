@@ -84,6 +84,7 @@ impl Past<'_> {
         Event {
             id: id.clone(),
             source: BACKFILL.into(),
+            past: true,
             kind: self.kind.into(),
             time_ms: at.unwrap_or(now_ms),
             object: Some(self.object.name.clone()),

@@ -1,7 +1,6 @@
 //! A workflow hears of what was there before it was first served: each record once, whatever happens on the way.
 
 use std::collections::BTreeMap;
-use std::process::{Child, Stdio};
 
 use dovetail::store::{Run, Store, Wanted};
 use serde_json::{Value, json};
@@ -52,11 +51,6 @@ fn notes(stage: &Stage) -> BTreeMap<String, usize> {
 
 fn each(ids: &[String], count: usize) -> BTreeMap<String, usize> {
     ids.iter().map(|id| (id.clone(), count)).collect()
-}
-
-fn begin(stage: &Stage, words: &[&str]) -> Child {
-    let mut command = stage.command(words);
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,7 +108,7 @@ async fn a_backfill_that_is_killed_is_asked_for_again() {
     // Some are done, some are under way, some are not begun when it is killed.
     stage.fault(GHL, json!({ "at": "note.create", "delay_ms": 80, "times": 0 })).await;
     let words = ["backfill", "greet", "--yes", "--per-second", "40"];
-    let mut killed = begin(&stage, &words);
+    let mut killed = stage.begin(&words);
     until("some are greeted", async || (notes(&stage).len() >= 8).then_some(())).await;
     killed.kill().expect("it is killed");
     killed.wait().expect("it is gone");
@@ -144,7 +138,7 @@ async fn beside_serve_it_is_told_what_nobody_has_told() {
     // Both are killed on the way, one after the other.
     stage.fault(GHL, json!({ "at": "note.create", "delay_ms": 80, "times": 0 })).await;
     let words = ["backfill", "greet", "--yes", "--per-second", "40"];
-    let mut asking = begin(&stage, &words);
+    let mut asking = stage.begin(&words);
     until("some are greeted", async || (notes(&stage).len() >= 6).then_some(())).await;
     serve.kill();
     let code = asking.wait().expect("it ends").code();
@@ -189,7 +183,7 @@ async fn live_work_goes_first() {
     let serve = stage.serve().await;
     stage.list_is_read().await;
     let copies = || stage.vendors[PEOPLE].records("contact").len();
-    let mut asking = begin(&stage, &["backfill", "copy", "--yes", "--per-second", "1000"]);
+    let mut asking = stage.begin(&["backfill", "copy", "--yes", "--per-second", "1000"]);
     // The past stops before the share of what is live.
     until("all are started", async || (stage.runs().await.len() == 10).then_some(())).await;
     until("its share is used up", async || (copies() == 3).then_some(())).await;

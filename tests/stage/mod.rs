@@ -13,6 +13,7 @@ pub mod sender;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -161,6 +162,11 @@ impl Stage {
         let output = self.command(words).output().expect("it runs");
         let said = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    /// The same, while the test goes on; it speaks to nobody.
+    pub fn begin(&self, words: &[&str]) -> Child {
+        self.command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
     }
 
     /// A command of the program on the project and its store, with the key if there is one.

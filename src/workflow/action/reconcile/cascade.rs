@@ -80,6 +80,7 @@ impl Cascade {
                         object: Some(object.clone()),
                         record_id: Some(id),
                         parent_id: Some(parent_id.clone()),
+                        past: context.event.past,
                         ..Event::default()
                     };
                     (syncing::name(&self.sync, number, side), event)
