@@ -51,6 +51,15 @@ async fn with(stage: &Stage, vendor: &str, object: &str, field: &str, value: Val
     .await
 }
 
+/// How many contacts are in Opinion Stage, as soon as there are so many.
+async fn carried(stage: &Stage, least: usize) -> usize {
+    until(&format!("{least} contacts are carried over"), async || {
+        let count = records(stage, PEOPLE, "contact").await.len();
+        (count >= least).then_some(count)
+    })
+    .await
+}
+
 /// The vendors' writes by us, once nothing moves any more: all runs are over, and all webhooks are told.
 async fn writes(stage: &Stage) -> BTreeMap<String, usize> {
     stage.over().await;
@@ -177,6 +186,38 @@ async fn nothing_is_written_before_the_plan_is_applied_and_another_state_is_not_
         with(&stage, PEOPLE, "contact", "last_name", json!("Wood")).await;
         stage.over().await;
     }
+    serve.term().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_run_that_is_killed_goes_on_where_it_was_and_makes_nothing_twice() {
+    const PEOPLE_MAX: usize = 40;
+    let (mut stage, serve) = hearing(&[]).await;
+    serve.kill();
+    for number in 0..PEOPLE_MAX {
+        let contact = json!({ "firstName": "Ada", "email": format!("p{number}@example.com") });
+        let id = make(&stage, GHL, "contact", contact).await;
+        make(&stage, GHL, "note", json!({ "contactId": id, "body": format!("note {number}") })).await;
+    }
+    // First the command alone, then `serve` that takes up what it has left, then `serve` once more.
+    let mut asking = stage.begin(&["apply", "contacts", "--yes"]);
+    let first = carried(&stage, 3).await;
+    asking.kill().expect("it is killed");
+    asking.wait().expect("it is gone");
+    assert!(first < PEOPLE_MAX, "it was killed too late");
+    let serve = stage.serve_hearing(GHL).await;
+    carried(&stage, first + 3).await;
+    serve.kill();
+    let serve = stage.serve_hearing(GHL).await;
+    carried(&stage, PEOPLE_MAX).await;
+    let written = writes(&stage).await;
+    for object in ["contact", "note"] {
+        assert_eq!(records(&stage, PEOPLE, object).await.len(), PEOPLE_MAX, "{object}: {written:?}");
+    }
+    assert_eq!(records(&stage, GHL, "contact").await.len(), PEOPLE_MAX);
+    let (code, said) = stage.run(&["audit", "contacts"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&format!("both sides are equal: {} pairs in line", 2 * PEOPLE_MAX)), "{said}");
     serve.term().await;
 }
 
