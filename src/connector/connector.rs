@@ -51,10 +51,12 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// What the reserve leaves of a window to polls, to backfills and to first runs.
+    /// What the reserve leaves of a window to polls, to backfills and to first runs: never nothing of what is not all kept.
     pub fn requests_of_the_past(&self) -> u64 {
-        let kept = self.requests as f64 * self.keep_for_live_events.clamp(0.0, 1.0);
-        self.requests.saturating_sub(kept.ceil() as u64)
+        let share = self.keep_for_live_events.clamp(0.0, 1.0);
+        let kept = (self.requests as f64 * share).ceil() as u64;
+        let least = u64::from(share < 1.0).min(self.requests);
+        self.requests.saturating_sub(kept).max(least)
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::intake::unknown;
 use super::poll::{self, RECORDS_MAX};
 use super::survey::list_of;
-use super::{Engine, now_ms};
+use super::{Engine, now_ms, queue};
 use crate::connector::{Connector, Failure, Object};
 use crate::project::{Connection, Plan};
 use crate::source::nearest;
@@ -177,13 +177,14 @@ impl Engine {
             self.enqueue_left(left).await;
         }
         let pause = Duration::from_secs(1) / per_second.max(1);
-        let mut backfilled = Backfilled::default();
+        let (mut backfilled, mut started) = (Backfilled::default(), Vec::new());
         for event in past.events {
-            if !self.has_room(pause).await {
+            if !self.has_room(pause, &mut started).await {
                 backfilled.is_cut_short = true;
                 return Ok(backfilled);
             }
             let intake = self.heard_afterwards(&past.workflow, event).filter(|intake| !intake.runs.is_empty());
+            started.extend(intake.iter().flat_map(|intake| &intake.runs).map(queue::key));
             let (_, runs) = self.take_in(intake.into_iter().collect(), Vec::new()).await?;
             backfilled.runs += runs as u64;
             backfilled.idle += u64::from(runs == 0);

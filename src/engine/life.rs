@@ -24,6 +24,7 @@ use super::turns::Held;
 use super::{Engine, now_ms};
 use crate::clock;
 use crate::connector::Failure;
+use crate::http::Urgency;
 use crate::project::Plan;
 use crate::run::{
     Address, Answer, Asking, Decision, Ending, Entry, Fact, Kept, Next, Send, Start, State, decide, resumed,
@@ -419,8 +420,8 @@ impl<'e> Life<'e> {
                 // The limit is asked before the entry is made durable: what is recorded as sent is sent at once.
                 let mut pass = None;
                 if let Ok(ready) = &ready {
-                    let live = !self.start.event.past;
-                    match self.engine.may_go(&self.plan, &send, ready, live) {
+                    let urgency = if self.start.event.past { Urgency::Past } else { Urgency::Live };
+                    match self.engine.may_go(&self.plan, &send, ready, urgency) {
                         Ok(granted) => pass = Some(granted),
                         Err(pause) => {
                             if !self.engine.is_there(&send.connection) {

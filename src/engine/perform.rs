@@ -6,7 +6,7 @@ use super::circuit::{Pass, is_of_trouble};
 use super::{Engine, count};
 use crate::clock;
 use crate::connector::{Connector, Failure, Operation, Outcome, Page, Request};
-use crate::http;
+use crate::http::{self, Urgency};
 use crate::project::{Connection, Plan};
 use crate::run::{Answer, Purpose, Send};
 use crate::vault::{self, Holder, Token};
@@ -63,15 +63,15 @@ impl Engine {
     }
 
     /// Takes one request from the connection's limits, or says how long to wait before asking again.
-    pub(super) fn take(&self, plan: &Plan, send: &Send, live: bool) -> http::Take {
+    pub(super) fn take(&self, plan: &Plan, send: &Send, urgency: Urgency) -> http::Take {
         let Ok((connector, connection, operation)) = find(plan, send) else { return http::Take::Go };
         let budgets = &self.inner.budgets;
-        budgets.take(&connection.name, &connector.limits, &operation.name, &send.input, live, clock::instant())
+        budgets.take(&connection.name, &connector.limits, &operation.name, &send.input, urgency, clock::instant())
     }
 
-    /// May it go now? Else how long to wait before asking again: the vendor is down, or a limit is used up. What is not `live`
-    /// leaves the others their share.
-    pub(super) fn may_go(&self, plan: &Plan, send: &Send, ready: &Ready, live: bool) -> Result<Pass, Duration> {
+    /// May it go now? Else how long to wait before asking again: the vendor is down, or a limit is used up. What is not
+    /// urgent leaves the others their share.
+    pub(super) fn may_go(&self, plan: &Plan, send: &Send, ready: &Ready, urgency: Urgency) -> Result<Pass, Duration> {
         let now = clock::instant();
         let is_retry = send.tries > 0;
         if is_retry && let Some(pause) = self.inner.retries.pause(&send.connection, now) {
@@ -80,7 +80,7 @@ impl Engine {
         // Whoever hangs leaves a part of all that may be at work to the others, once it shows.
         let most = (self.inner.at_once - self.inner.at_once / 4).max(1);
         let pass = self.inner.circuits.pass(&send.connection, &ready.origin, most, now)?;
-        if let http::Take::Wait(pause) = self.take(plan, send, live) {
+        if let http::Take::Wait(pause) = self.take(plan, send, urgency) {
             return Err(pause);
         }
         if is_retry {
@@ -188,7 +188,7 @@ impl Engine {
         if self.inner.circuits.is_open(connection, clock::instant()) {
             return Answer::Failed(Failure::new("unreachable", "it is down: the requests before have failed"));
         }
-        while let http::Take::Wait(pause) = self.take(plan, &send, false) {
+        while let http::Take::Wait(pause) = self.take(plan, &send, Urgency::Poll) {
             tokio::select! {
                 () = tokio::time::sleep(pause.min(Duration::from_secs(60))) => {}
                 () = self.stopped() => return Answer::Failed(Failure::new("unreachable", "the program is stopping")),

@@ -14,7 +14,7 @@ use super::examine::told;
 use crate::connector::probe::{Compared, Heard, Note, Override, compare, id_of, limits};
 use crate::connector::{Connector, Failure, Names, Object, Operation, Outcome, Page, Response};
 use crate::expr::as_text;
-use crate::http::{Budgets, Take};
+use crate::http::{Budgets, Take, Urgency};
 use crate::project::Connection;
 
 /// Pages of lists that are asked of one object.
@@ -343,7 +343,9 @@ impl<'p> Prober<'p> {
         }
         let (name, limits) = (&self.connection.name, &self.connector.limits);
         let mut waited = Duration::ZERO;
-        while let Take::Wait(pause) = self.budgets.take(name, limits, &operation.name, input, false, Instant::now()) {
+        while let Take::Wait(pause) =
+            self.budgets.take(name, limits, &operation.name, input, Urgency::Poll, Instant::now())
+        {
             waited += pause;
             if waited > PATIENCE {
                 return Err(Failure::new("rate_limited", "the limit is used up just now"));

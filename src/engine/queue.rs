@@ -96,6 +96,11 @@ impl Queues {
         lines.waiting.is_empty() && lines.early.is_none()
     }
 
+    /// Is a run of this key in line, at work or pausing?
+    pub(super) fn has(&self, key: &Key) -> bool {
+        self.lines.lock().waiting.contains_key(key)
+    }
+
     /// Is it this run's turn?
     pub(super) fn is_first(&self, start: &Start) -> bool {
         let lines = self.lines.lock();

@@ -1,7 +1,8 @@
 //! Replays: events that are kept start runs once more, of the project as it is now.
 //!
 //! Each is an event of its own that says of which it is a replay, so that nothing is taken for told already. Live work goes
-//! first: a replay waits while the places for runs are taken, keeps to a rate, and stands behind what waits in its order.
+//! first: a replay keeps to a rate, waits while the places for runs are taken or many of its own runs are not over, stands
+//! behind what waits in its order, and lets live work go first where a limit is waited for.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::present::Present;
-use super::{Engine, now_ms};
+use super::{Engine, now_ms, queue};
 use crate::store::{self, Intake, Wanted};
 use crate::trigger::Event;
 use crate::workflow::Starts;
@@ -59,7 +60,7 @@ impl Engine {
         wanted.until_ms = Some(wanted.until_ms.unwrap_or(i64::MAX).min(now_ms()));
         let number = uuid::Uuid::now_v7();
         let pause = Duration::from_secs(1) / replay.per_second.max(1);
-        let (mut replayed, mut after) = (Replayed::default(), 0);
+        let (mut replayed, mut after, mut started) = (Replayed::default(), 0, Vec::new());
         loop {
             let events = self.inner.store.kept_events(&wanted, after, STRIDE).await?;
             let Some((last, _)) = events.last() else { return Ok(replayed) };
@@ -70,10 +71,11 @@ impl Engine {
                     replayed.idle += 1;
                     continue;
                 }
-                if !self.has_room(pause).await {
+                if !self.has_room(pause, &mut started).await {
                     replayed.is_cut_short = true;
                     return Ok(replayed);
                 }
+                started.extend(intake.runs.iter().map(queue::key));
                 let (events, runs) = self.take_in(vec![intake], Vec::new()).await?;
                 replayed.events += events as u64;
                 replayed.runs += runs as u64;
@@ -83,7 +85,8 @@ impl Engine {
 
     /// The event as one of its own, with the runs that it starts now.
     fn again(&self, present: &Present, event: Event, number: &str, workflow: Option<&str>) -> Intake {
-        let event = Event { id: format!("replay:{number}:{}", event.id), replay_of: Some(event.id.clone()), ..event };
+        let (id, replay_of) = (format!("replay:{number}:{}", event.id), Some(event.id.clone()));
+        let event = Event { id, replay_of, past: true, ..event };
         let plan = &present.plan;
         let mut intake = match event.connection.as_deref() {
             Some(name) => match plan.connection(name) {
@@ -106,15 +109,17 @@ impl Engine {
         intake
     }
 
-    /// Waits for the next turn, and until half of the places for runs are free. False: the engine is told to stop.
-    pub(super) async fn has_room(&self, pause: Duration) -> bool {
-        let mut pause = pause;
+    /// Waits for the next turn, until half of the places for runs are free, and until fewer than that of those that were
+    /// `started` are under way: one that waits for a limit takes no place. False: the engine is told to stop.
+    pub(super) async fn has_room(&self, pause: Duration, started: &mut Vec<queue::Key>) -> bool {
+        let (mut pause, half) = (pause, self.inner.at_once / 2);
         loop {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.stopped() => return false,
             }
-            if self.at_work() <= self.inner.at_once / 2 {
+            started.retain(|key| self.inner.queues.has(key));
+            if self.at_work() <= half && started.len() <= half {
                 return true;
             }
             pause = PATIENCE;

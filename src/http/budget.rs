@@ -14,6 +14,16 @@ use super::window::{LONGEST, Window};
 use crate::connector::{Limit, Response};
 use crate::expr::{Locale, Scope};
 
+/// Who goes first where several want what is left of a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    Live,
+    /// A poll, a test: it leaves live work its share.
+    Poll,
+    /// A replay or a backfill: it stands back as well while live work waits.
+    Past,
+}
+
 /// Whether a request may go now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Take {
@@ -64,14 +74,14 @@ impl Budgets {
         Budgets { on_the_way: Duration::from_millis(500), ..Budgets::default() }
     }
 
-    /// Takes one request from every window that counts it, or none. `live`: not a poll or backfill.
+    /// Takes one request from every window that counts it, or none.
     pub fn take(
         &self,
         connection: &str,
         limits: &[Limit],
         operation: &str,
         input: &Value,
-        live: bool,
+        urgency: Urgency,
         now: Instant,
     ) -> Take {
         let mut windows = self.windows.lock();
@@ -83,13 +93,21 @@ impl Budgets {
         for (index, limit) in counted(limits, operation) {
             let key = Key::of_limit(connection, index, limit, input).within(&windows);
             wait = wait.max(match windows.get(&key) {
-                Some(window) => window.wait(limit, live, now),
-                None => Window::unopened(now).wait(limit, live, now),
+                Some(window) => window.wait(limit, urgency, now),
+                None => Window::unopened(now).wait(limit, urgency, now),
             });
             keys.push((key, limit));
         }
         if !wait.is_zero() {
-            return Take::Wait(wait.min(LONGEST));
+            let wait = wait.min(LONGEST);
+            if urgency == Urgency::Live {
+                for (key, limit) in &keys {
+                    if let Some(window) = windows.get_mut(key) {
+                        window.is_waited_for(limit, wait, now);
+                    }
+                }
+            }
+            return Take::Wait(wait);
         }
         for (key, limit) in keys {
             windows.entry(key).or_insert_with(|| Window::unopened(now)).count(limit, self.on_the_way, now);

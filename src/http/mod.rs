@@ -15,7 +15,7 @@ mod resolve;
 mod tests;
 mod window;
 
-pub use budget::{Budgets, Left, Take};
+pub use budget::{Budgets, Left, Take, Urgency};
 pub use client::{Client, Credential, Error};
 pub use guard::Guard;
 pub use hidden::Hidden;

@@ -2,10 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use super::budget::Urgency;
 use crate::connector::Limit;
 
 /// Nothing is believed to last longer than this.
 pub(super) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// So long what is not live stands back when a window opens that live work waits for.
+const STANDS_BACK: Duration = Duration::from_millis(100);
 
 /// A fixed span of time, opened by its first request.
 #[derive(Debug)]
@@ -14,17 +18,21 @@ pub(super) struct Window {
     used: u64,
     /// After a 429.
     closed_until: Option<Instant>,
+    /// Live work waits for it: the past stands back.
+    past_from: Option<Instant>,
 }
 
 impl Window {
     /// A window that has not been used; it opens with its first request.
     pub fn unopened(now: Instant) -> Window {
-        Window { ends: now, used: 0, closed_until: None }
+        Window { ends: now, used: 0, closed_until: None, past_from: None }
     }
 
     /// How long a request must wait; zero if it may go.
-    pub fn wait(&self, limit: &Limit, live: bool, now: Instant) -> Duration {
-        let closed = self.closed(now);
+    pub fn wait(&self, limit: &Limit, urgency: Urgency, now: Instant) -> Duration {
+        let live = urgency == Urgency::Live;
+        let first = self.past_from.filter(|_| urgency == Urgency::Past);
+        let closed = self.closed(now).max(first.map_or(Duration::ZERO, |from| from.saturating_duration_since(now)));
         if self.is_over(now) {
             return if left(limit, 0, live) { closed } else { closed.max(limit.per) };
         }
@@ -35,9 +43,17 @@ impl Window {
     /// arrived there, `on_the_way` later, and ends so much later.
     pub fn count(&mut self, limit: &Limit, on_the_way: Duration, now: Instant) {
         if self.is_over(now) {
-            *self = Window { ends: now + limit.per + on_the_way.min(limit.per / 10), used: 0, closed_until: None };
+            let ends = now + limit.per + on_the_way.min(limit.per / 10);
+            *self = Window { ends, used: 0, closed_until: None, past_from: self.past_from };
         }
         self.used = self.used.saturating_add(1);
+    }
+
+    /// Live work asks again after this long.
+    pub fn is_waited_for(&mut self, limit: &Limit, wait: Duration, now: Instant) {
+        if !self.wait(limit, Urgency::Live, now).is_zero() {
+            self.past_from = Some(now + wait + STANDS_BACK);
+        }
     }
 
     /// Corrects the window by the vendor's words: how many requests are left, how long until its end.

@@ -45,7 +45,7 @@ pub struct Event {
     /// How many events of the project led to this one, each by an `emit` of the run of the one before.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub hops: u32,
-    /// Was the record there before anybody listened? Live work goes before it.
+    /// Was it there before anybody listened, or does it come once more? Live work goes before it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub past: bool,
 }

@@ -83,3 +83,50 @@ async fn what_came_is_done_once_more_with_the_project_as_it_is_now() {
     let (code, said) = run(&stage, &["replay", "--since", "1h", "--yes"]);
     assert!(code == Some(2) && said.contains("nobody serves"), "{said}");
 }
+
+/// One request in this time, of those that run through a test.
+const PACE: &str = "[{ requests: 1, per: 200ms }]";
+const KEPT: usize = 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_work_goes_before_a_replay_also_where_a_limit_is_waited_for() {
+    let mut stage = Stage::set().await;
+    stage.activate(&["contact-to-opinion-stage"]);
+    let serve = stage.serve().await;
+    stage.list_is_read().await;
+    for number in 0..KEPT {
+        contact(&stage, &format!("kept-{number}")).await;
+    }
+    serve.term().await;
+    let limits = format!("connector: {PEOPLE}\nlimits: {PACE}\n");
+    stage.write("connectors/opinion-stage-contacts.override.yaml", &limits);
+    let _serve = stage.serve().await;
+    let requests = async || {
+        let said = stage.control("GET", PEOPLE, "/requests", serde_json::Value::Null).await;
+        said["requests"].as_array().cloned().expect("a list")
+    };
+    let before = requests().await.len();
+    let mut replay = stage::command();
+    replay.args(["replay", "--since", "1h", "--rate", "1000", "--yes", "--data"]).arg(stage.data());
+    replay.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut replay = replay.spawn().expect("it starts");
+    stage::until("the replay is under way", async || (requests().await.len() >= before + 2).then_some(())).await;
+
+    let told_after = requests().await.len();
+    let zoe = stage.make(GHL, "contact", json!({ "firstName": "Zoe", "email": "zoe@example.com" })).await;
+    stage.tell("ContactCreate", &zoe).await;
+    stage::until("Zoe is made", async || {
+        stage.vendors[PEOPLE].records("contact").iter().any(|person| person["first_name"] == "Zoe").then_some(())
+    })
+    .await;
+    let since = &requests().await[told_after..];
+    let of_others = since.iter().filter(|request| !request.to_string().to_lowercase().contains("zoe")).count();
+    // Those that had their turn before Zoe's run had read her record.
+    assert!(of_others <= 3, "{of_others} requests of the replay went first: {since:#?}");
+    assert!(requests().await.len() < before + KEPT, "the replay was over before");
+    assert!(replay.wait().expect("it ends").success());
+    let runs = stage.over().await;
+    let replayed: Vec<&Run> = runs.iter().filter(|run| run.start.event.replay_of.is_some()).collect();
+    assert_eq!(replayed.len(), KEPT);
+    assert!(replayed.iter().all(|run| matches!(run.ending, Some(Ending::Completed { .. }))));
+}

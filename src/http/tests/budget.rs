@@ -50,15 +50,15 @@ impl Case {
     }
 
     /// Seconds to wait; 0 for Go.
-    fn take_as(&self, operation: &str, input: &Value, live: bool) -> u64 {
-        match self.budgets.take("acme", &self.limits, operation, input, live, self.now()) {
+    fn take_as(&self, operation: &str, input: &Value, urgency: Urgency) -> u64 {
+        match self.budgets.take("acme", &self.limits, operation, input, urgency, self.now()) {
             Take::Go => 0,
             Take::Wait(length) => length.as_secs_f64().ceil() as u64,
         }
     }
 
     fn take(&self) -> u64 {
-        self.take_as("contact.get", &Value::Null, true)
+        self.take_as("contact.get", &Value::Null, Urgency::Live)
     }
 
     fn learn(&self, status: u16, headers: &[(&str, &str)]) {
@@ -92,7 +92,8 @@ fn a_window_lasts_as_much_longer_as_requests_are_on_their_way() {
     let mut short = Case::new(vec![limit(1, 1)]);
     short.budgets = Budgets::of_vendors();
     short.take();
-    let Take::Wait(wait) = short.budgets.take("acme", &short.limits, "contact.get", &Value::Null, true, short.now())
+    let Take::Wait(wait) =
+        short.budgets.take("acme", &short.limits, "contact.get", &Value::Null, Urgency::Live, short.now())
     else {
         panic!("it is used up")
     };
@@ -116,21 +117,47 @@ fn connections_operations_and_each_value_have_windows_of_their_own() {
     };
     let case = Case::new(vec![per_channel]);
     let channel = |name: &str| json!({ "channel": name });
-    assert_eq!(case.take_as("post", &channel("a"), true), 0);
-    assert_eq!(case.take_as("post", &channel("a"), true), 1);
-    assert_eq!(case.take_as("post", &channel("b"), true), 0);
-    assert_eq!(case.take_as("other", &channel("a"), true), 0, "only_for");
-    assert_eq!(case.budgets.take("else", &case.limits, "post", &channel("a"), true, case.now()), Take::Go);
+    assert_eq!(case.take_as("post", &channel("a"), Urgency::Live), 0);
+    assert_eq!(case.take_as("post", &channel("a"), Urgency::Live), 1);
+    assert_eq!(case.take_as("post", &channel("b"), Urgency::Live), 0);
+    assert_eq!(case.take_as("other", &channel("a"), Urgency::Live), 0, "only_for");
+    assert_eq!(case.budgets.take("else", &case.limits, "post", &channel("a"), Urgency::Live, case.now()), Take::Go);
 }
 
 #[test]
 fn polls_leave_the_reserve_to_live_events() {
     let case = Case::new(vec![Limit { keep_for_live_events: 0.3, ..limit(10, 60) }]);
     for _ in 0..7 {
-        assert_eq!(case.take_as("contact.list", &Value::Null, false), 0);
+        assert_eq!(case.take_as("contact.list", &Value::Null, Urgency::Poll), 0);
     }
-    assert_eq!(case.take_as("contact.list", &Value::Null, false), 60);
+    assert_eq!(case.take_as("contact.list", &Value::Null, Urgency::Poll), 60);
     assert_eq!((case.take(), case.take(), case.take(), case.take()), (0, 0, 0, 60));
+}
+
+#[test]
+fn the_reserve_of_a_small_limit_is_not_all_of_it() {
+    let share = |share: f64| Case::new(vec![Limit { keep_for_live_events: share, ..limit(1, 60) }]);
+    assert_eq!(share(0.3).take_as("contact.list", &Value::Null, Urgency::Poll), 0);
+    assert_eq!(share(1.0).take_as("contact.list", &Value::Null, Urgency::Poll), 60);
+}
+
+#[test]
+fn the_past_stands_back_while_live_work_waits() {
+    let mut case = Case::new(vec![limit(1, 10)]);
+    let take = |case: &Case, urgency| case.take_as("contact.get", &Value::Null, urgency);
+    assert_eq!(take(&case, Urgency::Past), 0);
+    assert_eq!((take(&case, Urgency::Past), take(&case, Urgency::Live)), (10, 10));
+    case.seconds = 10;
+    assert_eq!(take(&case, Urgency::Past), 1, "for a tenth of a second, rounded up");
+    assert_eq!((take(&case, Urgency::Live), take(&case, Urgency::Past)), (0, 10));
+    // Nobody waits any more.
+    case.seconds = 20;
+    assert_eq!(take(&case, Urgency::Past), 0);
+    // A poll would be late for good.
+    case.seconds = 25;
+    assert_eq!(take(&case, Urgency::Live), 5);
+    case.seconds = 30;
+    assert_eq!(take(&case, Urgency::Poll), 0);
 }
 
 #[test]
@@ -207,13 +234,17 @@ fn an_answer_speaks_for_the_window_of_its_each_value() {
     let (here, there) = (json!({ "channel": "a" }), json!({ "channel": "b" }));
     let response =
         |status| Response { status, headers: vec![("x-left".into(), "0".into())], body: Value::Null, not_kept: None };
-    assert_eq!((case.take_as("post", &here, true), case.take_as("post", &there, true)), (0, 0));
+    assert_eq!((case.take_as("post", &here, Urgency::Live), case.take_as("post", &there, Urgency::Live)), (0, 0));
     case.budgets.learn_for("acme", &case.limits, "post", &here, &response(200), case.now());
-    assert_eq!((case.take_as("post", &here, true), case.take_as("post", &there, true)), (10, 0));
+    assert_eq!((case.take_as("post", &here, Urgency::Live), case.take_as("post", &there, Urgency::Live)), (10, 0));
     case.budgets.learn("acme", &case.limits, "post", &response(200), case.now());
-    assert_eq!(case.take_as("post", &there, true), 0, "without input it is not known of which value an answer speaks");
+    assert_eq!(
+        case.take_as("post", &there, Urgency::Live),
+        0,
+        "without input it is not known of which value an answer speaks"
+    );
     case.budgets.learn("acme", &case.limits, "post", &response(429), case.now());
-    assert_eq!(case.take_as("post", &there, true), 1, "so a 429 closes the connection");
+    assert_eq!(case.take_as("post", &there, Urgency::Live), 1, "so a 429 closes the connection");
 }
 
 #[test]
@@ -221,12 +252,12 @@ fn memory_is_bounded_whatever_the_data_says() {
     let per_channel = Limit { each: Some(Template::compile("{{input.channel}}").unwrap()), ..limit(1, 10) };
     let mut case = Case::new(vec![per_channel]);
     for number in 0..WINDOWS_MAX {
-        assert_eq!(case.take_as("post", &json!({ "channel": number }), true), 0);
+        assert_eq!(case.take_as("post", &json!({ "channel": number }), Urgency::Live), 0);
     }
-    assert_eq!(case.take_as("post", &json!({ "channel": "one more" }), true), 0, "the shared window");
-    assert_eq!(case.take_as("post", &json!({ "channel": "and more" }), true), 10);
+    assert_eq!(case.take_as("post", &json!({ "channel": "one more" }), Urgency::Live), 0, "the shared window");
+    assert_eq!(case.take_as("post", &json!({ "channel": "and more" }), Urgency::Live), 10);
     assert_eq!(case.budgets.windows.lock().len(), WINDOWS_MAX + 1);
     case.seconds = 10;
-    case.take_as("post", &json!({ "channel": "later" }), true);
+    case.take_as("post", &json!({ "channel": "later" }), Urgency::Live);
     assert_eq!(case.budgets.windows.lock().len(), 1);
 }
