@@ -97,14 +97,21 @@ fn drawn(spans: &[Span]) -> String {
                 "dovetail.status",
             ];
             let told: Vec<&str> = told.into_iter().filter_map(|name| words.get(name).map(String::as_str)).collect();
-            let failed = if span.status.as_ref().is_some_and(|status| status.code == 2) { " !" } else { "" };
+            let verdict = match span.status.as_ref().map_or(0, |status| status.code) {
+                0 => "",
+                1 => " ok",
+                _ => " !",
+            };
             let line = [&[span.name.as_str()], told.as_slice()].concat().join(" ");
-            text.push_str(&format!("{}{line}{failed}\n", "  ".repeat(depth)));
+            text.push_str(&format!("{}{line}{verdict}\n", "  ".repeat(depth)));
             below(spans, &span.span_id, depth + 1, text);
         }
     }
     let mut text = String::new();
-    below(spans, &[], 0, &mut text);
+    let is_outside = |parent: &[u8]| spans.iter().all(|span| span.span_id != parent);
+    let outside: BTreeSet<&[u8]> =
+        spans.iter().map(|span| span.parent_span_id.as_slice()).filter(|parent| is_outside(parent)).collect();
+    outside.into_iter().for_each(|parent| below(spans, parent, 0, &mut text));
     text
 }
 
@@ -135,12 +142,13 @@ async fn a_run_is_one_trace_without_data_of_records() {
     let (ada_run, bob_run) = (run(&ada), run(&bob));
     let (good, bad) = (collector.trace(&ada_run).await, collector.trace(&bob_run).await);
     let drawn_good = "\
-contact-to-opinion-stage completed
+contact-to-opinion-stage completed ok
   event
     GET contact.get
   upsert os.contact created
     GET contact.find
     POST contact.create 503 transient !
+    pause
     POST contact.create 1
 ";
     let drawn_bad = "\
@@ -170,8 +178,6 @@ contact-to-opinion-stage invalid failed !
     ];
     let wanted = wanted.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(words(&request.attributes), BTreeMap::from(wanted));
-    let action = good.iter().find(|span| span.name == "upsert os.contact").expect("an action");
-    assert_eq!(action.events.iter().map(|event| event.name.as_str()).collect::<Vec<_>>(), ["paused"]);
     let ids: BTreeSet<&Vec<u8>> = good.iter().chain(&bad).map(|span| &span.span_id).collect();
     assert_eq!(ids.len(), good.len() + bad.len(), "no id is used twice");
     let ordered = |span: &Span| span.start_time_unix_nano <= span.end_time_unix_nano;
@@ -212,6 +218,110 @@ contact-to-opinion-stage invalid failed !
     }
 }
 
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const SPAN: &str = "00f067aa0ba902b7";
+
+/// Tells of a contact, as a sender that stands in a trace; gives the contact's run.
+async fn told_with(stage: &Stage, name: &str, traceparent: &str) -> dovetail::run::Start {
+    let person = stage.make(GHL, "contact", json!({ "firstName": name, "email": format!("{name}@example.com") })).await;
+    let (body, signature) = stage.letter(&stage.event("ContactCreate", &person));
+    let headers =
+        [("content-type", "application/json"), ("x-ghl-signature", &*signature), ("traceparent", traceparent)];
+    assert_eq!(stage.post_raw(body, &headers).await.0, 200);
+    let id = person["id"].as_str();
+    let mut runs = stage.over().await.into_iter().map(|run| run.start);
+    runs.find(|start| start.event.record_id.as_deref() == id).expect("its run")
+}
+
+/// What the requests of a vendor said of a trace.
+async fn carried(stage: &Stage, vendor: &str) -> Vec<Option<String>> {
+    let said = stage.control("GET", vendor, "/requests", serde_json::Value::Null).await;
+    let requests = said["requests"].as_array().expect("a list");
+    requests.iter().map(|request| request["headers"]["traceparent"].as_str().map(str::to_owned)).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_goes_on_in_the_trace_of_who_told_of_it_and_only_vendors_that_are_named_are_told() {
+    let (collector, url) = Collector::start().await;
+    let mut stage = Stage::set().await;
+    stage.flags = vec!["--traces".into(), url];
+    stage.activate(&["contact-to-opinion-stage"]);
+    stage.edit("dovetail.yaml", "    account: example\n", "    account: example\n    traced: true\n");
+    let limits = format!("connector: {PEOPLE}\nlimits: [{{ requests: 1, per: 1s }}]\n");
+    stage.write("connectors/opinion-stage-contacts.override.yaml", &limits);
+    let _serve = stage.serve().await;
+    stage.list_is_read().await;
+    let ada = told_with(&stage, "Ada", &format!("00-{TRACE}-{SPAN}-00")).await;
+    let spans = stage::until("the run is traced", async || {
+        let spans: Vec<Span> = collector.spans().into_iter().filter(|span| hex(&span.trace_id) == TRACE).collect();
+        (!spans.is_empty()).then_some(spans)
+    })
+    .await;
+    let wanted = "\
+contact-to-opinion-stage completed ok
+  event
+    GET contact.get
+  upsert os.contact created
+    GET contact.find
+    held back
+    POST contact.create
+";
+    assert_eq!(drawn(&spans), wanted);
+    assert_eq!((hex(&spans[0].parent_span_id).as_str(), &words(&spans[0].attributes)["dovetail.run"]), (SPAN, &ada.id));
+    let held = spans.iter().find(|span| span.name == "held back").expect("it waited for the limit");
+    let waited = held.end_time_unix_nano - held.start_time_unix_nano;
+    assert!((100_000_000..5_000_000_000).contains(&waited), "{waited} ns");
+    let of = |name: &str| {
+        let span = spans.iter().find(|span| span.name == name).expect("a request");
+        Some(format!("00-{TRACE}-{}-01", hex(&span.span_id)))
+    };
+    assert_eq!(carried(&stage, PEOPLE).await, [of("GET contact.find"), of("POST contact.create")]);
+    assert!(carried(&stage, GHL).await.iter().all(Option::is_none), "nobody else is told");
+
+    // What is not valid counts as absent: the trace is the run's own.
+    let bob = told_with(&stage, "Bob", &format!("00-{}-{SPAN}-01", "0".repeat(32))).await;
+    let spans = collector.trace(&bob.id).await;
+    assert!(spans[0].parent_span_id.is_empty());
+    let told = carried(&stage, PEOPLE).await;
+    assert!(told[2..].iter().flatten().all(|told| told[3..35] == bob.id.replace('-', "")), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sender_of_an_event_may_say_whether_its_trace_is_told() {
+    let (collector, url) = Collector::start().await;
+    let mut stage = Stage::set().await;
+    stage.variables =
+        vec![("OTEL_EXPORTER_OTLP_ENDPOINT", url), ("OTEL_TRACES_SAMPLER", "parentbased_always_on".into())];
+    stage.activate(&["contact-to-opinion-stage"]);
+    let serve = stage.serve().await;
+    stage.list_is_read().await;
+    let unsampled = TRACE.replace("4bf9", "4bfa");
+    told_with(&stage, "Ada", &format!("00-{unsampled}-{SPAN}-00")).await;
+    told_with(&stage, "Bob", &format!("00-{TRACE}-{SPAN}-01")).await;
+    let (status, said) = serve.term().await;
+    assert!(status.success(), "{said}");
+    let traces: BTreeSet<String> = collector.spans().iter().map(|span| hex(&span.trace_id)).collect();
+    assert_eq!(traces, BTreeSet::from([TRACE.to_owned()]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_collects_traces_what_the_sender_said_is_passed_on() {
+    let mut stage = Stage::set().await;
+    stage.activate(&["contact-to-opinion-stage"]);
+    stage.edit("dovetail.yaml", "    account: example\n", "    account: example\n    traced: true\n");
+    let _serve = stage.serve().await;
+    stage.list_is_read().await;
+    let caller = format!("00-{TRACE}-{SPAN}-00");
+    told_with(&stage, "Ada", &caller).await;
+    assert_eq!(carried(&stage, PEOPLE).await, [Some(caller.clone()), Some(caller)]);
+    told_with(&stage, "Bob", "").await;
+    assert!(carried(&stage, PEOPLE).await[2..].iter().all(Option::is_none));
+}
+
 /// One run, then the end of the program; gives what it said, and how long the end took.
 async fn one_run(variables: &[(&'static str, String)], flags: &[String]) -> (String, Duration) {
     let mut stage = Stage::set().await;
@@ -233,7 +343,11 @@ async fn one_run(variables: &[(&'static str, String)], flags: &[String]) -> (Str
 async fn what_has_ended_is_told_before_the_program_ends() {
     let (collector, url) = Collector::start().await;
     one_run(&[], &["--traces".into(), url]).await;
-    assert!(drawn(&collector.spans()).starts_with("contact-to-opinion-stage completed\n"), "{:?}", collector.spans());
+    assert!(
+        drawn(&collector.spans()).starts_with("contact-to-opinion-stage completed ok\n"),
+        "{:?}",
+        collector.spans()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

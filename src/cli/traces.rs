@@ -8,6 +8,9 @@ use super::{exit, say};
 use crate::engine::Collector;
 use crate::http::Credential;
 
+/// What a sampler's name begins with that does as the sender of an event says.
+const PARENT_BASED: &str = "parentbased_";
+
 /// The collector of `--traces`, else of the environment; None: nobody collects traces.
 ///
 /// # Errors
@@ -42,7 +45,9 @@ fn wanted(flag: Option<&str>, variable: &dyn Fn(&str) -> Option<String>) -> Resu
         query: Vec::new(),
         signer: None,
     });
-    let share = share(variable("OTEL_TRACES_SAMPLER"), variable("OTEL_TRACES_SAMPLER_ARG"))?;
+    let sampler = variable("OTEL_TRACES_SAMPLER");
+    let follows = sampler.as_deref().is_some_and(|sampler| sampler.starts_with(PARENT_BASED));
+    let share = share(sampler, variable("OTEL_TRACES_SAMPLER_ARG"))?;
     let resource = variable("OTEL_RESOURCE_ATTRIBUTES");
     let mut resource = resource.map_or(Ok(Vec::new()), |text| pairs("OTEL_RESOURCE_ATTRIBUTES", &text))?;
     let named = resource.iter().any(|(name, _)| name == "service.name");
@@ -50,7 +55,7 @@ fn wanted(flag: Option<&str>, variable: &dyn Fn(&str) -> Option<String>) -> Resu
         resource.retain(|(name, _)| name != "service.name");
         resource.push(("service.name".into(), name));
     }
-    Ok(Some(Collector { url: url.into(), credential, resource, share }))
+    Ok(Some(Collector { url: url.into(), credential, resource, share, follows }))
 }
 
 fn address(of: &str, text: &str) -> Result<Url> {
@@ -79,7 +84,7 @@ fn pairs(of: &str, text: &str) -> Result<Vec<(String, String)>> {
 
 /// The share of runs that is traced.
 fn share(sampler: Option<String>, argument: Option<String>) -> Result<f64> {
-    match sampler.as_deref().map_or("always_on", |sampler| sampler.trim_start_matches("parentbased_")) {
+    match sampler.as_deref().map_or("always_on", |sampler| sampler.trim_start_matches(PARENT_BASED)) {
         "always_on" => Ok(1.0),
         "always_off" => Ok(0.0),
         "traceidratio" => {
@@ -136,6 +141,7 @@ mod tests {
         let resource =
             [("host.name", "here"), ("service.name", "two")].map(|(name, value)| (name.into(), value.into()));
         assert_eq!(read.resource, resource);
+        assert!(read.follows);
         assert_eq!(read.share, 0.25);
         for bad in [("OTEL_EXPORTER_OTLP_HEADERS", "secret"), ("OTEL_TRACES_SAMPLER", "jaeger_remote")] {
             let why = of(Some("http://one"), &[bad]).unwrap_err().to_string();

@@ -13,7 +13,7 @@ use crate::expr::{Locale, Path, Scope, as_text, convert};
 use crate::project::{Connection, Plan};
 use crate::run::Start;
 use crate::store::{self, Accepted, Intake};
-use crate::trigger::{Arrival, Event, read_delivery, read_json, verify};
+use crate::trigger::{Arrival, Event, Traceparent, read_delivery, read_json, verify};
 use crate::vault::{Plain, Secrets};
 use crate::workflow::action::PROJECT;
 use crate::workflow::{Starts, Workflow, inputs};
@@ -97,7 +97,9 @@ impl Engine {
             tracing::error!(connector = name, "a delivery could be for several tenants and is not taken");
             return Taken::new(busy, "busy");
         }
-        let intakes = delivery.events.into_iter().map(|event| self.intake(&present, connection, event));
+        let traceparent = traceparent(arrival);
+        let events = delivery.events.into_iter().map(|event| Event { traceparent, ..event });
+        let intakes = events.map(|event| self.intake(&present, connection, event));
         let mut intakes: Vec<Intake> = intakes.collect();
         let Some(time) = webhooks.coalesce else { return self.accept(intakes, busy).await };
         self.inner.gathering.join(&mut intakes, now_ms());
@@ -146,8 +148,15 @@ impl Engine {
             Ok(id) => id,
             Err(taken) => return taken,
         };
-        let event =
-            Event { id, source: path.into(), kind: "webhook".into(), time_ms: now_ms(), body, ..Event::default() };
+        let event = Event {
+            id,
+            source: path.into(),
+            kind: "webhook".into(),
+            time_ms: now_ms(),
+            body,
+            traceparent: traceparent(arrival),
+            ..Event::default()
+        };
         let runs = self.runs_without_record(&plan, workflow, &event, Value::Null);
         self.accept(vec![Intake { event, runs }], 503).await
     }
@@ -533,6 +542,11 @@ fn delivery_id(path: Option<&Path>, body: &Value) -> Result<String, Taken> {
             id.ok_or(Taken::new(400, "no_delivery_id"))
         }
     }
+}
+
+/// Where the sender stands in a trace; what is not valid counts as absent.
+fn traceparent(arrival: Arrival<'_>) -> Option<Traceparent> {
+    (arrival.header)("traceparent")?.trim().parse().ok()
 }
 
 fn is_json(header: &(dyn Fn(&str) -> Option<String> + Sync)) -> bool {

@@ -8,7 +8,7 @@
 //! ```
 //! Each upsert waits for its own turns, and one that has them waits for no other: so runs never wait for each other.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -54,6 +54,8 @@ pub(super) struct Life<'e> {
     room_ms: i64,
     /// A connection that is down, for which something is wanted.
     down: Option<String>,
+    /// Since when requests of these addresses are held back, because there is no room.
+    held_back: HashMap<Address, i64>,
     held: Vec<Held>,
     queued: Vec<Queued<'e>>,
     on_their_way: JoinSet<Landed>,
@@ -131,6 +133,7 @@ impl<'e> Life<'e> {
             wanted: Vec::new(),
             room_ms: i64::MAX,
             down: None,
+            held_back: HashMap::new(),
             held,
             queued: Vec::new(),
             on_their_way: JoinSet::new(),
@@ -393,6 +396,10 @@ impl<'e> Life<'e> {
                 Err(later) => self.wanted.push(later),
             }
         }
+        let wanted = &self.wanted;
+        let is_wanted =
+            |address: &str| wanted.iter().any(|next| matches!(next, Next::Send(send) if send.address == address));
+        self.held_back.retain(|address, _| is_wanted(address));
         granted
     }
 
@@ -416,7 +423,7 @@ impl<'e> Life<'e> {
                         Err(_) => return Err(Next::Send(send)),
                     },
                 };
-                let ready = self.engine.ready(&self.plan, &send).await;
+                let mut ready = self.engine.ready(&self.plan, &send).await;
                 // The limit is asked before the entry is made durable: what is recorded as sent is sent at once.
                 let mut pass = None;
                 if let Ok(ready) = &ready {
@@ -428,12 +435,22 @@ impl<'e> Life<'e> {
                                 self.down = Some(send.connection.clone());
                             }
                             let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX).clamp(1, 60_000);
-                            self.room_ms = self.room_ms.min(now_ms().saturating_add(pause));
+                            let now_ms = now_ms();
+                            self.room_ms = self.room_ms.min(now_ms.saturating_add(pause));
+                            self.held_back.entry(send.address.clone()).or_insert(now_ms);
                             return Err(Next::Send(send));
                         }
                     }
                 }
-                self.fresh.push(self.state.send(&send, now_ms()));
+                let mut entry = self.state.send(&send, now_ms());
+                if let (Fact::Sent(sent), Some(since_ms)) = (&mut entry.fact, self.held_back.remove(&send.address)) {
+                    sent.held_ms = u64::try_from(entry.at_ms - since_ms).unwrap_or_default();
+                }
+                self.fresh.push(entry);
+                if let Ok(ready) = &mut ready {
+                    let place = self.state.length - 1;
+                    ready.carry(self.engine.traceparent(&self.plan, self.start, &send.connection, place));
+                }
                 Ok(Granted::Send { send, ready, pass, further })
             }
             other => Err(other),

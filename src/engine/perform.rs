@@ -9,6 +9,7 @@ use crate::connector::{Connector, Failure, Operation, Outcome, Page, Request};
 use crate::http::{self, Urgency};
 use crate::project::{Connection, Plan};
 use crate::run::{Answer, Purpose, Send};
+use crate::trigger::Traceparent;
 use crate::vault::{self, Holder, Token};
 
 /// A request that is ready to go.
@@ -19,6 +20,17 @@ pub(super) struct Ready {
     credential: Option<http::Credential>,
     /// The token that the credential is made of.
     token: Option<Token>,
+}
+
+impl Ready {
+    /// Tells the vendor where the request stands in a trace, unless its connector says that in words of its own.
+    pub fn carry(&mut self, traceparent: Option<Traceparent>) {
+        let headers = &mut self.request.headers;
+        let is_said = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("traceparent"));
+        if let Some(traceparent) = traceparent.filter(|_| !is_said) {
+            headers.push(("traceparent".into(), traceparent.to_string()));
+        }
+    }
 }
 
 impl Engine {

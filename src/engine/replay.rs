@@ -86,7 +86,8 @@ impl Engine {
     /// The event as one of its own, with the runs that it starts now.
     fn again(&self, present: &Present, event: Event, number: &str, workflow: Option<&str>) -> Intake {
         let (id, replay_of) = (format!("replay:{number}:{}", event.id), Some(event.id.clone()));
-        let event = Event { id, replay_of, past: true, ..event };
+        // What its sender did then does not include what is done now.
+        let event = Event { id, replay_of, past: true, traceparent: None, ..event };
         let plan = &present.plan;
         let mut intake = match event.connection.as_deref() {
             Some(name) => match plan.connection(name) {

@@ -30,6 +30,8 @@ pub struct Connection {
     pub via: Option<String>,
     /// Others are `via` this one: it stands for its own name only, not for its connector.
     pub lends: bool,
+    /// Its requests carry a `traceparent`.
+    pub traced: bool,
     pub place: Place,
 }
 
@@ -175,7 +177,20 @@ impl Connection {
         let settings = Value::Object(settings);
         let connector = connector.name.clone();
         let (name, tenant, via) = (name.into(), tenant.map(Into::into), written.via.clone());
-        Some(Connection { name, tenant, connector, auth, settings, secrets, webhook_secrets, via, lends, place })
+        let traced = written.traced.unwrap_or_default();
+        Some(Connection {
+            name,
+            tenant,
+            connector,
+            auth,
+            settings,
+            secrets,
+            webhook_secrets,
+            via,
+            lends,
+            traced,
+            place,
+        })
     }
 }
 

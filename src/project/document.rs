@@ -59,6 +59,9 @@ pub struct Connection {
     pub auth: Option<String>,
     /// The connection whose credential is exchanged for the token of this one, where its way of auth is an `exchange`.
     pub via: Option<String>,
+    /// `true`: its requests carry a `traceparent`, so that what its vendor does stands in the trace of the run. For services of
+    /// your own.
+    pub traced: Option<bool>,
     /// Settings as values, secrets as `$.secrets.name`.
     #[serde(flatten)]
     pub settings: BTreeMap<String, Value>,

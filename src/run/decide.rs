@@ -121,6 +121,7 @@ impl Send {
             input: self.input.clone(),
             page: self.page.clone(),
             turns: self.turns.clone(),
+            held_ms: 0,
         }))
     }
 

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Traceparent;
+
 /// What a run is about. Stored whole before anything is acknowledged.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Event {
@@ -42,6 +44,9 @@ pub struct Event {
     /// The id of the event that it is a replay of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay_of: Option<String>,
+    /// Where its sender stands in a trace, if it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<Traceparent>,
     /// How many events of the project led to this one, each by an `emit` of the run of the one before.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub hops: u32,

@@ -11,6 +11,7 @@ mod record;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod traceparent;
 mod verify;
 mod webhook;
 
@@ -18,5 +19,6 @@ pub use event::{BACKFILL, EVENT_BYTES_MAX, Event, HOPS_MAX, SILENCE};
 pub use past::{Found, Past};
 pub use poll::{Polled, Seen, changes};
 pub use schedule::{DUE_MAX, Missed, Schedule};
+pub use traceparent::Traceparent;
 pub use verify::{Arrival, Secrets, is_public_key, verify};
 pub use webhook::{Delivery, Refusal, read_delivery, read_json};

@@ -22,6 +22,7 @@ use crate::http::{Client, Credential, Guard};
 use crate::project::Plan;
 use crate::run::Start;
 use crate::store::Store;
+use crate::trigger::Traceparent;
 
 /// Runs that have ended and are not told yet.
 const BEHIND_MAX: usize = 1_024;
@@ -47,11 +48,14 @@ pub struct Collector {
     pub resource: Vec<(String, String)>,
     /// The share of the runs that is traced, from 0 to 1.
     pub share: f64,
+    /// Where the sender of an event says whether its trace is told, that holds for the event's runs as well.
+    pub follows: bool,
 }
 
 /// What tells a collector of runs.
 pub(super) struct Traces {
     share: f64,
+    follows: bool,
     lost: Arc<AtomicU64>,
     /// None: the program ends.
     line: Mutex<Option<mpsc::Sender<Ended>>>,
@@ -63,6 +67,7 @@ struct Ended {
     run: String,
     workflow: String,
     accepted_ms: i64,
+    parent: Option<Traceparent>,
     plan: Option<Arc<Plan>>,
 }
 
@@ -82,6 +87,24 @@ impl Engine {
         }
     }
 
+    /// Where the request that the entry at this place of the journal tells of stands in a trace. Only vendors that the project
+    /// names are told, and where nobody collects traces here, what the sender of the event said is passed on.
+    pub(super) fn traceparent(
+        &self,
+        plan: &Plan,
+        start: &Start,
+        connection: &str,
+        place: usize,
+    ) -> Option<Traceparent> {
+        plan.connection(connection).filter(|connection| connection.traced)?;
+        let parent = start.event.traceparent;
+        let Some(traces) = self.inner.traces.get() else { return parent };
+        let trace = spans::trace(&start.id, parent);
+        // The second flag says how the id was made: it is passed on with the id.
+        let flags = parent.map_or(0, |parent| parent.flags & 2) | u8::from(traces.is_told(trace, parent));
+        Some(Traceparent { trace, span: spans::of_request(&start.id, place), flags })
+    }
+
     /// Tells what is left to tell, for a moment.
     pub(super) async fn end_traces(&self) {
         if let Some(traces) = self.inner.traces.get() {
@@ -93,18 +116,26 @@ impl Engine {
 impl Traces {
     fn begin(collector: Collector, store: Store) -> Traces {
         let (line, ended) = mpsc::channel(BEHIND_MAX);
-        let (share, lost) = (collector.share, Arc::default());
+        let (share, follows, lost) = (collector.share, collector.follows, Arc::default());
         let teller = Teller { collector, store, client: client(), lost: Arc::clone(&lost), told: None };
         let teller = tokio::spawn(teller.tell_for_ever(ended));
-        Traces { share, lost, line: Mutex::new(Some(line)), teller: Mutex::new(Some(teller)) }
+        Traces { share, follows, lost, line: Mutex::new(Some(line)), teller: Mutex::new(Some(teller)) }
+    }
+
+    fn is_told(&self, trace: [u8; 16], parent: Option<Traceparent>) -> bool {
+        match parent {
+            Some(parent) if self.follows => parent.is_sampled(),
+            _ => is_in_share(trace, self.share),
+        }
     }
 
     fn tell(&self, start: &Start, plan: Option<Arc<Plan>>) {
-        if !is_in_share(spans::trace(&start.id), self.share) {
+        let parent = start.event.traceparent;
+        if !self.is_told(spans::trace(&start.id, parent), parent) {
             return;
         }
         let (run, workflow, accepted_ms) = (start.id.clone(), start.workflow.clone(), start.created_ms);
-        let ended = Ended { run, workflow, accepted_ms, plan };
+        let ended = Ended { run, workflow, accepted_ms, parent, plan };
         let is_in_line = self.line.lock().as_ref().is_some_and(|line| line.try_send(ended).is_ok());
         if !is_in_line {
             self.lost.fetch_add(1, Ordering::Relaxed);
@@ -176,8 +207,9 @@ impl Teller {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return Vec::new();
         };
-        let Ended { run, workflow, accepted_ms, plan } = ended;
-        spans::spans(spans::About { run, workflow, accepted_ms: *accepted_ms, plan: plan.as_deref() }, &journal)
+        let Ended { run, workflow, accepted_ms, parent, plan } = ended;
+        let about = spans::About { run, workflow, accepted_ms: *accepted_ms, parent: *parent, plan: plan.as_deref() };
+        spans::spans(about, &journal)
     }
 
     async fn send(&self, spans: &[spans::Span]) -> Result<(), String> {
@@ -214,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_share_of_the_runs_is_traced() {
-        let ids: Vec<[u8; 16]> = (0..1_000_u32).map(|n| spans::trace(&format!("run {n}"))).collect();
+        let ids: Vec<[u8; 16]> = (0..1_000_u32).map(|n| spans::trace(&format!("run {n}"), None)).collect();
         let traced = |share: f64| ids.iter().filter(|id| is_in_share(**id, share)).count();
         assert_eq!((traced(0.0), traced(1.0)), (0, 1_000));
         assert!((200..300).contains(&traced(0.25)), "{}", traced(0.25));

@@ -2,7 +2,7 @@
 //!
 //! The numbers are those of `opentelemetry/proto/trace/v1/trace.proto`.
 
-use super::spans::{Attribute, Happening, Span, Value};
+use super::spans::{Attribute, Happening, Span, Value, Verdict};
 
 /// The whole message: what tells, and its spans.
 pub(super) fn request(resource: &[(String, String)], spans: &[Span]) -> Vec<u8> {
@@ -41,10 +41,10 @@ fn span(span: &Span) -> Message {
     for happening in &span.happenings {
         message.inside(11, &event(happening));
     }
-    if span.is_failed {
+    if span.verdict != Verdict::Unset {
         let mut status = Message::default();
-        // STATUS_CODE_ERROR, without a message: it could hold what a vendor said.
-        status.number(3, 2);
+        // Without a message: it could hold what a vendor said.
+        status.number(3, span.verdict as u64);
         message.inside(15, &status);
     }
     message

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  run ─▶ action ─▶ action inside it ─▶ request, one for each attempt
+//!                                    ─▶ wait: what it waited for, and how long
 //! ```
 //! All ids follow from the journal: whoever makes them anew makes the same ones.
 
@@ -14,6 +15,7 @@ use crate::connector::Failure;
 use crate::project::Plan;
 use crate::run::{Answer, Ending, Entry, Fact, Outcome, Purpose, Sent, WORKFLOW};
 use crate::store::Status;
+use crate::trigger::Traceparent;
 use crate::workflow::Workflow;
 
 /// Spans of one run; what begins later is left out.
@@ -27,6 +29,14 @@ pub(super) type Attribute = (&'static str, Value);
 pub(super) enum Value {
     Text(String),
     Number(u64),
+}
+
+/// How it went, by the protocol's numbers. Only a run is said to be good: of a request the conventions leave that unset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Unset = 0,
+    Good = 1,
+    Failed = 2,
 }
 
 /// What a span is, by the protocol's numbers.
@@ -48,7 +58,7 @@ pub(super) struct Span {
     pub until_ms: i64,
     pub attributes: Vec<Attribute>,
     pub happenings: Vec<Happening>,
-    pub is_failed: bool,
+    pub verdict: Verdict,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,13 +74,21 @@ pub(super) struct About<'a> {
     pub run: &'a str,
     pub workflow: &'a str,
     pub accepted_ms: i64,
+    /// What its event's sender was doing.
+    pub parent: Option<Traceparent>,
     /// The version that it ran on, if that is known.
     pub plan: Option<&'a Plan>,
 }
 
-/// The id of a run's trace: its own.
-pub(super) fn trace(run: &str) -> [u8; 16] {
-    Uuid::parse_str(run).map_or_else(|_| id(&[run]), Uuid::into_bytes)
+/// The id of a run's trace: that of the event's sender, else the run's own.
+pub(super) fn trace(run: &str, parent: Option<Traceparent>) -> [u8; 16] {
+    let own = || Uuid::parse_str(run).map_or_else(|_| id(&[run]), Uuid::into_bytes);
+    parent.map_or_else(own, |parent| parent.trace)
+}
+
+/// The id of the span of a request whose entry stands at this place of the journal.
+pub(super) fn of_request(run: &str, place: usize) -> [u8; 8] {
+    id(&[run, "request", &place.to_string()])
 }
 
 /// The spans since the run ended before, if it did: what was told then is not told again.
@@ -100,6 +118,10 @@ struct Making<'a> {
     /// By address.
     actions: BTreeMap<&'a str, Span>,
     requests: Vec<Requested<'a>>,
+    /// By address: what it waits for still.
+    open: BTreeMap<&'a str, Span>,
+    /// What was waited for, and where.
+    waits: Vec<(&'a str, Span)>,
 }
 
 /// A request, and which answer is its own.
@@ -111,7 +133,7 @@ struct Requested<'a> {
 
 impl<'a> Making<'a> {
     fn new(about: About<'a>, times: usize, first: Option<&Entry>) -> Self {
-        let trace = trace(about.run);
+        let trace = trace(about.run, about.parent);
         let root = |times: usize| id(&[about.run, &times.to_string()]);
         let from_ms = match first {
             Some(first) if times > 0 => first.at_ms,
@@ -120,18 +142,18 @@ impl<'a> Making<'a> {
         let run = Span {
             trace,
             id: root(times),
-            parent: (times > 0).then(|| root(0)),
+            parent: if times > 0 { Some(root(0)) } else { about.parent.map(|parent| parent.span) },
             name: about.workflow.to_owned(),
             kind: Kind::Run,
             from_ms,
             until_ms: from_ms,
             attributes: whose(about),
             happenings: Vec::new(),
-            is_failed: false,
+            verdict: Verdict::Unset,
         };
         let workflow = about.plan.and_then(|plan| plan.workflow(about.workflow));
-        let (actions, requests) = (BTreeMap::new(), Vec::new());
-        Self { about, workflow, trace, times: times.to_string(), run, actions, requests }
+        let (actions, requests, open, waits) = (BTreeMap::new(), Vec::new(), BTreeMap::new(), Vec::new());
+        Self { about, workflow, trace, times: times.to_string(), run, actions, requests, open, waits }
     }
 
     fn take(&mut self, index: usize, entry: &'a Entry) {
@@ -140,13 +162,15 @@ impl<'a> Making<'a> {
         if let Some(address) = address(&entry.fact) {
             let span = self.at(address, at_ms);
             span.until_ms = span.until_ms.max(at_ms);
+            self.goes_on(address, at_ms);
         }
         match &entry.fact {
             Fact::Started {} => happened(&mut self.run, at_ms, "started", Vec::new()),
             Fact::Retried { .. } => happened(&mut self.run, at_ms, "retried", Vec::new()),
-            Fact::Paused { address, until_ms, .. } => self.waits(address, at_ms, "paused", *until_ms),
-            Fact::Waits { address, until_ms } | Fact::Subscribed { address, until_ms, .. } => {
-                self.waits(address, at_ms, "waits", *until_ms);
+            Fact::Paused { address, until_ms, .. } => self.waits(index, address, at_ms, "pause", *until_ms),
+            Fact::Waits { address, until_ms } => self.waits(index, address, at_ms, "wait", *until_ms),
+            Fact::Subscribed { address, until_ms, .. } => {
+                self.waits(index, address, at_ms, "wait for an event", *until_ms);
             }
             Fact::Resumed { address } => happened(self.at(address, at_ms), at_ms, "resumed", Vec::new()),
             Fact::Received { address, .. } => happened(self.at(address, at_ms), at_ms, "received", Vec::new()),
@@ -162,6 +186,7 @@ impl<'a> Making<'a> {
                 }
             }
             Fact::Sent(sent) => {
+                self.was_held_back(index, sent, at_ms);
                 let span = self.request(index, sent, at_ms);
                 self.requests.push(Requested { sent, span, is_open: true });
             }
@@ -170,19 +195,61 @@ impl<'a> Making<'a> {
             }
             Fact::Ended { ending } => {
                 self.run.attributes.push(("dovetail.status", Value::Text(Status::of(ending).word().to_owned())));
-                if let Ending::Failed { address, failure, .. } = ending {
-                    fail(&mut self.run, failure);
-                    fail(self.at(address, at_ms), failure);
+                match ending {
+                    Ending::Completed { .. } | Ending::Skipped { .. } => self.run.verdict = Verdict::Good,
+                    Ending::Failed { address, failure, .. } => {
+                        fail(&mut self.run, failure);
+                        fail(self.at(address, at_ms), failure);
+                    }
+                    // A person has decided that.
+                    Ending::Dropped { .. } => {}
                 }
             }
             _ => {}
         }
     }
 
-    fn waits(&mut self, address: &'a str, at_ms: i64, name: &'static str, until_ms: i64) {
+    fn waits(&mut self, index: usize, address: &'a str, at_ms: i64, name: &str, until_ms: i64) {
+        let mut span = self.wait(index, name, at_ms);
         let until = chrono::DateTime::from_timestamp_millis(until_ms).map(|until| until.to_rfc3339());
-        let until = until.map(|until| ("dovetail.until", Value::Text(until)));
-        happened(self.at(address, at_ms), at_ms, name, until.into_iter().collect());
+        span.attributes.extend(until.map(|until| ("dovetail.until", Value::Text(until))));
+        self.open.insert(address, span);
+    }
+
+    /// Something happens at an address: what it waited for is over.
+    fn goes_on(&mut self, address: &'a str, at_ms: i64) {
+        if let Some(mut span) = self.open.remove(address) {
+            span.until_ms = span.until_ms.max(at_ms);
+            let action = self.at(address, at_ms);
+            action.until_ms = action.until_ms.max(at_ms);
+            self.waits.push((address, span));
+        }
+    }
+
+    /// A limit or a vendor that is down is in no entry of its own: the request says how long it waited.
+    fn was_held_back(&mut self, index: usize, sent: &'a Sent, at_ms: i64) {
+        if sent.held_ms > 0 {
+            let from_ms = at_ms.saturating_sub_unsigned(sent.held_ms);
+            let span = Span { until_ms: at_ms, ..self.wait(index, "held back", from_ms) };
+            let action = self.at(&sent.address, at_ms);
+            action.from_ms = action.from_ms.min(from_ms);
+            self.waits.push((&sent.address, span));
+        }
+    }
+
+    fn wait(&self, index: usize, name: &str, from_ms: i64) -> Span {
+        Span {
+            trace: self.trace,
+            id: id(&[self.about.run, name, &index.to_string()]),
+            parent: None,
+            name: name.to_owned(),
+            kind: Kind::Action,
+            from_ms,
+            until_ms: from_ms,
+            attributes: whose(self.about),
+            happenings: Vec::new(),
+            verdict: Verdict::Unset,
+        }
     }
 
     /// The span of what stands at an address.
@@ -212,7 +279,7 @@ impl<'a> Making<'a> {
                 until_ms: at_ms,
                 attributes,
                 happenings: Vec::new(),
-                is_failed: false,
+                verdict: Verdict::Unset,
             }
         })
     }
@@ -243,7 +310,7 @@ impl<'a> Making<'a> {
         }
         Span {
             trace: self.trace,
-            id: id(&[self.about.run, "request", &index.to_string()]),
+            id: of_request(self.about.run, index),
             parent: None,
             name: method.map_or_else(|| sent.operation.clone(), |method| format!("{method} {}", sent.operation)),
             kind: Kind::Request,
@@ -251,7 +318,7 @@ impl<'a> Making<'a> {
             until_ms: at_ms,
             attributes,
             happenings: Vec::new(),
-            is_failed: false,
+            verdict: Verdict::Unset,
         }
     }
 
@@ -281,6 +348,13 @@ impl<'a> Making<'a> {
         let run = self.run.id;
         let unknown = Failure::new("unknown", "");
         let mut requests = Vec::new();
+        for address in self.open.keys().copied().collect::<Vec<_>>() {
+            self.goes_on(address, self.run.until_ms);
+        }
+        for (address, mut span) in self.waits {
+            span.parent = Some(self.actions.get(address).map_or(run, |action| action.id));
+            requests.push(span);
+        }
         for Requested { sent, mut span, is_open } in self.requests {
             if is_open {
                 fail(&mut span, &unknown);
@@ -358,7 +432,7 @@ fn happened(span: &mut Span, at_ms: i64, name: &'static str, attributes: Vec<Att
 
 /// Only the name of a failure is told: its message may hold what a vendor said.
 fn fail(span: &mut Span, failure: &Failure) {
-    if !std::mem::replace(&mut span.is_failed, true) {
+    if std::mem::replace(&mut span.verdict, Verdict::Failed) != Verdict::Failed {
         span.attributes.push(("error.type", Value::Text(failure.name.clone())));
     }
 }
@@ -392,7 +466,7 @@ mod tests {
             serde_json::from_value(fact).unwrap()
         };
         let journal: Vec<Entry> = (0..).zip(facts).map(entry).collect();
-        spans(About { run: RUN, workflow: "one", accepted_ms: 50, plan: None }, &journal)
+        spans(About { run: RUN, workflow: "one", accepted_ms: 50, parent: None, plan: None }, &journal)
     }
 
     fn sent(address: &str, attempt: u32) -> serde_json::Value {
@@ -419,15 +493,16 @@ mod tests {
         let place = |id: &[u8; 8]| spans.iter().position(|span| span.id == *id).unwrap();
         let seen: Vec<_> = spans
             .iter()
-            .map(|span| (span.parent.as_ref().map(place), span.from_ms, span.until_ms, span.is_failed))
+            .map(|span| (span.parent.as_ref().map(place), span.from_ms, span.until_ms, span.verdict))
             .collect();
-        // The run, `actions/0`, what is in it, its request without an answer, and what waits.
+        // The run, `actions/0`, what is in it, its request without an answer, what waits, and its wait until the run's end.
         let wanted = [
-            (None, 50, 105, false),
-            (Some(0), 101, 104, false),
-            (Some(1), 101, 103, false),
-            (Some(2), 101, 101, true),
-            (Some(0), 102, 102, false),
+            (None, 50, 105, Verdict::Good),
+            (Some(0), 101, 104, Verdict::Unset),
+            (Some(1), 101, 103, Verdict::Unset),
+            (Some(2), 101, 101, Verdict::Failed),
+            (Some(0), 102, 105, Verdict::Unset),
+            (Some(4), 102, 105, Verdict::Unset),
         ];
         assert_eq!(seen, wanted);
         assert_eq!(Uuid::from_bytes(spans[0].trace).to_string(), RUN);

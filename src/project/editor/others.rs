@@ -35,7 +35,7 @@ pub(super) fn project(known: &Known) -> Value {
 /// What a connection of a connector may say.
 fn settings(connector: &Connector) -> Value {
     let mut properties = Map::new();
-    for own in ["connector", "base_url", "country"] {
+    for own in ["connector", "base_url", "country", "traced"] {
         properties.insert(own.into(), true.into());
     }
     let kinds: Vec<&String> = connector.auth.iter().map(|(name, _)| name).collect();

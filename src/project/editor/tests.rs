@@ -146,7 +146,7 @@ fn other_documents_know_names_and_settings() {
     assert_eq!(schema(&known, "sync")["properties"]["uses"]["additionalProperties"]["pattern"], "^(?:lamps|my-lamps)$");
     let settings = &schema(&known, "project")["$defs"]["Connection"]["allOf"][0]["then"]["properties"];
     let names: Vec<&String> = settings.as_object().expect("settings").keys().collect();
-    assert_eq!(names, ["connector", "base_url", "country", "auth", "house", "key"]);
+    assert_eq!(names, ["connector", "base_url", "country", "traced", "auth", "house", "key"]);
 }
 
 #[test]
