@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -24,7 +25,7 @@ use super::turns::Held;
 use super::{Engine, now_ms};
 use crate::clock;
 use crate::connector::Failure;
-use crate::http::Urgency;
+use crate::http::{Take, Urgency};
 use crate::project::Plan;
 use crate::run::{
     Address, Answer, Asking, Decision, Ending, Entry, Fact, Kept, Next, Send, Start, State, decide, resumed,
@@ -423,23 +424,18 @@ impl<'e> Life<'e> {
                         Err(_) => return Err(Next::Send(send)),
                     },
                 };
+                let urgency = if self.start.event.past { Urgency::Past } else { Urgency::Live };
+                // Many may wait for one window: who does makes no request yet.
+                if let Take::Wait(pause) = self.engine.look(&self.plan, &send, urgency) {
+                    return Err(self.hold_back(send, pause));
+                }
                 let mut ready = self.engine.ready(&self.plan, &send).await;
                 // The limit is asked before the entry is made durable: what is recorded as sent is sent at once.
                 let mut pass = None;
                 if let Ok(ready) = &ready {
-                    let urgency = if self.start.event.past { Urgency::Past } else { Urgency::Live };
                     match self.engine.may_go(&self.plan, &send, ready, urgency) {
                         Ok(granted) => pass = Some(granted),
-                        Err(pause) => {
-                            if !self.engine.is_there(&send.connection) {
-                                self.down = Some(send.connection.clone());
-                            }
-                            let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX).clamp(1, 60_000);
-                            let now_ms = now_ms();
-                            self.room_ms = self.room_ms.min(now_ms.saturating_add(pause));
-                            self.held_back.entry(send.address.clone()).or_insert(now_ms);
-                            return Err(Next::Send(send));
-                        }
+                        Err(pause) => return Err(self.hold_back(send, pause)),
                     }
                 }
                 let mut entry = self.state.send(&send, now_ms());
@@ -455,6 +451,18 @@ impl<'e> Life<'e> {
             }
             other => Err(other),
         }
+    }
+
+    /// It stays wanted, and is asked for again after a pause.
+    fn hold_back(&mut self, send: Box<Send>, pause: Duration) -> Next {
+        if !self.engine.is_there(&send.connection) {
+            self.down = Some(send.connection.clone());
+        }
+        let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX).clamp(1, 60_000);
+        let now_ms = now_ms();
+        self.room_ms = self.room_ms.min(now_ms.saturating_add(pause));
+        self.held_back.entry(send.address.clone()).or_insert(now_ms);
+        Next::Send(send)
     }
 
     /// Has the action its turns? Else they are waited for.

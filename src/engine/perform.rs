@@ -74,6 +74,13 @@ impl Engine {
         })
     }
 
+    /// Is there room for a request in the connection's limits? As [`Engine::take`], but nothing is taken.
+    pub(super) fn look(&self, plan: &Plan, send: &Send, urgency: Urgency) -> http::Take {
+        let Ok((connector, connection, operation)) = find(plan, send) else { return http::Take::Go };
+        let budgets = &self.inner.budgets;
+        budgets.look(&connection.name, &connector.limits, &operation.name, &send.input, urgency, clock::instant())
+    }
+
     /// Takes one request from the connection's limits, or says how long to wait before asking again.
     pub(super) fn take(&self, plan: &Plan, send: &Send, urgency: Urgency) -> http::Take {
         let Ok((connector, connection, operation)) = find(plan, send) else { return http::Take::Go };

@@ -85,34 +85,28 @@ impl Budgets {
         now: Instant,
     ) -> Take {
         let mut windows = self.windows.lock();
-        if windows.len() >= WINDOWS_MAX {
-            windows.retain(|_, window| !window.is_forgotten(now));
-        }
-        let mut wait = windows.get(&Key::of_connection(connection)).map_or(Duration::ZERO, |window| window.closed(now));
-        let mut keys = Vec::new();
-        for (index, limit) in counted(limits, operation) {
-            let key = Key::of_limit(connection, index, limit, input).within(&windows);
-            wait = wait.max(match windows.get(&key) {
-                Some(window) => window.wait(limit, urgency, now),
-                None => Window::unopened(now).wait(limit, urgency, now),
-            });
-            keys.push((key, limit));
-        }
-        if !wait.is_zero() {
-            let wait = wait.min(LONGEST);
-            if urgency == Urgency::Live {
-                for (key, limit) in &keys {
-                    if let Some(window) = windows.get_mut(key) {
-                        window.is_waited_for(limit, wait, now);
-                    }
-                }
-            }
-            return Take::Wait(wait);
-        }
-        for (key, limit) in keys {
+        let counting = match room(&mut windows, (connection, limits), (operation, input), urgency, now) {
+            Ok(counting) => counting,
+            Err(wait) => return Take::Wait(wait),
+        };
+        for (key, limit) in counting {
             windows.entry(key).or_insert_with(|| Window::unopened(now)).count(limit, self.on_the_way, now);
         }
         Take::Go
+    }
+
+    /// Whether [`Budgets::take`] would say `Go`; takes nothing.
+    pub fn look(
+        &self,
+        connection: &str,
+        limits: &[Limit],
+        operation: &str,
+        input: &Value,
+        urgency: Urgency,
+        now: Instant,
+    ) -> Take {
+        let room = room(&mut self.windows.lock(), (connection, limits), (operation, input), urgency, now);
+        room.map_or_else(Take::Wait, |_| Take::Go)
     }
 
     /// Corrects the windows by what an answer says; a 429 closes them until `Retry-After` or their own end.
@@ -201,6 +195,41 @@ fn counted<'limits>(
         .iter()
         .enumerate()
         .filter(move |(_, limit)| limit.only_for.is_empty() || limit.only_for.iter().any(|name| name == operation))
+}
+
+/// The windows that count a request, or how long it must wait; live work is waited for.
+fn room<'l>(
+    windows: &mut HashMap<Key, Window>,
+    (connection, limits): (&str, &'l [Limit]),
+    (operation, input): (&'l str, &Value),
+    urgency: Urgency,
+    now: Instant,
+) -> Result<Vec<(Key, &'l Limit)>, Duration> {
+    if windows.len() >= WINDOWS_MAX {
+        windows.retain(|_, window| !window.is_forgotten(now));
+    }
+    let mut wait = windows.get(&Key::of_connection(connection)).map_or(Duration::ZERO, |window| window.closed(now));
+    let mut counting = Vec::new();
+    for (index, limit) in counted(limits, operation) {
+        let key = Key::of_limit(connection, index, limit, input).within(windows);
+        wait = wait.max(match windows.get(&key) {
+            Some(window) => window.wait(limit, urgency, now),
+            None => Window::unopened(now).wait(limit, urgency, now),
+        });
+        counting.push((key, limit));
+    }
+    if wait.is_zero() {
+        return Ok(counting);
+    }
+    let wait = wait.min(LONGEST);
+    if urgency == Urgency::Live {
+        for (key, limit) in &counting {
+            if let Some(window) = windows.get_mut(key) {
+                window.is_waited_for(limit, wait, now);
+            }
+        }
+    }
+    Err(wait)
 }
 
 impl Key {
