@@ -27,6 +27,7 @@ mod fault;
 mod field;
 mod hook;
 mod inside;
+mod key;
 mod limit;
 mod log;
 mod made;

@@ -6,17 +6,29 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::document::{ObjectRules, View};
+use super::key::Key;
 use super::record::RECORDS_MAX;
 use super::rules::Rules;
 use super::shelf::Kept;
 
+/// Lists that are remembered, each in an order of its own.
+const LISTS_MAX: usize = 32;
+
+/// A record as a list shows it.
+#[derive(Debug)]
+pub struct Row {
+    /// By which it is sorted: its cursor, too.
+    pub keys: Vec<Key>,
+    pub value: Value,
+}
+
 /// Records as they were shown last, so that a list need not make each of them anew. Settings may show in them: a change
 /// of settings empties it.
 #[derive(Debug, Default)]
-pub struct Shown(HashMap<String, HashMap<u64, (u64, Arc<Value>)>>);
+pub struct Shown(HashMap<String, HashMap<u64, (u64, Arc<Row>)>>);
 
 impl Shown {
-    /// Each record as shown, from memory if it has not changed since.
+    /// Each record as shown, from memory if it has not changed since. `order`: (field, descending) by weight.
     ///
     /// # Errors
     /// As [`shown`].
@@ -27,24 +39,37 @@ impl Shown {
         object: &str,
         records: impl Iterator<Item = &'a Kept>,
         view: Option<&str>,
-    ) -> Result<Vec<Arc<Value>>, String> {
-        let known = self.0.entry(format!("{object} {}", view.unwrap_or_default())).or_default();
+        order: &[(String, bool)],
+    ) -> Result<Vec<Arc<Row>>, String> {
+        if self.0.len() > LISTS_MAX {
+            self.0.clear();
+        }
+        let known = self.0.entry(format!("{object} {} {order:?}", view.unwrap_or_default())).or_default();
         if known.len() > 2 * RECORDS_MAX {
             known.clear();
         }
         let mut all = Vec::new();
         for kept in records {
             match known.get(&kept.sequence) {
-                Some((version, shown)) if *version == kept.version => all.push(Arc::clone(shown)),
+                Some((version, row)) if *version == kept.version => all.push(Arc::clone(row)),
                 _ => {
-                    let shown = Arc::new(shown(rules, settings, object, &kept.value, view)?);
-                    known.insert(kept.sequence, (kept.version, Arc::clone(&shown)));
-                    all.push(shown);
+                    let value = shown(rules, settings, object, &kept.value, view)?;
+                    let row = Arc::new(Row { keys: keys(rules, object, order, &value), value });
+                    known.insert(kept.sequence, (kept.version, Arc::clone(&row)));
+                    all.push(row);
                 }
             }
         }
         Ok(all)
     }
+}
+
+/// The id decides between those that weigh the same.
+fn keys(rules: &Rules, object: &str, order: &[(String, bool)], record: &Value) -> Vec<Key> {
+    let described = rules.object(object);
+    let mut keys: Vec<Key> = order.iter().map(|(field, _)| Key::of(at(record, field, described))).collect();
+    keys.push(Key::Text(rules.id_of(object, record)));
+    keys
 }
 
 /// # Errors

@@ -5,19 +5,16 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::DateTime;
 use serde_json::{Value, json};
 
-use super::search::{Key, Search};
+use super::search::Search;
 use crate::sandbox::document::{Filter, Pages, Route};
 use crate::sandbox::field::{forms, same};
+use crate::sandbox::key::{Key, compare, written};
 use crate::sandbox::refusal::No;
 use crate::sandbox::state::State;
 use crate::sandbox::turn::{Turn, plain};
-use crate::sandbox::view::at;
-
-/// Sort keys of one record: its cursor, once its id is behind them.
-type Keys = Vec<Key>;
+use crate::sandbox::view::Row;
 
 impl Turn<'_> {
     pub fn list(&mut self, object: &str, route: &Route) -> Result<Option<Value>, No> {
@@ -25,25 +22,29 @@ impl Turn<'_> {
         self.check(&route.checks)?;
         let filter = route.filter.as_ref();
         let search = filter.map(|filter| self.search_of(filter)).transpose()?.unwrap_or_default();
-        let mut found = self.candidates(object, route, &search)?;
-        found.retain(|record| search.fits(record, self.rules.object(object)));
         let order = self.order(filter)?;
-        let mut keyed: Vec<(Keys, Arc<Value>)> =
-            found.into_iter().map(|record| (self.keys(object, &order, &record), record)).collect();
+        let mut found = self.candidates(object, route, &search, &order)?;
+        found.retain(|row| search.fits(&row.value, self.rules.object(object)));
         let resumes = route.pages.as_ref().is_some_and(|pages| pages.after.is_some());
         if resumes || !order.is_empty() {
-            keyed.sort_by(|(one, _), (two, _)| compare(one, two, &order));
+            found.sort_by(|one, two| compare(&one.keys, &two.keys, &order));
         }
-        let total = keyed.len();
+        let total = found.len();
         let none = Pages::default();
-        let page = self.cut(keyed, route.pages.as_ref().unwrap_or(&none), &order)?;
+        let page = self.cut(found, route.pages.as_ref().unwrap_or(&none), &order)?;
         self.set("total", Value::from(total));
         self.set("records", Value::from(page.clone()));
         Ok(Some(Value::from(page)))
     }
 
     /// As shown, with the route's `where`, oldest first.
-    fn candidates(&mut self, object: &str, route: &Route, search: &Search) -> Result<Vec<Arc<Value>>, No> {
+    fn candidates(
+        &mut self,
+        object: &str,
+        route: &Route,
+        search: &Search,
+        order: &[(String, bool)],
+    ) -> Result<Vec<Arc<Row>>, No> {
         let wheres = self.wheres(route)?;
         let (rules, show) = (self.rules, route.show.as_deref());
         let until = self.state.indexed_until();
@@ -58,7 +59,7 @@ impl Turn<'_> {
         wanted.extend(search.equalities().filter(|(field, _)| is_kept(field)));
         let found = records.like(object, &wanted, is_indexed);
         let found = found.filter(|kept| wheres.iter().all(|(field, value)| same(kept.value.get(field), value)));
-        Ok(shown.all(rules, settings, object, found, show)?)
+        Ok(shown.all(rules, settings, object, found, show, order)?)
     }
 
     /// (field, descending) by weight.
@@ -84,19 +85,7 @@ impl Turn<'_> {
         Ok(order)
     }
 
-    fn keys(&self, object: &str, order: &[(String, bool)], record: &Value) -> Keys {
-        let described = self.rules.object(object);
-        let mut keys: Keys = order.iter().map(|(field, _)| key(at(record, field, described))).collect();
-        keys.push(Key::Text(self.rules.id_of(object, record)));
-        keys
-    }
-
-    fn cut(
-        &mut self,
-        found: Vec<(Keys, Arc<Value>)>,
-        pages: &Pages,
-        order: &[(String, bool)],
-    ) -> Result<Vec<Value>, No> {
+    fn cut(&mut self, found: Vec<Arc<Row>>, pages: &Pages, order: &[(String, bool)]) -> Result<Vec<Value>, No> {
         let total = found.len();
         let asked = self.number(pages.size.as_ref())?;
         let size = asked.or(pages.size_default).unwrap_or(total.max(1));
@@ -118,14 +107,12 @@ impl Turn<'_> {
             None => None,
         };
         let begin = match &after {
-            Some(after) => {
-                found.iter().position(|(keys, _)| compare(keys, after, order) == Ordering::Greater).unwrap_or(total)
-            }
+            Some(after) => found.partition_point(|row| compare(&row.keys, after, order) != Ordering::Greater),
             None => offset.min(total),
         };
         let end = begin.saturating_add(size).min(total);
         let more = end < total;
-        let next = found.get(end.saturating_sub(1)).filter(|_| end > begin).map(|(keys, _)| written(keys));
+        let next = found.get(end.saturating_sub(1)).filter(|_| end > begin).map(|row| written(&row.keys));
         let next = next.map(|next| if pages.opaque { opaque(&next) } else { next });
         let all = total.div_ceil(size).max(1);
         self.set(
@@ -139,10 +126,10 @@ impl Turn<'_> {
             }),
         );
         let page = found.into_iter().skip(begin).take(end - begin);
-        let page = page.map(|(keys, record)| {
-            let mut record = Value::clone(&record);
+        let page = page.map(|row| {
+            let mut record = row.value.clone();
             if let Some(field) = &pages.cursor_field {
-                record[field] = written(&keys);
+                record[field] = written(&row.keys);
             }
             record
         });
@@ -156,48 +143,12 @@ impl Turn<'_> {
     }
 }
 
-/// Times weigh as instants, so that a cursor is a number.
-fn key(value: Option<&Value>) -> Key {
-    match value {
-        Some(Value::Number(number)) => Key::Number(number.as_f64().unwrap_or_default()),
-        Some(Value::String(text)) => match DateTime::parse_from_rfc3339(text) {
-            Ok(time) => Key::Number(time.timestamp_millis() as f64),
-            Err(_) => Key::Text(text.to_lowercase()),
-        },
-        Some(Value::Bool(truth)) => Key::Number(f64::from(u8::from(*truth))),
-        _ => Key::None,
-    }
-}
-
-/// By the order's fields, each in its direction; the id decides between equals, ascending.
-fn compare(one: &[Key], two: &[Key], order: &[(String, bool)]) -> Ordering {
-    for (place, (one, two)) in one.iter().zip(two).enumerate() {
-        let descending = order.get(place).is_some_and(|(_, descending)| *descending);
-        let ordering = one.compare(two);
-        let ordering = if descending { ordering.reverse() } else { ordering };
-        if ordering.is_ne() {
-            return ordering;
-        }
-    }
-    Ordering::Equal
-}
-
-fn written(keys: &[Key]) -> Value {
-    let keys = keys.iter().map(|key| match key {
-        Key::Number(number) if number.fract() == 0.0 => Value::from(*number as i64),
-        Key::Number(number) => Value::from(*number),
-        Key::Text(text) => Value::from(text.clone()),
-        Key::None => Value::Null,
-    });
-    Value::from(keys.collect::<Vec<Value>>())
-}
-
 fn opaque(next: &Value) -> Value {
     Value::from(URL_SAFE_NO_PAD.encode(next.to_string()))
 }
 
 /// A cursor as it came back: texts of a query string may be numbers.
-fn cursor(given: Option<Value>, is_opaque: bool) -> Option<Keys> {
+fn cursor(given: Option<Value>, is_opaque: bool) -> Option<Vec<Key>> {
     let given = match given? {
         Value::String(text) if is_opaque => {
             serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).unwrap_or_default()).unwrap_or_default()
@@ -209,7 +160,7 @@ fn cursor(given: Option<Value>, is_opaque: bool) -> Option<Keys> {
     let keys = keys.iter().enumerate().map(|(place, value)| match value {
         Value::String(text) if place == last => Key::Text(text.clone()),
         Value::String(text) => text.parse().map_or_else(|_| Key::Text(text.to_lowercase()), Key::Number),
-        other => key(Some(other)),
+        other => Key::of(Some(other)),
     });
     Some(keys.collect())
 }

@@ -1,7 +1,5 @@
 //! Filters of a search: groups of `{field, operator, value}`, by the table that the sandbox file gives.
 
-use std::cmp::Ordering;
-
 use chrono::DateTime;
 use serde_json::Value;
 
@@ -10,33 +8,6 @@ use crate::sandbox::field::{comparable, forms};
 use crate::sandbox::refusal::No;
 use crate::sandbox::turn::{Turn, plain};
 use crate::sandbox::view::at;
-
-/// One sort key.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Key {
-    None,
-    Number(f64),
-    Text(String),
-}
-
-impl Key {
-    /// What is not there comes first, numbers before texts.
-    pub fn compare(&self, other: &Key) -> Ordering {
-        match (self, other) {
-            (Key::Number(one), Key::Number(two)) => one.total_cmp(two),
-            (Key::Text(one), Key::Text(two)) => one.cmp(two),
-            (one, two) => one.rank().cmp(&two.rank()),
-        }
-    }
-
-    fn rank(&self) -> u8 {
-        match self {
-            Key::None => 0,
-            Key::Number(_) => 1,
-            Key::Text(_) => 2,
-        }
-    }
-}
 
 /// What a request searches for.
 #[derive(Default)]
