@@ -1,6 +1,7 @@
 //! Forgets what is over: by age, and what has been over for longest before the store grows too large.
 //!
-//! A little at a time, so that live work is not held up. What is free again is written anew: the file stops growing.
+//! A little at a time, so that live work is not held up. What is free again is written anew, so that the file stops growing;
+//! where that is much, the file becomes smaller.
 
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 const PAUSE_BUSY: Duration = Duration::from_millis(500);
 /// What may be written between two looks, in bytes.
 const GROWTH: u64 = 200_000_000;
+/// How often the file is made smaller between two looks, by a MiB each.
+const STEPS: usize = 1_000;
 /// A queue of writes that is this full is busy.
 const BUSY: f64 = 0.25;
 
@@ -73,6 +76,11 @@ impl Engine {
             };
             forgotten.pruned.add(self.inner.store.prune_some(oldest).await?);
             if !self.pause().await {
+                break;
+            }
+        }
+        for _ in 0..STEPS {
+            if !self.inner.store.shrink_some().await? || !self.pause().await {
                 break;
             }
         }

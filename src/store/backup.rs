@@ -194,6 +194,7 @@ fn read_copy(file: &Path, part: &Path) -> Result<(Copied, Granted), Error> {
     let copied = count(&copy)?;
     schema::migrate(&copy, version)?;
     let granted = if has_table(&copy, "granted")? { granted(&copy)? } else { Granted::new() };
+    open::can_shrink(&copy)?;
     copy.execute_batch("DROP TABLE IF EXISTS granted; DROP TABLE IF EXISTS copied; VACUUM;")?;
     open::check_whole(&copy, "quick_check")?;
     drop(copy);

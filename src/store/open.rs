@@ -44,6 +44,9 @@ pub(super) fn for_writing(folder: &Path) -> Result<(Connection, File), Error> {
             if version > 0 {
                 check(&connection, folder)?;
             }
+            if version == 0 {
+                can_shrink(&connection)?;
+            }
             make_durable(&connection)?;
             schema::migrate(&connection, version)?;
             Ok(connection)
@@ -113,6 +116,7 @@ pub(super) fn for_reading(folder: &Path) -> Result<Connection, Error> {
 /// into it and cuts that to nothing. Beside whoever writes.
 pub(super) fn write_anew(folder: &Path) -> Result<(), Error> {
     let connection = connect(folder, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    can_shrink(&connection)?;
     connection.execute_batch("VACUUM")?;
     for _ in 0..CUTS {
         let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
@@ -121,6 +125,11 @@ pub(super) fn write_anew(folder: &Path) -> Result<(), Error> {
         }
     }
     Err(Error::Failed("the write-ahead log is being read and could not be cut: do it again".to_owned()))
+}
+
+/// Free pages of this file can be given back to the disk a few at a time, once it is made or written anew.
+pub(super) fn can_shrink(connection: &Connection) -> Result<(), Error> {
+    Ok(connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?)
 }
 
 pub(super) fn check_library() -> Result<(), Error> {

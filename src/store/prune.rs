@@ -15,6 +15,13 @@ const STRIDE: u32 = 256;
 /// Runs removed in one write: each may have a long journal.
 const RUNS: u32 = 64;
 
+/// Pages given back to the disk in one write: a MiB.
+const PAGES: i64 = 256;
+/// Pages that stay free in any case.
+const SPARE: i64 = 1_024;
+/// What `PRAGMA auto_vacuum` says of a file that can become smaller.
+const INCREMENTAL: i64 = 2;
+
 /// What was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Pruned {
@@ -115,6 +122,26 @@ pub(super) fn used_bytes(connection: &Connection) -> Result<u64, Error> {
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let pages = number("page_count")?.saturating_sub(number("freelist_count")?);
     Ok(pages.saturating_mul(number("page_size")?).cast_unsigned())
+}
+
+/// How many pages of the file are free beyond those that will be written anew soon: a quarter of what is in use, and
+/// [`SPARE`]. None in a file of an earlier version, which cannot become smaller a little at a time.
+pub(super) fn pages_to_give_back(connection: &Connection) -> Result<i64, Error> {
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (pages, free) = (number("page_count")?, number("freelist_count")?);
+    let kept = (pages - free) / 4 + SPARE;
+    Ok(if number("auto_vacuum")? == INCREMENTAL { (free - kept).max(0) } else { 0 })
+}
+
+/// Gives some of them back to the disk: the last pages of the file take the places of free ones. The file is cut when the
+/// log is moved into it.
+pub(super) fn give_back(connection: &Connection) -> Result<(), Error> {
+    let pages = pages_to_give_back(connection)?.min(PAGES);
+    // Each step gives back one page.
+    let mut steps = connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+    let mut rows = steps.query([])?;
+    while pages > 0 && rows.next()?.is_some() {}
+    Ok(())
 }
 
 /// What has been over for longest, for one stride; None if nothing is over any more.

@@ -350,6 +350,17 @@ impl Store {
         self.read(prune::used_bytes).await
     }
 
+    /// Makes the file smaller in one small write, where much of it is free. False: it is as small as it should be.
+    ///
+    /// A crash before it returns: the file is as large as before, or smaller.
+    pub async fn shrink_some(&self) -> Result<bool, Error> {
+        if self.read(prune::pages_to_give_back).await? == 0 {
+            return Ok(false);
+        }
+        self.write(prune::give_back).await?;
+        Ok(true)
+    }
+
     /// What holds a record, an e-mail address or a phone number. Looks at everything: it may take a while.
     pub async fn holding(&self, sought: &Sought) -> Result<Holding, Error> {
         let sought = sought.clone();

@@ -1,16 +1,19 @@
 //! What is over is forgotten by age and by size; what is not over, dead letters and ids are not.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use dovetail::connector::Failure;
 use dovetail::engine::{Engine, Settings};
 use dovetail::http::Guard;
 use dovetail::project::{Text, read};
 use dovetail::run::{Ending, Entry, Fact, Start};
-use dovetail::store::{Accepted, Commit, Filter, Intake, Pruned, Status, Store};
+use dovetail::store::{Accepted, Commit, Filter, Intake, Pruned, Sought, Status, Store};
 use dovetail::trigger::Event;
 use dovetail::vault::SecretSource;
 use serde_json::{Value, json};
+
+use crate::stage;
 
 struct NoSecrets;
 
@@ -158,5 +161,84 @@ async fn a_store_in_which_nothing_is_over_is_told_and_left() {
     assert!(forgotten.is_full && forgotten.pruned.bodies == 800, "{forgotten:?}");
     assert_eq!(of(store, Status::Pending).await.len(), 800);
     store.clone().close().await;
+    std::fs::remove_dir_all(folder).expect("removed");
+}
+
+/// Bytes of the database.
+fn size(folder: &Path) -> u64 {
+    std::fs::metadata(folder.join("dovetail.sqlite3")).expect("the database").len()
+}
+
+/// Fills a store with runs that are over.
+async fn fill(store: &Store, numbers: std::ops::Range<usize>) {
+    for first in numbers.step_by(250) {
+        let numbers = first..first + 250;
+        store.accept(numbers.clone().map(intake).collect::<Vec<_>>(), Vec::new()).await.expect("accepted");
+        futures_util::future::join_all(numbers.map(|number| end(store, number, 1, completed()))).await;
+    }
+}
+
+/// Forgets what is over while copies of an event come; gives how long the slowest of them took.
+async fn forget_beside_copies(engine: &Engine) -> Duration {
+    let (store, mut slowest) = (engine.store(), Duration::ZERO);
+    let forgetting = async { while engine.forget().await.expect("forgotten").pruned.runs > 0 {} };
+    tokio::pin!(forgetting);
+    loop {
+        let begun = Instant::now();
+        tokio::select! {
+            accepted = store.accept(vec![intake(0)], Vec::new()) => assert_eq!(accepted, Ok(vec![Accepted::Duplicate])),
+            () = &mut forgetting => return slowest,
+        };
+        slowest = slowest.max(begun.elapsed());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_becomes_smaller_when_much_is_forgotten_and_events_come_meanwhile() {
+    let count = if stage::is_long() { 60_000 } else { 6_000 };
+    let folder = folder();
+    let kept = engine(&folder, "{ runs: 1d, events: 0s }").await;
+    fill(kept.store(), 0..count).await;
+    let before = size(&folder);
+    let begun = Instant::now();
+    let slowest = forget_beside_copies(&kept).await;
+    let took = begun.elapsed();
+    kept.store().clone().close().await;
+    let after = size(&folder);
+    eprintln!("{before} bytes became {after} in {took:?}; the slowest copy took {slowest:?}");
+    assert!(after < before / 2, "{before}, then {after}");
+    // It is whole: this is looked at when it is opened.
+    let again = engine(&folder, "{ runs: 1d }").await;
+    assert!(!again.store().shrink_some().await.expect("looked at"), "it is as small as it should be");
+    again.store().clone().close().await;
+    std::fs::remove_dir_all(folder).expect("removed");
+}
+
+/// As stores of earlier versions are.
+fn keep_its_size(folder: &Path) {
+    let connection = rusqlite::Connection::open(folder.join("dovetail.sqlite3")).expect("the store");
+    connection.execute_batch("PRAGMA auto_vacuum = NONE; VACUUM;").expect("written anew");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_file_keeps_its_size_until_it_is_written_anew() {
+    let folder = folder();
+    Store::open(&folder).expect("a store").close().await;
+    keep_its_size(&folder);
+    let kept = engine(&folder, "{ runs: 1d, events: 0s }").await;
+    let store = kept.store();
+    fill(store, 0..6_000).await;
+    kept.forget().await.expect("forgotten");
+    assert!(!store.shrink_some().await.expect("looked at"));
+    // Whoever is erased is sought everywhere, and the file is written anew, beside the store that is open.
+    store.erase(&Sought::Text("nobody@example.com".into())).await.expect("erased");
+    fill(store, 6_000..12_000).await;
+    store.clone().close().await;
+    let whole = engine(&folder, "{ runs: 1d, events: 0s }").await;
+    let before = size(&folder);
+    whole.forget().await.expect("forgotten");
+    whole.store().clone().close().await;
+    assert!(size(&folder) < before / 2, "{before}, then {}", size(&folder));
+    Store::open(&folder).expect("it is whole").close().await;
     std::fs::remove_dir_all(folder).expect("removed");
 }
