@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 use serde_json::Value;
 
+use super::signs::{Signs, Text};
 use super::{Error, Status, links};
 use crate::run::{Ending, RecordRef, Start};
 use crate::sync::Pact;
@@ -41,8 +42,6 @@ pub struct Holding {
     pub questions: Vec<i64>,
 }
 
-/// Ids that are shorter may stand anywhere: only what says whose they are counts.
-const TELLING: usize = 8;
 /// Erased in one write, so that others get their turn.
 const STRIDE: usize = 64;
 
@@ -69,88 +68,24 @@ impl Holding {
     }
 }
 
-/// How what is sought is recognised in texts.
-struct Signs {
-    records: BTreeSet<RecordRef>,
-    text: Option<Text>,
-}
-
-enum Text {
-    /// In small letters.
-    Letters(String),
-    /// A phone number: only its digits count.
-    Digits(String),
-}
-
-impl Text {
-    fn of(text: &str) -> Text {
-        let is_number = text.chars().all(|character| character.is_ascii_digit() || " +-().".contains(character));
-        if is_number { Text::Digits(digits(text)) } else { Text::Letters(text.to_lowercase()) }
-    }
-
-    fn is_in(&self, json: &str) -> bool {
-        match self {
-            Text::Letters(letters) => json.to_lowercase().contains(letters),
-            Text::Digits(number) => digits(json).contains(number),
-        }
-    }
-
-    fn is(&self, value: &Value) -> bool {
-        match (self, value) {
-            (Text::Letters(letters), Value::String(text)) => text.to_lowercase() == *letters,
-            (Text::Digits(number), Value::String(text)) => Text::of(text).is_digits() && digits(text) == *number,
-            _ => false,
-        }
-    }
-
-    fn is_digits(&self) -> bool {
-        matches!(self, Text::Digits(_))
-    }
-}
-
-/// Without what people write between the digits of a number.
-fn digits(text: &str) -> String {
-    text.chars().filter(|character| !" +-().".contains(*character)).collect()
-}
-
-impl Signs {
-    fn are_in(&self, json: &str) -> bool {
-        let quoted = |record: &&RecordRef| record.id.len() >= TELLING && json.contains(&format!("\"{}\"", record.id));
-        self.text.as_ref().is_some_and(|text| text.is_in(json)) || self.records.iter().any(|record| quoted(&record))
-    }
-
-    /// Is the run about one of the records, or about a child of one?
-    fn are_of(&self, start: &Start) -> bool {
-        let event = &start.event;
-        let connection = event.connection.as_deref();
-        self.records.iter().any(|record| {
-            let is_it = event.object.as_deref() == Some(&record.object) && event.record_id.as_ref() == Some(&record.id);
-            connection == Some(&record.connection) && (is_it || event.parent_id.as_ref() == Some(&record.id))
-        })
-    }
-}
-
 /// Looks at everything that the store holds.
 pub(super) fn search(connection: &Connection, sought: &Sought) -> Result<Holding, Error> {
-    let mut signs = Signs { records: BTreeSet::new(), text: None };
-    match sought {
-        Sought::Record(record) => {
-            signs.records.insert(record.clone());
-        }
+    let (mut records, text) = match sought {
+        Sought::Record(record) => (BTreeSet::from([record.clone()]), None),
         Sought::Text(text) => {
             let text = Text::of(text);
-            signs.records = records_with(connection, &text)?;
-            signs.text = Some(text);
+            (records_with(connection, &text)?, Some(text))
         }
+    };
+    for record in records.clone() {
+        records.extend(links::partners(connection, &record)?);
     }
-    for record in signs.records.clone() {
-        signs.records.extend(links::partners(connection, &record)?);
-    }
+    let signs = Signs::new(records, text)?;
     let mut holding = Holding { records: signs.records.iter().cloned().collect(), ..Holding::default() };
     runs(connection, &signs, &mut holding)?;
     each(connection, "SELECT seq, body FROM events WHERE body IS NOT NULL", |seq, body| {
-        let is_of = || serde_json::from_str(body).is_ok_and(|event| signs.are_of(&of_event(event)));
-        if signs.are_in(body) || is_of() {
+        let is_of = || serde_json::from_slice(body).is_ok_and(|event| signs.are_of(&event));
+        if signs.are_in(body) || (signs.may_be_of(body) && is_of()) {
             holding.events.push(seq);
         }
     })?;
@@ -164,7 +99,7 @@ pub(super) fn search(connection: &Connection, sought: &Sought) -> Result<Holding
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         let of = RecordRef { connection: row.get(1)?, object: row.get(2)?, id: row.get(3)? };
-        if signs.records.contains(&of) || signs.are_in(row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?) {
+        if signs.records.contains(&of) || signs.are_in(row.get_ref(4)?.as_bytes().map_err(rusqlite::Error::from)?) {
             holding.copies.push((row.get(0)?, of));
         }
     }
@@ -180,7 +115,7 @@ fn syncs(connection: &Connection, signs: &Signs, holding: &mut Holding) -> Resul
         let of = RecordRef { connection: row.get(1)?, object: row.get(2)?, id: row.get(3)? };
         let other = RecordRef { connection: row.get(4)?, object: row.get(5)?, id: row.get(6)? };
         let is_of = signs.records.contains(&of) || signs.records.contains(&other);
-        if is_of || signs.are_in(row.get_ref(7)?.as_str().map_err(rusqlite::Error::from)?) {
+        if is_of || signs.are_in(row.get_ref(7)?.as_bytes().map_err(rusqlite::Error::from)?) {
             holding.pacts.push((row.get(0)?, of));
         }
     }
@@ -189,41 +124,25 @@ fn syncs(connection: &Connection, signs: &Signs, holding: &mut Holding) -> Resul
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         let of = RecordRef { connection: row.get(1)?, object: row.get(2)?, id: row.get(3)? };
-        if signs.records.contains(&of) || signs.are_in(row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?) {
+        if signs.records.contains(&of) || signs.are_in(row.get_ref(4)?.as_bytes().map_err(rusqlite::Error::from)?) {
             holding.questions.push(row.get(0)?);
         }
     }
     Ok(())
 }
 
-fn of_event(event: crate::trigger::Event) -> Start {
-    Start {
-        id: String::new(),
-        workflow: String::new(),
-        tenant: None,
-        order_key: String::new(),
-        plan: String::new(),
-        connections: Default::default(),
-        event,
-        inputs: Value::Null,
-        created_ms: 0,
-    }
-}
-
 fn runs(connection: &Connection, signs: &Signs, holding: &mut Holding) -> Result<(), Error> {
     let mut found = BTreeSet::new();
-    each(connection, "SELECT seq, start || ' ' || coalesce(ending, '') FROM runs", |seq, text| {
-        if signs.are_in(text) {
-            found.insert(seq);
+    let mut select = connection.prepare("SELECT seq, start, coalesce(ending, '') FROM runs")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let text = |at| Ok::<_, Error>(row.get_ref(at)?.as_bytes().map_err(rusqlite::Error::from)?);
+        let (start, ending) = (text(1)?, text(2)?);
+        let is_of = || serde_json::from_slice(start).is_ok_and(|start: Start| signs.are_of(&start.event));
+        if signs.are_in(start) || signs.are_in(ending) || (signs.may_be_of(start) && is_of()) {
+            found.insert(row.get(0)?);
         }
-    })?;
-    each(connection, "SELECT seq, start FROM runs", |seq, start| {
-        if signs.records.iter().any(|record| start.contains(&record.id))
-            && serde_json::from_str::<Start>(start).is_ok_and(|start| signs.are_of(&start))
-        {
-            found.insert(seq);
-        }
-    })?;
+    }
     each(connection, "SELECT run, entry FROM journal", |run, entry| {
         if signs.are_in(entry) {
             found.insert(run);
@@ -248,7 +167,7 @@ fn records_with(connection: &Connection, text: &Text) -> Result<BTreeSet<RecordR
         if !text.is_in(start) {
             return;
         }
-        let Ok(Start { event, .. }) = serde_json::from_str(start) else { return };
+        let Ok(Start { event, .. }) = serde_json::from_slice(start) else { return };
         if let (true, Some(connection), Some(object), Some(id)) =
             (has(&event.record), event.connection, event.object, event.record_id)
         {
@@ -259,8 +178,8 @@ fn records_with(connection: &Connection, text: &Text) -> Result<BTreeSet<RecordR
     let mut select = connection.prepare(sql)?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        let pact = row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?;
-        let agreed = || serde_json::from_str::<Pact>(pact).map(|pact| pact.agreed).unwrap_or_default();
+        let pact = row.get_ref(6)?.as_bytes().map_err(rusqlite::Error::from)?;
+        let agreed = || serde_json::from_slice::<Pact>(pact).map(|pact| pact.agreed).unwrap_or_default();
         if text.is_in(pact) && agreed().values().flatten().any(|value| text.is(value)) {
             for at in [0, 3] {
                 let (connection, object, id) = (row.get(at)?, row.get(at + 1)?, row.get(at + 2)?);
@@ -271,19 +190,19 @@ fn records_with(connection: &Connection, text: &Text) -> Result<BTreeSet<RecordR
     let mut select = connection.prepare("SELECT connection, object, id, record FROM known")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        let record = row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?;
-        if text.is_in(record) && serde_json::from_str(record).is_ok_and(|record| has(&record)) {
+        let record = row.get_ref(3)?.as_bytes().map_err(rusqlite::Error::from)?;
+        if text.is_in(record) && serde_json::from_slice(record).is_ok_and(|record| has(&record)) {
             records.insert(RecordRef { connection: row.get(0)?, object: row.get(1)?, id: row.get(2)? });
         }
     }
     Ok(records)
 }
 
-fn each(connection: &Connection, sql: &str, mut see: impl FnMut(i64, &str)) -> Result<(), Error> {
+fn each(connection: &Connection, sql: &str, mut see: impl FnMut(i64, &[u8])) -> Result<(), Error> {
     let mut select = connection.prepare(sql)?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        see(row.get(0)?, row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?);
+        see(row.get(0)?, row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?);
     }
     Ok(())
 }

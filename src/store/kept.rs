@@ -18,7 +18,9 @@ pub struct Wanted {
     pub record: Option<String>,
 }
 
-const WANTED: &str = "FROM events WHERE body IS NOT NULL AND (body ->> '$.replay_of') IS NULL
+// Most bodies do not hold the id: these need not be read.
+const WANTED: &str = "FROM events WHERE body IS NOT NULL AND (:record IS NULL OR instr(body, json_quote(:record)) > 0)
+    AND (body ->> '$.replay_of') IS NULL
     AND (body ->> '$.connection' IS NOT NULL OR source LIKE '/%') AND body ->> '$.source' <> 'backfill'
     AND body ->> '$.source' NOT LIKE 'sync %'
     AND (:since IS NULL OR received_ms >= :since) AND (:until IS NULL OR received_ms < :until)

@@ -35,6 +35,7 @@ mod reader;
 mod runs;
 mod schema;
 mod shelf;
+mod signs;
 #[expect(clippy::module_inception, reason = "the handle is named after the room")]
 mod store;
 mod writer;

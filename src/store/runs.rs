@@ -93,13 +93,15 @@ fn asked(filter: &Filter) -> [(&'static str, &'static str, Option<&dyn ToSql>); 
     }
     let connection = "(start ->> '$.event.connection' = :connection
           OR EXISTS (SELECT 1 FROM json_each(start, '$.connections') WHERE value = :connection))";
-    let record = "(start ->> '$.event.record_id' = :record OR start ->> '$.event.parent_id' = :record)";
+    // Most do not hold the id: these need not be read.
+    let record = "instr(start, json_quote(:record)) > 0
+          AND (start ->> '$.event.record_id' = :record OR start ->> '$.event.parent_id' = :record)";
     [
         (":status", "status = :status", value(&filter.status)),
         (":workflow", "workflow = :workflow", value(&filter.workflow)),
         (":tenant", "tenant = :tenant", value(&filter.tenant)),
-        (":connection", connection, value(&filter.connection)),
         (":record", record, value(&filter.record)),
+        (":connection", connection, value(&filter.connection)),
         (":failure", "ending ->> '$.failed.failure.name' = :failure", value(&filter.failure)),
         (":since", "created_ms >= :since", value(&filter.since_ms)),
         (":until", "created_ms < :until", value(&filter.until_ms)),
