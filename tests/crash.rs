@@ -13,21 +13,20 @@ use stage::random::Random;
 use stage::sender::Sender;
 use stage::{GHL, PEOPLE, QUIZ, Stage, until};
 
-/// Kills, and contacts, each with its webhook and that of a note; three times as many in the long form.
-const ROUNDS: u32 = 20;
-const CONTACTS: usize = 500;
+/// Kills, and contacts, each with its webhook and that of a note; the store is checked whole at each start.
+const SHORT: (u32, usize) = (20, 500);
+const LONG: (u32, usize) = (60, 6_000);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_kills_lose_nothing_that_was_acknowledged_and_make_nothing_twice() {
-    let times = if stage::is_long() { 3 } else { 1 };
-    let contacts = CONTACTS * times;
+    let (rounds, contacts) = if stage::is_long() { LONG } else { SHORT };
     let mut random = Random::new();
     tell(&format!("SEED={}", random.seed));
     let mut stage = Stage::set().await;
     let events = fill(&stage, contacts).await;
     let mut serve = stage.serve().await;
     let sender = Sender::start(&stage, &events);
-    for _ in 0..ROUNDS * u32::try_from(times).expect("a few") {
+    for _ in 0..rounds {
         let life = Duration::from_millis(random.below(450));
         tokio::time::sleep(life).await;
         serve.kill();

@@ -145,15 +145,17 @@ async fn a_hundred_thousand_pending_runs_go_on_within_five_seconds_and_stay_on_t
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_thousand_waits_cost_a_row_each_and_the_one_that_is_due_is_called() {
     let house = House::set().await;
-    house.leave(100_000, true).await;
+    house.leave(if stage::is_long() { 1_000_000 } else { 100_000 }, true).await;
     let both = async {
         for _ in 0..2 {
             house.vendor.accept().await.expect("a request");
         }
     };
     let (serve, ()) = tokio::join!(house.serve(), both);
-    assert!(serve.worked() < Duration::from_millis(1_500), "{:?}", serve.worked());
-    assert!(serve.memory() < 80.0, "{} MiB", serve.memory());
+    let (worked, memory) = (serve.worked(), serve.memory());
+    eprintln!("the one that is due was called after {worked:?} of work, with {memory} MiB");
+    assert!(worked < Duration::from_millis(1_500), "{worked:?}");
+    assert!(memory < 80.0, "{memory} MiB");
 }
 
 /// Waits until so many runs have begun, that is: have met the vendor.
