@@ -153,7 +153,6 @@ async fn a_hundred_thousand_waits_cost_a_row_each_and_the_one_that_is_due_is_cal
     };
     let (serve, ()) = tokio::join!(house.serve(), both);
     let (worked, memory) = (serve.worked(), serve.memory());
-    eprintln!("the one that is due was called after {worked:?} of work, with {memory} MiB");
     assert!(worked < Duration::from_millis(1_500), "{worked:?}");
     assert!(memory < 80.0, "{memory} MiB");
 }

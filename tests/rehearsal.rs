@@ -92,10 +92,10 @@ fn the_same_seed_is_the_same_story() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
-/// Contacts with a note and a task each. `LONG=1`: a thousand.
+/// Contacts with a note and a task each. `LONG=1`: ten thousand.
 #[test]
 fn a_first_run_takes_what_its_plan_says() {
-    let people = if std::env::var_os("LONG").is_some() { 1_000 } else { 60 };
+    let people = if std::env::var_os("LONG").is_some() { 10_000 } else { 60 };
     let folder = fresh("first-run");
     assert_eq!(dovetail(&folder, &["init", "--with", "contacts", "--name", "shop"]).0, 0);
     let each = |record: fn(usize) -> Value| Value::Array((0..people).map(record).collect());
