@@ -54,7 +54,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::story::{count, shown};
+use crate::story::{count, shown, when};
 
 /// Workflows between web APIs, written in YAML.
 #[derive(Debug, Parser)]
@@ -176,17 +176,6 @@ struct Operator {
 /// An address to listen on.
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write an address and a port, such as `127.0.0.1:4000`".into())
-}
-
-/// An instant in milliseconds: so long ago, a date, or as RFC 3339 has it.
-fn when(text: &str) -> Result<i64, String> {
-    let now = chrono::Utc::now();
-    let ago = crate::expr::parse_duration(text)
-        .and_then(|ago| now.checked_sub_signed(chrono::TimeDelta::from_std(ago).ok()?));
-    let date = || Some(chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0)?.and_utc());
-    let instant = || Some(chrono::DateTime::parse_from_rfc3339(text).ok()?.to_utc());
-    let found = ago.or_else(date).or_else(instant).map(|found| found.timestamp_millis());
-    found.ok_or_else(|| "write `2h` for two hours ago, a date, or an instant such as `2026-11-24T12:00:00Z`".into())
 }
 
 /// All commands with their flags, for those who tell of them.

@@ -9,6 +9,7 @@ use super::{Project, say};
 use crate::run::RecordRef;
 use crate::server::control::{self, Order, Reply};
 use crate::store::{self, Asked, Filter, Run, Sought, Store};
+use crate::story;
 use crate::sync::Choice;
 
 /// Where the store is.
@@ -176,16 +177,11 @@ pub fn refusal(error: store::Error) -> anyhow::Error {
 pub async fn find(store: &Store, name: &str) -> Result<Run> {
     let unknown =
         |why: &str| usage(format!("no run is called `{name}`{why}; `dovetail runs list` shows what there is"));
-    if let Some(number) = number(name) {
-        let filter = Filter { before: number.checked_add(1), limit: 1, ..Filter::default() };
-        return match store.runs(filter).await?.pop() {
-            Some(run) if run.seq == number => Ok(run),
-            _ => Err(unknown("")),
-        };
-    }
-    match store.run(name).await {
+    match story::called(store, name).await {
         Ok(Some(run)) => Ok(run),
-        Ok(None) if name.chars().count() < 4 => Err(unknown(" (of an id, give 4 characters or more)")),
+        Ok(None) if !story::is_number(name) && name.chars().count() < 4 => {
+            Err(unknown(" (of an id, give 4 characters or more)"))
+        }
         Ok(None) => Err(unknown("")),
         Err(store::Error::Ambiguous { .. }) => {
             let like = store.runs(Filter { limit: 10_000, ..Filter::default() }).await?;
@@ -200,12 +196,6 @@ pub async fn find(store: &Store, name: &str) -> Result<Run> {
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// A run's number; an id never reads like one, since ids begin with `0`.
-fn number(name: &str) -> Option<i64> {
-    let digits = name.bytes().all(|byte| byte.is_ascii_digit()) && !name.starts_with('0');
-    if digits { name.parse().ok() } else { None }
 }
 
 /// Who does it, for the journal.

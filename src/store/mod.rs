@@ -91,6 +91,11 @@ impl Status {
         }
     }
 
+    pub fn of_word(word: &str) -> Option<Status> {
+        use Status::{Completed, Dropped, Failed, Pending, Skipped};
+        [Pending, Completed, Skipped, Failed, Dropped].into_iter().find(|status| status.word() == word)
+    }
+
     pub fn of(ending: &Ending) -> Status {
         match ending {
             Ending::Completed { .. } => Status::Completed,

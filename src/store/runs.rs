@@ -205,14 +205,8 @@ impl ToSql for Status {
 
 impl FromSql for Status {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        match value.as_str()? {
-            "pending" => Ok(Status::Pending),
-            "completed" => Ok(Status::Completed),
-            "skipped" => Ok(Status::Skipped),
-            "failed" => Ok(Status::Failed),
-            "dropped" => Ok(Status::Dropped),
-            other => Err(FromSqlError::Other(format!("unknown status `{other}`").into())),
-        }
+        let word = value.as_str()?;
+        Status::of_word(word).ok_or_else(|| FromSqlError::Other(format!("unknown status `{word}`").into()))
     }
 }
 

@@ -96,12 +96,24 @@ impl Story {
 
     /// The same as JSON, with nothing shortened.
     pub fn as_value(&self) -> Value {
-        let (run, known) = (&self.run, self.known());
+        let run = &self.run;
         let mut told = shown::run(run);
         told.insert("connections".into(), json!(run.start.connections));
         told.insert("plan".into(), json!(run.start.plan));
         told.insert("inputs".into(), shown::concealed(&run.start.inputs));
         told.insert("event".into(), shown::concealed(&json!(run.start.event)));
+        told.insert("journal".into(), self.entries(0, usize::MAX).into());
+        Value::Object(told)
+    }
+
+    /// How many entries its journal has.
+    pub fn length(&self) -> usize {
+        self.journal.len()
+    }
+
+    /// Some entries of its journal as JSON, with nothing shortened.
+    pub fn entries(&self, from: usize, limit: usize) -> Vec<Value> {
+        let known = self.known();
         let entry = |entry: &Entry| {
             let mut told = Map::new();
             told.insert("at".into(), json!(shown::instant(entry.at_ms)));
@@ -116,8 +128,7 @@ impl Story {
             }
             Value::Object(told)
         };
-        told.insert("journal".into(), self.journal.iter().map(entry).collect());
-        Value::Object(told)
+        self.journal.iter().skip(from).take(limit).map(entry).collect()
     }
 }
 
