@@ -25,6 +25,7 @@ pub mod vault;
 
 // Doors: how people and programs get in.
 pub mod cli;
+pub mod dashboard;
 pub mod rehearsal;
 pub mod sandbox;
 pub mod server;

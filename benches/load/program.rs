@@ -45,7 +45,7 @@ impl Program {
     /// The engine in its real form, which may call the vendors at these addresses.
     pub async fn serve(folder: &Path, vendors: &[String]) -> Program {
         Program::start(Path::new(env!("CARGO_BIN_EXE_dovetail")), |command, port| {
-            command.args(["serve", "--no-watch"]);
+            command.args(["serve", "--no-watch", "--dashboard", "off"]);
             for vendor in vendors {
                 command.args(["--allow-net", vendor]);
             }

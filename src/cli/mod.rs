@@ -11,6 +11,7 @@ mod check;
 mod completions;
 mod connect;
 mod connector;
+mod dashboard;
 mod dead;
 mod demo;
 mod doctor;
@@ -43,6 +44,7 @@ mod shipped;
 mod story;
 mod tap;
 mod test;
+mod token;
 mod traces;
 mod vault;
 mod watch;
@@ -89,6 +91,11 @@ enum Command {
     /// Dead letters: runs that failed for good and wait for a person.
     #[command(subcommand)]
     Dead(dead::Dead),
+    /// A link into the dashboard of a running `serve`, good for five minutes and one person.
+    Dashboard(dashboard::Dashboard),
+    /// Who else may look at this project and act in it, at the dashboard and by its API.
+    #[command(subcommand)]
+    Token(token::Token),
     /// A copy of the store, to keep elsewhere; also while `serve` runs.
     Backup(backup::Backup),
     /// Bring a copy of a store back.
@@ -220,6 +227,8 @@ pub fn main() -> ExitCode {
             Command::Run(command) => command.run().await,
             Command::Runs(command) => command.run().await,
             Command::Dead(command) => command.run().await,
+            Command::Dashboard(command) => command.run().await,
+            Command::Token(command) => command.run().await,
             Command::Backup(command) => command.run().await,
             Command::Restore(command) => command.run().await,
             Command::Tap(command) => command.run().await,

@@ -28,6 +28,18 @@ impl Past {
         self.data.clone().unwrap_or_else(|| self.project.join(".dovetail"))
     }
 
+    /// The same, where there may be no store yet.
+    ///
+    /// # Errors
+    /// It is no folder of a project either.
+    pub fn folder_to_make(&self) -> Result<PathBuf> {
+        let folder = self.folder();
+        match self.project.join("dovetail.yaml").is_file() || folder.is_dir() {
+            true => Ok(folder),
+            false => Err(no_store(&folder)),
+        }
+    }
+
     /// The project whose store it is.
     pub fn project(&self, env: Option<String>) -> Project {
         Project { project: self.project.clone(), env }
@@ -118,6 +130,17 @@ impl Access {
         }
     }
 
+    /// Ends a token.
+    pub async fn revoke_token(&self, number: i64) -> Result<()> {
+        match &self.served {
+            Some(data) => ask(data, Order::RevokeToken { number, by: by() }).await,
+            None => match self.store.revoke_token(number, control::deed(control::REVOKED, &by())).await? {
+                true => Ok(()),
+                false => Err(usage(control::not_in_force(number))),
+            },
+        }
+    }
+
     /// Asks whoever serves the store; else it is carried out here.
     async fn order(&self, runs: &[Run], order: impl Fn(Vec<String>, String) -> Order) -> Result<()> {
         let order = order(ids(runs), by());
@@ -145,11 +168,24 @@ fn ids(runs: &[Run]) -> Vec<String> {
 }
 
 async fn ask(data: &Path, order: Order) -> Result<()> {
-    match control::ask(data, &order).await.context("whether it was done is not known")? {
-        Some(Reply::Done) => Ok(()),
-        Some(Reply::Refused { why, .. } | Reply::Failed { why }) => Err(anyhow::Error::msg(why)),
-        Some(_) => Err(anyhow::Error::msg("the answer is that of another question")),
-        None => Err(refusal(store::Error::InUse(data.display().to_string()))),
+    match self::order(data, &order).await? {
+        Reply::Done => Ok(()),
+        reply => Err(other(reply)),
+    }
+}
+
+/// Asks whoever serves this data folder.
+pub async fn order(data: &Path, order: &Order) -> Result<Reply> {
+    let reply = control::ask(data, order).await.context("whether it was done is not known")?;
+    reply.ok_or_else(|| refusal(store::Error::InUse(data.display().to_string())))
+}
+
+/// The error that a reply is, if it is not what was asked for.
+pub fn other(reply: Reply) -> anyhow::Error {
+    match reply {
+        Reply::Refused { why, .. } => usage(why),
+        Reply::Failed { why } => anyhow::Error::msg(why),
+        _ => anyhow::Error::msg("the answer is that of another question"),
     }
 }
 
@@ -200,8 +236,13 @@ pub async fn find(store: &Store, name: &str) -> Result<Run> {
 
 /// Who does it, for the journal.
 pub fn by() -> String {
-    let user = std::env::var("USER").or_else(|_| std::env::var("USERNAME")).unwrap_or_default();
+    let user = user();
     if user.is_empty() { "the command line".into() } else { format!("{user}, on the command line") }
+}
+
+/// Who sits at this computer; empty if nobody says.
+pub fn user() -> String {
+    std::env::var("USER").or_else(|_| std::env::var("USERNAME")).unwrap_or_default()
 }
 
 /// Now, for the journal.

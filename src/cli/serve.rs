@@ -1,21 +1,24 @@
 //! `serve`: runs a project until it is told to stop.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use url::{Host, Url};
 
 use super::reloading::Reloading;
 use super::{Operator, Project, check, exit, folder, past, say, secrets, traces, vault};
 use crate::connector::VerifyRule;
+use crate::dashboard;
 use crate::engine::{Engine, Settings};
 use crate::http::Guard;
 use crate::project::{Loaded, Plan};
+use crate::server::invitations::Invitations;
 use crate::server::{self, control::Door};
 use crate::store::Store;
 use crate::trigger::is_public_key;
@@ -37,6 +40,12 @@ pub struct Serve {
     /// computer only.
     #[arg(long, value_name = "ADDR", value_parser = super::address)]
     metrics: Option<SocketAddr>,
+    /// Where the dashboard and its API listen; `off`: nowhere.
+    #[arg(long, value_name = "ADDR|off", env = "DOVETAIL_DASHBOARD", default_value = "127.0.0.1:4002", value_parser = dashboard_address)]
+    dashboard: DashboardAddress,
+    /// How people reach the dashboard, if not at its address: `https://dovetail.example.com`, a proxy that speaks HTTPS.
+    #[arg(long, value_name = "URL", env = "DOVETAIL_DASHBOARD_URL", value_parser = dashboard_url)]
+    dashboard_url: Option<Url>,
     /// Send traces of runs to this OpenTelemetry collector, e.g. `http://127.0.0.1:4318`. Default: OTEL_EXPORTER_OTLP_ENDPOINT.
     #[arg(long, value_name = "URL")]
     traces: Option<String>,
@@ -54,11 +63,15 @@ impl Serve {
             Some(address) => Some(listen(address, "--metrics").await?),
             None => None,
         };
+        let dashboard = self.dashboard_listener().await?;
         let address = listener.local_addr()?;
         if !address.ip().is_loopback() {
             say::warning(&format!(
                 "{address} can be reached from other computers, without TLS: put a proxy that speaks HTTPS before it"
             ));
+        }
+        if let Some(dashboard) = &dashboard {
+            self.refuse_open_dashboard(dashboard).await?;
         }
         let (engine, secrets) = self.operator.engine(&self.project, plan, self.at_once, true).await?;
         if let Some(collector) = collector {
@@ -75,9 +88,11 @@ impl Serve {
                 "the sync {sync} writes nothing until its first run is applied: `dovetail plan {sync}{tenant}{there}`"
             ));
         }
+        let dashboard = dashboard.map(|listener| self.open_dashboard(listener, &engine)).transpose()?;
+        let (dashboard, invitations) = dashboard.unzip();
         let (reloads, asked) = mpsc::channel(1);
         let reloading = tokio::spawn(reloading.for_ever(asked, !self.no_watch));
-        let door = Door { engine: engine.clone(), reloads };
+        let door = Door { engine: engine.clone(), reloads, invitations };
         let control = match server::control::open(door, &self.operator.data_folder(&self.project)).await {
             Ok(control) => Some(tokio::spawn(control)),
             Err(error) => {
@@ -99,7 +114,7 @@ impl Serve {
             };
             server::serve(listener, server::routes(engine.clone()), stop).await;
             reloading.abort();
-            control.into_iter().chain(metrics).for_each(|door| door.abort());
+            control.into_iter().chain(metrics).chain(dashboard).for_each(|door| door.abort());
             engine.stop().await;
             engine.store().clone().close().await;
         };
@@ -107,6 +122,94 @@ impl Serve {
             () = ended => Ok(exit::OK),
             () = patience(&engine, tell) => Ok(exit::FAILED),
         }
+    }
+}
+
+/// What `--dashboard` says.
+#[derive(Clone, Copy, Debug)]
+enum DashboardAddress {
+    Off,
+    At(SocketAddr),
+}
+
+/// Where the dashboard listens if nobody says.
+const DASHBOARD: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4002);
+
+fn dashboard_address(text: &str) -> Result<DashboardAddress, String> {
+    match text {
+        "off" => Ok(DashboardAddress::Off),
+        text => text
+            .parse()
+            .map(DashboardAddress::At)
+            .map_err(|_| "write an address and a port, such as `127.0.0.1:4002`, or `off`".into()),
+    }
+}
+
+fn dashboard_url(text: &str) -> Result<Url, String> {
+    let good = |url: &Url| {
+        matches!(url.scheme(), "https" | "http") && url.has_host() && url.path() == "/" && url.query().is_none()
+    };
+    let url = Url::parse(text).ok().filter(good);
+    url.ok_or_else(|| "write it with `https://` and without a path: `https://dovetail.example.com`".into())
+}
+
+impl Serve {
+    /// Where the usual address is taken, most likely by another project's dashboard, this one goes without.
+    async fn dashboard_listener(&self) -> Result<Option<TcpListener>> {
+        match self.dashboard {
+            DashboardAddress::Off => Ok(None),
+            DashboardAddress::At(DASHBOARD) => match TcpListener::bind(DASHBOARD).await {
+                Ok(listener) => Ok(Some(listener)),
+                Err(error) => {
+                    say::warning(&format!(
+                        "there is no dashboard, since {DASHBOARD} cannot be listened on ({error}): choose another address with \
+                         --dashboard, or say `--dashboard off`"
+                    ));
+                    Ok(None)
+                }
+            },
+            DashboardAddress::At(address) => listen(address, "--dashboard").await.map(Some),
+        }
+    }
+
+    /// What other computers reach needs somebody who may come in, and nobody else.
+    async fn refuse_open_dashboard(&self, listener: &TcpListener) -> Result<()> {
+        let address = listener.local_addr()?;
+        if address.ip().is_loopback() {
+            return Ok(());
+        }
+        let tokens = match Store::open_read_only(&self.operator.data_folder(&self.project)) {
+            Ok(store) => {
+                let tokens = store.tokens().await;
+                store.close().await;
+                tokens?
+            }
+            // There is no store yet, or one of another version: no token is known.
+            Err(_) => Vec::new(),
+        };
+        if !tokens.iter().any(|token| token.is_in_force(past::now_ms())) {
+            return Err(exit::usage(format!(
+                "--dashboard {address} can be reached from other computers, and there is no token to sign in with: make one \
+                 first with `dovetail token create --role operate{}`",
+                self.operator.whereabouts(&self.project)
+            )));
+        }
+        if self.dashboard_url.as_ref().is_none_or(|url| url.scheme() != "https") {
+            say::warning(&format!(
+                "the dashboard at {address} can be reached from other computers, without TLS: put a proxy that speaks HTTPS \
+                 before it, and name that with --dashboard-url"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Opens it, and gives the invitations that it redeems.
+    fn open_dashboard(&self, listener: TcpListener, engine: &Engine) -> Result<(JoinHandle<()>, Invitations)> {
+        let (engine, bound, url) = (engine.clone(), listener.local_addr()?, self.dashboard_url.clone());
+        let (routes, invitations) = dashboard::open(dashboard::Settings { engine, bound, url })?;
+        let there = self.operator.whereabouts(&self.project);
+        say::talk(&format!("its dashboard is at {}: `dovetail dashboard{there}` leads in", invitations.url));
+        Ok((tokio::spawn(server::serve(listener, routes, std::future::pending())), invitations))
     }
 }
 

@@ -82,6 +82,11 @@ impl Accounts {
         self.refused.lock().keys().cloned().collect()
     }
 
+    /// Which accounts are refused just now, and why.
+    pub fn whys(&self) -> HashMap<String, String> {
+        self.refused.lock().iter().map(|(connection, (why, _))| (connection.clone(), why.clone())).collect()
+    }
+
     /// Why accounts are refused just now.
     pub fn told(&self) -> Vec<String> {
         self.refused.lock().iter().map(|(connection, (why, _))| format!("`{connection}`: {why}")).collect()

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
-use super::{Engine, count};
+use super::standing::Pace;
+use super::{Engine, count, now_ms};
 use crate::connector::FAILURE_NAMES;
 use crate::project::Plan;
 use crate::run::{Answer, Ending, Start};
@@ -28,6 +29,7 @@ pub struct Counters {
     pub(super) ended: Family<{ ENDINGS.len() }>,
     /// Requests that were answered or failed, by connection.
     pub(super) answered: Family<{ FAILURE_NAMES.len() + 1 }>,
+    pub(super) pace: Pace,
 }
 
 /// The states in which a run can end.
@@ -51,6 +53,7 @@ impl Counters {
         let status = Status::of(ending);
         let index = ENDINGS.iter().position(|known| *known == status).unwrap_or_default();
         self.ended.count(workflow, index);
+        self.pace.ended(status, now_ms());
     }
 
     /// What an answer means; a name that no recipe knows is `failed`.

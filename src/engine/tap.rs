@@ -15,7 +15,7 @@ use crate::trigger::Event;
 /// What a listener may be behind.
 const BEHIND_MAX: usize = 1_024;
 /// Listeners at the same time.
-const LISTENERS_MAX: usize = 16;
+const LISTENERS_MAX: usize = 64;
 
 /// What has happened. Names and ids, no data of records.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

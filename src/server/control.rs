@@ -1,7 +1,7 @@
 //! The operator's door: a socket in the data folder, which only the folder's owner can open.
 //!
 //! ```text
-//!  dovetail run · reload · hooks · connect · erase · replay · backfill · plan · apply · answer · tap · dead retry|drop · runs cancel ── one line of JSON ──▶ serve ── one line of JSON ──▶ back
+//!  dovetail run · reload · hooks · connect · erase · replay · backfill · plan · apply · answer · token · dashboard · tap · dead retry|drop · runs cancel ── one line of JSON ──▶ serve ── one line of JSON ──▶ back
 //! ```
 //! A process that serves has the store for itself; what a person wants meanwhile is asked of it here. Where there are no
 //! such sockets (Windows), it is not served.
@@ -12,12 +12,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
+use super::invitations::{Invitation, Invitations};
+use crate::clock;
 use crate::engine::{
     Backfill, Backfilled, Engine, Hook, Listed, Listening, Replay, Replayed, SurveyError, Surveyed, Whose,
 };
 #[cfg(unix)]
 use crate::engine::{BackfillError, ByHandError};
-use crate::store::{Asked, Sought};
+use crate::store::{Asked, Deed, NewToken, Sought};
 use crate::sync::Choice;
 
 /// What a person wants.
@@ -25,36 +27,83 @@ use crate::sync::Choice;
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// Start a workflow by hand.
-    Run { workflow: String, inputs: Value, whose: Whose },
+    Run {
+        workflow: String,
+        inputs: Value,
+        whose: Whose,
+    },
     /// Try dead letters again, by their ids.
-    Retry { runs: Vec<String>, by: String },
+    Retry {
+        runs: Vec<String>,
+        by: String,
+    },
     /// End runs that are not over.
-    Cancel { runs: Vec<String>, by: String },
+    Cancel {
+        runs: Vec<String>,
+        by: String,
+    },
     /// The URLs to give to senders.
     Hooks {},
     /// An account was connected: what waits for that goes on.
-    Connected { connection: String },
+    Connected {
+        connection: String,
+    },
     /// Give dead letters up.
-    Drop { runs: Vec<String>, by: String },
+    Drop {
+        runs: Vec<String>,
+        by: String,
+    },
     /// Start runs once more from events that are kept.
     Replay(Replay),
     /// Tell a workflow of the past, and how far it is, line by line, until either side ends. Without a pace: only tell what there
     /// would be to do.
-    Backfill { wish: Backfill, per_second: Option<u32> },
+    Backfill {
+        wish: Backfill,
+        per_second: Option<u32>,
+    },
     /// Tell what happens, line by line, until either side ends.
     Tap(Listening),
     /// Erase what is known of a person.
-    Erase { sought: Sought },
+    Erase {
+        sought: Sought,
+    },
     /// Read the documents again, and take up what has changed.
     Reload {},
     /// Compare all records of both sides of a sync, and write what is found into this file.
-    Survey { sync: String, tenant: Option<String>, deep: bool, file: PathBuf },
+    Survey {
+        sync: String,
+        tenant: Option<String>,
+        deep: bool,
+        file: PathBuf,
+    },
     /// Do what a survey says; `plan`: only if that is what the survey of this hash said.
-    Apply { sync: String, tenant: Option<String>, deep: bool, plan: Option<String>, file: PathBuf },
+    Apply {
+        sync: String,
+        tenant: Option<String>,
+        deep: bool,
+        plan: Option<String>,
+        file: PathBuf,
+    },
     /// What a person has said to a question of a sync.
-    Answer { number: i64, choice: Choice },
+    Answer {
+        number: i64,
+        choice: Choice,
+    },
     /// What a person says of records of a sync without having been asked.
-    Tell { asked: Box<Asked> },
+    Tell {
+        asked: Box<Asked>,
+    },
+    /// Keep a token, of which only the hash is told.
+    KeepToken {
+        token: NewToken,
+        by: String,
+    },
+    RevokeToken {
+        number: i64,
+        by: String,
+    },
+    /// Let somebody in at the dashboard who has this code.
+    Invite(Invitation),
 }
 
 /// What came of it.
@@ -87,6 +136,14 @@ pub enum Reply {
     /// How far it is.
     Backfilling(Backfilled),
     Backfilled(Backfilled),
+    /// The number of the token that is kept.
+    Kept {
+        number: i64,
+    },
+    /// Where the dashboard is.
+    Invited {
+        url: String,
+    },
     /// The survey is in its file, and so many runs were started.
     Surveyed {
         runs: usize,
@@ -110,6 +167,21 @@ pub type Reloads = mpsc::Sender<oneshot::Sender<Reloaded>>;
 pub struct Door {
     pub engine: Engine,
     pub reloads: Reloads,
+    /// None: there is no dashboard.
+    pub invitations: Option<Invitations>,
+}
+
+/// What is done about tokens at the command line, for the audit.
+pub fn deed(what: &str, by: &str) -> Deed {
+    let (who, what) = (by.to_owned(), what.to_owned());
+    Deed { number: 0, at_ms: clock::now_ms(), who, origin: "this computer".into(), what, about: String::new() }
+}
+
+pub const MADE: &str = "makes a token";
+pub const REVOKED: &str = "revokes a token";
+
+pub fn not_in_force(number: i64) -> String {
+    format!("there is no token {number} in force; `dovetail token list` shows what there is")
 }
 
 /// Larger orders and replies are not read, in bytes.
@@ -144,7 +216,7 @@ fn surveyed(surveyed: Result<(Surveyed, usize), SurveyError>, file: &Path) -> Re
 }
 
 #[cfg(unix)]
-async fn carry_out(Door { engine, reloads }: &Door, order: Order) -> Reply {
+async fn carry_out(Door { engine, reloads, invitations }: &Door, order: Order) -> Reply {
     let done = match order {
         // Whoever asks has looked for it in the documents of now.
         Order::Run { workflow, .. } if engine.plan().workflow(&workflow).is_none() => {
@@ -180,6 +252,27 @@ async fn carry_out(Door { engine, reloads }: &Door, order: Order) -> Reply {
         }
         Order::Answer { number, choice } => engine.answer(number, &choice).await,
         Order::Tell { asked } => engine.tell(*asked).await,
+        Order::KeepToken { token, by } => {
+            return match engine.store().keep_token(token, deed(MADE, &by)).await {
+                Ok(number) => Reply::Kept { number },
+                Err(error) => Reply::Failed { why: error.to_string() },
+            };
+        }
+        Order::RevokeToken { number, by } => {
+            return match engine.store().revoke_token(number, deed(REVOKED, &by)).await {
+                Ok(true) => Reply::Done,
+                Ok(false) => Reply::Refused { why: not_in_force(number), inputs: false },
+                Err(error) => Reply::Failed { why: error.to_string() },
+            };
+        }
+        Order::Invite(invitation) => {
+            let Some(invitations) = invitations else {
+                let why = "`serve` runs without a dashboard: start it without `--dashboard off`".into();
+                return Reply::Refused { why, inputs: false };
+            };
+            invitations.add(invitation, clock::now_ms());
+            return Reply::Invited { url: invitations.url.clone() };
+        }
         Order::Erase { sought } => engine.store().erase(&sought).await.map(drop),
         Order::Retry { runs, by } => engine.retry(&runs, &by).await,
         Order::Cancel { runs, by } => engine.cancel(&runs, &by).await,

@@ -59,7 +59,10 @@ async fn route(engine: &Engine, path: &str, arrival: Arrival<'_>) -> Taken {
 }
 
 /// The whole body, if it comes in time.
-async fn read_within(time: Duration, body: Body, limit: usize) -> Result<Vec<u8>, (StatusCode, &'static str)> {
+///
+/// # Errors
+/// The status that says why not, and its word.
+pub async fn read_within(time: Duration, body: Body, limit: usize) -> Result<Vec<u8>, (StatusCode, &'static str)> {
     match tokio::time::timeout(time, read(body, limit)).await {
         Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "too_slow")),
         Ok(read) => read.map_err(|status| (status, "unreadable")),

@@ -24,7 +24,7 @@ const DRAIN: Duration = Duration::from_secs(15);
 
 /// Who has connected.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub SocketAddr);
+pub struct Peer(pub SocketAddr);
 
 /// Serves until `stop` ends, then drains.
 pub async fn serve(listener: TcpListener, routes: Router, stop: impl Future<Output = ()>) {

@@ -10,8 +10,10 @@
 
 pub mod control;
 mod hooks;
+pub mod invitations;
 mod listener;
 mod metrics;
+pub mod secret;
 
 use std::time::Duration;
 
@@ -23,7 +25,8 @@ use axum::routing::{get, post};
 
 use crate::engine::Engine;
 
-pub use listener::serve;
+pub use hooks::read_within;
+pub use listener::{Peer, serve};
 
 /// The biggest body that any source may send; a connector may ask for less or more up to this.
 const BODY_MAX: usize = 64 * 1024 * 1024;

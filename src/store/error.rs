@@ -30,6 +30,9 @@ pub enum Error {
     Unreadable(String),
     #[error("the queue of writes is full")]
     Busy,
+    /// What was asked for cannot be; in words.
+    #[error("{0}")]
+    Refused(String),
     #[error("the journal of run {run} has moved on")]
     Conflict { run: String },
     /// One-to-one: a record has at most one partner per other (connection, object).

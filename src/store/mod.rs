@@ -13,6 +13,7 @@
 //! - `backup.rs` a copy to keep elsewhere, and back
 //! - `erase.rs` what is known of a person goes
 //! - `measure.rs`, `latency.rs` what an operator watches
+//! - `tokens.rs` who may come in from outside, and what was done so
 //! - `credentials.rs` a file of its own, which several processes share
 
 mod backup;
@@ -38,6 +39,7 @@ mod shelf;
 mod signs;
 #[expect(clippy::module_inception, reason = "the handle is named after the room")]
 mod store;
+mod tokens;
 mod writer;
 
 use crate::run::{Ending, Entry, Kept, Start, Subscription};
@@ -53,6 +55,7 @@ pub use measure::Measured;
 pub use pacts::{Asked, Paired, Questions};
 pub use prune::{Old, Pruned};
 pub use store::Store;
+pub use tokens::{Deed, NewToken, Role, Token};
 
 /// An event with the runs that it starts. Accepted once per (source, connection, id).
 #[derive(Clone, Debug)]

@@ -302,18 +302,19 @@ pub(super) fn all(
 }
 
 /// Questions, those asked first at the front.
-pub(super) fn questions(connection: &Connection, wanted: Questions, limit: usize) -> Result<Vec<Asked>, Error> {
-    let of = match wanted {
-        Questions::All => "true",
-        Questions::Open => "choice IS NULL OR NOT is_standing",
-        Questions::Answered => "choice IS NOT NULL AND NOT is_standing",
-    };
+pub(super) fn questions(
+    connection: &Connection,
+    wanted: Questions,
+    after: i64,
+    limit: usize,
+) -> Result<Vec<Asked>, Error> {
+    let of = condition(wanted);
     let sql = format!(
         "SELECT number, sync, tenant, connection, object, id, other, question, asked_ms, choice, parent FROM questions
-         WHERE {of} ORDER BY number LIMIT ?"
+         WHERE number > ? AND ({of}) ORDER BY number LIMIT ?"
     );
     let mut select = connection.prepare_cached(&sql)?;
-    let mut rows = select.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut rows = select.query([after, i64::try_from(limit).unwrap_or(i64::MAX)])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
         let about = RecordRef { connection: row.get(3)?, object: row.get(4)?, id: row.get(5)? };
@@ -333,6 +334,21 @@ pub(super) fn questions(connection: &Connection, wanted: Questions, limit: usize
         });
     }
     Ok(all)
+}
+
+fn condition(wanted: Questions) -> &'static str {
+    match wanted {
+        Questions::All => "true",
+        Questions::Open => "choice IS NULL OR NOT is_standing",
+        Questions::Answered => "choice IS NOT NULL AND NOT is_standing",
+    }
+}
+
+pub(super) fn count_questions(connection: &Connection, wanted: Questions, most: usize) -> Result<usize, Error> {
+    let sql = format!("SELECT count(*) FROM (SELECT 1 FROM questions WHERE {} LIMIT ?)", condition(wanted));
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let number: i64 = connection.prepare_cached(&sql)?.query_row([most], |row| row.get(0))?;
+    Ok(usize::try_from(number).unwrap_or_default())
 }
 
 /// Writes down what a person has said. False if there is no such question.

@@ -72,10 +72,15 @@ pub(super) fn one(connection: &Connection, id: &str) -> Result<Option<Run>, Erro
 }
 
 pub(super) fn page(connection: &Connection, filter: &Filter) -> Result<Vec<Run>, Error> {
+    page_above(connection, filter, 0)
+}
+
+/// Those from a seq on.
+fn page_above(connection: &Connection, filter: &Filter, floor: i64) -> Result<Vec<Run>, Error> {
     let limit = i64::try_from(if filter.limit == 0 { LIMIT } else { filter.limit }).unwrap_or(i64::MAX);
     let before = filter.before.unwrap_or(i64::MAX);
-    let mut rest = "WHERE seq < :before".to_owned();
-    let mut values: Vec<(&str, &dyn ToSql)> = vec![(":before", &before), (":limit", &limit)];
+    let mut rest = "WHERE seq < :before AND seq >= :floor".to_owned();
+    let mut values: Vec<(&str, &dyn ToSql)> = vec![(":before", &before), (":floor", &floor), (":limit", &limit)];
     for (key, condition, value) in asked(filter) {
         if let Some(value) = value {
             rest.push_str(&format!(" AND {condition}"));
@@ -84,6 +89,27 @@ pub(super) fn page(connection: &Connection, filter: &Filter) -> Result<Vec<Run>,
     }
     rest.push_str(" ORDER BY seq DESC LIMIT :limit");
     select(connection, &rest, &values)
+}
+
+/// A page for which so many runs are looked at, and before which to look on.
+pub(super) fn page_within(
+    connection: &Connection,
+    filter: Filter,
+    most: i64,
+) -> Result<(Vec<Run>, Option<i64>), Error> {
+    let last = "SELECT ifnull(max(seq), 0) FROM runs";
+    let last: i64 = connection.prepare_cached(last)?.query_row([], |row| row.get(0))?;
+    let before = filter.before.map_or(last.saturating_add(1), |before| before.min(last.saturating_add(1)));
+    let floor = before.saturating_sub(most);
+    let limit = if filter.limit == 0 { LIMIT } else { filter.limit };
+    let filter = Filter { before: Some(before), limit: limit.saturating_add(1), ..filter };
+    let mut runs = page_above(connection, &filter, floor)?;
+    if runs.len() > limit {
+        runs.truncate(limit);
+        let next = runs.last().map(|run| run.seq);
+        return Ok((runs, next));
+    }
+    Ok((runs, (floor > 1).then_some(floor)))
 }
 
 /// What a filter asks: the parameter, the condition, and the value, if it is asked.

@@ -10,7 +10,8 @@ use super::Error;
 pub(super) const APPLICATION_ID: i64 = 0x446f_7665;
 
 /// From version n to n + 1, each in one transaction.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT, IN_LINE, PACTS, SOURCES, STANDING];
+pub(super) const MIGRATIONS: &[&str] =
+    &[FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT, IN_LINE, PACTS, SOURCES, STANDING, TOKENS];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -190,6 +191,29 @@ ALTER TABLE questions ADD COLUMN is_standing INTEGER NOT NULL DEFAULT FALSE;
 UPDATE questions SET is_standing = TRUE WHERE question = '\"parted\"' AND choice = '\"leave\"';
 ";
 
+const TOKENS: &str = "
+-- Who may look and act from outside. Of the token itself only the hash is known.
+CREATE TABLE tokens (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    role TEXT NOT NULL CHECK (role IN ('read', 'operate', 'admin')),
+    hash TEXT NOT NULL UNIQUE,
+    made_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    revoked_ms INTEGER
+) STRICT;
+
+-- What was done by whoever came in.
+CREATE TABLE deeds (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    what TEXT NOT NULL,
+    about TEXT NOT NULL
+) STRICT;
+";
+
 /// The version of an opened file; 0 for one that holds nothing yet.
 ///
 /// # Errors
@@ -264,7 +288,7 @@ mod tests {
         connection.execute(sql, [event]).unwrap();
         migrate(&connection, i64::try_from(before).unwrap()).unwrap();
         let ids = |wanted| -> Vec<String> {
-            let asked = pacts::questions(&connection, wanted, 10).unwrap();
+            let asked = pacts::questions(&connection, wanted, 0, 10).unwrap();
             asked.into_iter().map(|asked| asked.about.id).collect()
         };
         assert_eq!(ids(Questions::Open), ["answered", "left", "open"]);

@@ -14,10 +14,10 @@ use serde_json::Value;
 use super::reader::Reader;
 use super::writer::{Admission, Writer};
 use super::{
-    Accepted, Asked, Commit, Counts, Error, Filter, Holding, Intake, Measured, Observed, Old, Paired, Pending, Pruned,
-    Questions, Run, Sought, Status, Tally, Wanted,
+    Accepted, Asked, Commit, Counts, Deed, Error, Filter, Holding, Intake, Measured, NewToken, Observed, Old, Paired,
+    Pending, Pruned, Questions, Run, Sought, Status, Tally, Token, Wanted,
 };
-use super::{erase, intake, journal, kept, known, links, measure, messages, open, pacts, prune, runs, shelf};
+use super::{erase, intake, journal, kept, known, links, measure, messages, open, pacts, prune, runs, shelf, tokens};
 use crate::clock;
 use crate::run::{Asking, Entry, Known, Link, Received, RecordRef, Subscription};
 use crate::sync::{Before, Choice};
@@ -75,6 +75,14 @@ impl Store {
     pub fn open_read_only(folder: &Path) -> Result<Store, Error> {
         let reader = Reader::open(folder)?;
         Ok(Store { inner: Arc::new(Inner { reader, writer: None, lock: Mutex::new(None) }) })
+    }
+
+    /// The same store with readers of its own, for looking only.
+    ///
+    /// # Errors
+    /// `Open`.
+    pub fn for_looking(&self) -> Result<Store, Error> {
+        Store::open_read_only(self.inner.reader.folder())
     }
 
     /// Accepts events: all of them, with their runs and these cursors, or nothing. Durable when it returns.
@@ -157,6 +165,11 @@ impl Store {
 
     pub async fn runs(&self, filter: Filter) -> Result<Vec<Run>, Error> {
         self.read(move |connection| runs::page(connection, &filter)).await
+    }
+
+    /// A page of them, for which so many runs are looked at, newest first; and before which to look on, if there are more.
+    pub async fn runs_within(&self, filter: Filter, most: i64) -> Result<(Vec<Run>, Option<i64>), Error> {
+        self.read(move |connection| runs::page_within(connection, filter, most)).await
     }
 
     /// Runs by status, events, links: for `/readyz`, the demo's report and `doctor`.
@@ -247,7 +260,22 @@ impl Store {
 
     /// What syncs have asked people, those asked first at the front.
     pub async fn questions(&self, wanted: Questions, limit: usize) -> Result<Vec<Asked>, Error> {
-        self.read(move |connection| pacts::questions(connection, wanted, limit)).await
+        self.questions_after(wanted, 0, limit).await
+    }
+
+    /// The same, those after a number.
+    pub async fn questions_after(&self, wanted: Questions, after: i64, limit: usize) -> Result<Vec<Asked>, Error> {
+        self.read(move |connection| pacts::questions(connection, wanted, after, limit)).await
+    }
+
+    pub async fn question(&self, number: i64) -> Result<Option<Asked>, Error> {
+        let found = self.questions_after(Questions::All, number.saturating_sub(1), 1).await?;
+        Ok(found.into_iter().find(|asked| asked.number == number))
+    }
+
+    /// How many questions there are, up to a number.
+    pub async fn count_questions(&self, wanted: Questions, most: usize) -> Result<usize, Error> {
+        self.read(move |connection| pacts::count_questions(connection, wanted, most)).await
     }
 
     /// Writes down what a person has said to a question. False if there is none of this number.
@@ -283,6 +311,38 @@ impl Store {
     pub async fn links(&self, of: Option<&RecordRef>, limit: usize) -> Result<Vec<Link>, Error> {
         let of = of.cloned();
         self.read(move |connection| links::list(connection, of.as_ref(), limit)).await
+    }
+
+    /// Keeps a token, and gives its number.
+    ///
+    /// # Errors
+    /// `Refused` when there are too many.
+    pub async fn keep_token(&self, token: NewToken, deed: Deed) -> Result<i64, Error> {
+        self.write(move |connection| tokens::keep(connection, &token, &deed)).await
+    }
+
+    /// False if there is no token of this number in force.
+    pub async fn revoke_token(&self, number: i64, deed: Deed) -> Result<bool, Error> {
+        self.write(move |connection| tokens::revoke(connection, number, &deed)).await
+    }
+
+    /// Also those that are over, latest first.
+    pub async fn tokens(&self) -> Result<Vec<Token>, Error> {
+        self.read(tokens::all).await
+    }
+
+    pub async fn token(&self, number: i64) -> Result<Option<Token>, Error> {
+        self.read(move |connection| tokens::one(connection, number)).await
+    }
+
+    /// Writes down what somebody does from outside.
+    pub async fn note(&self, deed: Deed) -> Result<(), Error> {
+        self.write(move |connection| tokens::note(connection, &deed)).await
+    }
+
+    /// What was done from outside, latest first; before a number.
+    pub async fn deeds(&self, before: Option<i64>, limit: usize) -> Result<Vec<Deed>, Error> {
+        self.read(move |connection| tokens::deeds(connection, before.unwrap_or(i64::MAX), limit)).await
     }
 
     pub async fn cursor(&self, key: &str) -> Result<Option<Value>, Error> {

@@ -8,7 +8,9 @@ mod sync;
 
 use std::fmt::Display;
 
-use crate::store::{self, Filter, Run, Store};
+use serde_json::{Value, json};
+
+use crate::store::{self, Deed, Filter, Run, Store};
 
 pub use run::{Line, Story};
 pub use sync::{answers, asks, choice, difference};
@@ -43,6 +45,14 @@ pub fn when(text: &str) -> Result<i64, String> {
     let instant = || Some(chrono::DateTime::parse_from_rfc3339(text).ok()?.to_utc());
     let found = ago.or_else(date).or_else(instant).map(|found| found.timestamp_millis());
     found.ok_or_else(|| "write `2h` for two hours ago, a date, or an instant such as `2026-11-24T12:00:00Z`".into())
+}
+
+/// What somebody has done from outside, as JSON.
+pub fn deed(deed: &Deed) -> Value {
+    json!({
+        "number": deed.number, "at": shown::instant(deed.at_ms), "who": deed.who, "from": deed.origin, "what": deed.what,
+        "about": deed.about,
+    })
 }
 
 pub fn count(number: impl Display + PartialEq + From<u8>, what: &str) -> String {

@@ -115,6 +115,15 @@ pub fn concealed(value: &Value) -> Value {
     }
 }
 
+/// Does a letter hide, or turn its surroundings around? Controls but for the end of a line and the tab, what changes the
+/// direction of writing, and what takes no room.
+pub fn hides(letter: char) -> bool {
+    (letter.is_control() && letter != '\n' && letter != '\t')
+        || matches!(letter,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
 const HIDDEN: &str = "***";
 
 /// A text without the values of this process's secrets.

@@ -19,6 +19,8 @@ pub fn command() -> Command {
             command.env_remove(name);
         }
     }
+    // Several run at once, and would all listen at one address.
+    command.env("DOVETAIL_DASHBOARD", "off");
     command.env_remove("RUST_LOG").stdin(Stdio::null());
     command
 }

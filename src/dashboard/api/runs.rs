@@ -1,0 +1,117 @@
+//! Runs: found, told, and what becomes of them.
+
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::{LIMIT, answer, page};
+use crate::dashboard::ask::Ask;
+use crate::dashboard::problem::Problem;
+use crate::store::{Filter, Run, Status};
+use crate::story::{self, Story, shown};
+
+/// So many runs are looked at for one page: what is rare is found page by page.
+const LOOKED_AT_MAX: i64 = 50_000;
+
+pub async fn list(ask: Ask) -> Result<Response, Problem> {
+    let (runs, next) = some(&ask, ask.limit(LIMIT)).await?;
+    Ok(told(&runs, next))
+}
+
+pub async fn dead(ask: Ask) -> Result<Response, Problem> {
+    let (limit, before) = (ask.limit(LIMIT), ask.number("cursor"));
+    let filter = Filter { status: Some(Status::Failed), limit, before, ..Filter::default() };
+    let (runs, next) = ask.store().runs_within(filter, LOOKED_AT_MAX).await?;
+    Ok(told(&runs, next))
+}
+
+fn told(runs: &[Run], next: Option<i64>) -> Response {
+    page(runs.iter().map(|run| Value::Object(shown::run(run))).collect(), next)
+}
+
+/// Those that are asked for.
+pub async fn some(ask: &Ask, limit: usize) -> Result<(Vec<Run>, Option<i64>), Problem> {
+    let filter = Filter {
+        status: ask.text("status").and_then(Status::of_word),
+        workflow: ask.owned("workflow"),
+        tenant: ask.owned("tenant"),
+        connection: ask.owned("connection"),
+        record: ask.owned("record"),
+        failure: ask.owned("error"),
+        since_ms: ask.number("since"),
+        until_ms: ask.number("until"),
+        limit,
+        before: ask.number("cursor"),
+    };
+    Ok(ask.store().runs_within(filter, LOOKED_AT_MAX).await?)
+}
+
+/// The one that is named.
+pub async fn one(ask: &Ask) -> Result<Run, Problem> {
+    let name = ask.text("run").unwrap_or_default();
+    story::called(ask.store(), name).await?.ok_or_else(|| Problem::unknown("run"))
+}
+
+pub async fn show(ask: Ask) -> Result<Response, Problem> {
+    Ok(answer(Value::Object(shown::run(&one(&ask).await?))))
+}
+
+pub async fn journal(ask: Ask) -> Result<Response, Problem> {
+    let story = Story::of(ask.store(), one(&ask).await?).await?;
+    if let Some(why) = &story.unreadable {
+        return Err(Problem::conflict(why.clone()));
+    }
+    let from = ask.number("cursor").and_then(|cursor| usize::try_from(cursor).ok()).unwrap_or_default();
+    let limit = ask.limit(LIMIT);
+    let items = story.entries(from, limit);
+    let next = (from + items.len() < story.length()).then_some(from + items.len());
+    Ok(answer(json!({ "items": items, "next": next })))
+}
+
+pub async fn retry(ask: Ask) -> Result<Response, Problem> {
+    become_of(&ask, Fate::Retry).await?;
+    show(ask).await
+}
+
+pub async fn cancel(ask: Ask) -> Result<Response, Problem> {
+    become_of(&ask, Fate::Cancel).await?;
+    show(ask).await
+}
+
+pub async fn give_up(ask: Ask) -> Result<Response, Problem> {
+    become_of(&ask, Fate::Drop).await?;
+    show(ask).await
+}
+
+/// What may become of a run.
+#[derive(Clone, Copy)]
+pub enum Fate {
+    Retry,
+    Cancel,
+    Drop,
+}
+
+/// Has the run that is named go that way.
+///
+/// # Errors
+/// It is in no state for that.
+pub async fn become_of(ask: &Ask, fate: Fate) -> Result<Run, Problem> {
+    let run = one(ask).await?;
+    let (needs, what) = match fate {
+        Fate::Retry => (Status::Failed, "tries a run again"),
+        Fate::Cancel => (Status::Pending, "ends a run"),
+        Fate::Drop => (Status::Failed, "gives a run up"),
+    };
+    if run.status != needs {
+        let (is, number) = (run.status.word(), run.seq);
+        return Err(Problem::conflict(format!("run {number} is {is}: this is for runs that are {}", needs.word())));
+    }
+    ask.note(what, format!("run {} ({})", run.seq, run.start.workflow)).await?;
+    let (ids, by) = ([run.start.id.clone()], ask.by());
+    let engine = ask.engine();
+    match fate {
+        Fate::Retry => engine.retry(&ids, &by).await?,
+        Fate::Cancel => engine.cancel(&ids, &by).await?,
+        Fate::Drop => engine.drop_dead(&ids, &by).await?,
+    }
+    Ok(run)
+}

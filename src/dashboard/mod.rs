@@ -1,0 +1,147 @@
+//! The window on it all: pages for people and an API for programs, each route with the right that it needs.
+//!
+//! ```text
+//!  request ─▶ gate: is it for us? who asks? may they? is it well formed? ─▶ route ─▶ store readers, engine ─▶ answer
+//! ```
+//! - `routes.rs` the one table: what is not in it does not exist
+//! - `gate.rs` what every request passes; `ask.rs` what is left of it for a route; `problem.rs` what is said when it does not pass
+//! - `sessions.rs` people who have signed in; `tries.rs` those who tried in vain
+//! - `api/`, `pages/` the answers; `openapi.rs` the API's description, made of the table
+//! - `assets/` one file of style, one of script
+//!
+//! Reading goes past the one writer. What changes something is written down first, with who asked.
+
+mod api;
+mod ask;
+mod gate;
+mod openapi;
+mod pages;
+mod problem;
+pub mod routes;
+mod sessions;
+mod tries;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use tokio::sync::Semaphore;
+use url::{Host, Url};
+
+use crate::clock;
+use crate::engine::Engine;
+use crate::server::invitations::Invitations;
+use crate::store::{self, Counts, Store};
+
+/// What is counted over all runs is counted again after this, however often it is looked.
+const FRESH: Duration = Duration::from_secs(3);
+
+/// Who follows what happens at the same time; others have room beside them.
+const LISTENERS_MAX: usize = 48;
+
+/// What a dashboard is made with.
+pub struct Settings {
+    pub engine: Engine,
+    /// Where it listens.
+    pub bound: SocketAddr,
+    /// How people reach it, if not at that address.
+    pub url: Option<Url>,
+}
+
+/// What all routes share.
+pub(in crate::dashboard) struct Window {
+    engine: Engine,
+    /// For looking only, beside the engine's own readers: whoever looks for long holds up no run.
+    store: Store,
+    bound: SocketAddr,
+    /// The name under which it is reached besides its addresses.
+    host: Option<String>,
+    /// People reach it by HTTPS.
+    is_secure: bool,
+    invitations: Invitations,
+    sessions: sessions::Sessions,
+    tries: tries::Tries,
+    listeners: Arc<Semaphore>,
+    counted: tokio::sync::Mutex<Option<(Instant, Counts)>>,
+}
+
+impl Window {
+    /// Runs by how they stand.
+    async fn counts(&self) -> Result<Counts, store::Error> {
+        let mut counted = self.counted.lock().await;
+        match &*counted {
+            Some((at, counts)) if at.elapsed() < FRESH => Ok(counts.clone()),
+            _ => {
+                let counts = self.store.counts().await?;
+                *counted = Some((Instant::now(), counts.clone()));
+                Ok(counts)
+            }
+        }
+    }
+
+    fn is_ours(&self, host: &str) -> bool {
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => host,
+        };
+        if name.eq_ignore_ascii_case("localhost")
+            || self.host.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name))
+        {
+            return true;
+        }
+        let address = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        address.is_ok_and(|address| address.is_loopback() || address == self.bound.ip())
+    }
+}
+
+/// All routes, and the invitations that they redeem.
+///
+/// # Errors
+/// The store's.
+pub fn open(settings: Settings) -> Result<(Router, Invitations), store::Error> {
+    let Settings { engine, bound, url } = settings;
+    let reached = url.as_ref().map_or_else(|| format!("http://{bound}"), |url| url.as_str().to_owned());
+    let invitations = Invitations::new(reached.trim_end_matches('/').to_owned());
+    let host = url.as_ref().and_then(Url::host).map(|host| match host {
+        Host::Ipv6(address) => format!("[{address}]"),
+        host => host.to_string(),
+    });
+    let window = Arc::new(Window {
+        store: engine.store().for_looking()?,
+        engine,
+        bound,
+        host,
+        is_secure: url.as_ref().is_some_and(|url| url.scheme() == "https"),
+        invitations: invitations.clone(),
+        sessions: sessions::Sessions::default(),
+        tries: tries::Tries::default(),
+        listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
+        counted: tokio::sync::Mutex::default(),
+    });
+    Ok((router(&window), invitations))
+}
+
+fn router(window: &Arc<Window>) -> Router {
+    let mut router = Router::new();
+    for route in routes::TABLE {
+        let window = window.clone();
+        let method = match route.method {
+            routes::Method::Get => MethodFilter::GET,
+            routes::Method::Post => MethodFilter::POST,
+        };
+        let answer: MethodRouter = on(method, move |request: Request| gate::answer(window.clone(), route, request));
+        router = router.route(route.path, answer);
+    }
+    let (nowhere, otherwise) = (window.clone(), window.clone());
+    router
+        .fallback(move |request: Request| gate::unknown(nowhere.clone(), false, request))
+        .method_not_allowed_fallback(move |request: Request| gate::unknown(otherwise.clone(), true, request))
+}
+
+/// Now, in milliseconds.
+fn now_ms() -> i64 {
+    clock::now_ms()
+}

@@ -1,0 +1,118 @@
+//! Runs: filtered, page by page, newest first.
+
+use axum::response::Response;
+use maud::{Markup, html};
+use url::form_urlencoded;
+
+use super::{badge, cut, empty, page, said, time};
+use crate::dashboard::api;
+use crate::dashboard::ask::Ask;
+use crate::dashboard::problem::Problem;
+use crate::store::{Run, Status};
+use crate::story::shown;
+
+const LIMIT: usize = 30;
+/// What can be asked for, in the order of the form: its name, what it is called, and an example.
+const TEXTS: [(&str, &str, &str); 3] =
+    [("record", "Record", "id of a record"), ("connection", "Account", "name"), ("since", "Since", "2h, or a date")];
+
+pub async fn show(ask: Ask) -> Result<Response, Problem> {
+    let (found, next) = api::runs::some(&ask, ask.limit(LIMIT)).await?;
+    let plan = ask.engine().plan();
+    let asked = |name: &str| written(&ask, name);
+    let names = ["status", "workflow", "tenant", "connection", "record", "error", "since", "until"];
+    let is_filtered = names.iter().any(|name| asked(name).is_some());
+    let content = html! {
+        h1 { "Runs" }
+        form.filter method="get" action="/runs" role="search" {
+            label { "State"
+                select name="status" {
+                    option value="" { "all" }
+                    @for word in ["pending", "completed", "skipped", "failed", "dropped"] {
+                        option value=(word) selected[ask.text("status") == Some(word)] { (word) }
+                    }
+                }
+            }
+            label { "Workflow"
+                input name="workflow" list="workflows" maxlength="200" value=[ask.text("workflow")];
+                datalist #workflows { @for workflow in plan.workflows.iter().take(200) { option value=(workflow.name) {} } }
+            }
+            @for (name, called, example) in TEXTS {
+                label { (called) input name=(name) placeholder=(example) maxlength="200" value=[asked(name)]; }
+            }
+            div.buttons {
+                button { "Find" }
+                @if is_filtered { a.button.plain href="/runs" { "Show all" } }
+            }
+        }
+        section.card {
+            (table(&found, nothing(is_filtered, next.is_some())))
+            @if let Some(next) = next {
+                p.more { a href=(further(&ask, &names, next)) rel="next" { "Older runs" } }
+            }
+        }
+    };
+    Ok(page(&ask, "/runs", "Runs", ask.number("cursor").is_none(), content))
+}
+
+fn nothing(is_filtered: bool, is_more: bool) -> Markup {
+    html! {
+        @match (is_filtered, is_more) {
+            (_, true) => { "Not among those that were looked at. Look at older ones." }
+            (true, _) => { "Show " a href="/runs" { "all runs" } ", or look for something else." }
+            (false, _) => { "A run begins with an event, or by hand: " code { "dovetail run WORKFLOW" } }
+        }
+    }
+}
+
+/// What was asked, as it may be asked again.
+fn written(ask: &Ask, name: &str) -> Option<String> {
+    ask.owned(name).or_else(|| ask.number(name).map(shown::instant))
+}
+
+fn further(ask: &Ask, names: &[&str], next: i64) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for name in names {
+        if let Some(value) = written(ask, name) {
+            query.append_pair(name, &value);
+        }
+    }
+    if let Some(limit) = ask.number("limit") {
+        query.append_pair("limit", &limit.to_string());
+    }
+    query.append_pair("cursor", &next.to_string());
+    format!("/runs?{}", query.finish())
+}
+
+/// Runs one below the other; without any, what to do.
+pub fn table(runs: &[Run], what_now: Markup) -> Markup {
+    if runs.is_empty() {
+        return empty("No runs here", what_now);
+    }
+    html! {
+        table.rows {
+            thead {
+                tr {
+                    @for name in ["No", "State", "Workflow", "About", "Accepted"] { th scope="col" { (name) } }
+                }
+            }
+            tbody { @for run in runs { (row(run)) } }
+        }
+    }
+}
+
+fn row(run: &Run) -> Markup {
+    let failed = run.ending.as_ref().filter(|_| run.status == Status::Failed);
+    html! {
+        tr {
+            td.number { a href=(format!("/runs/{}", run.seq)) { (run.seq) } }
+            td { (badge(run.status)) }
+            td.wide.name { (said(&run.start.workflow)) }
+            td.wide {
+                (said(&cut(&shown::about(&run.start), 200)))
+                @if let Some(ending) = failed { div.why { (said(&cut(&shown::ending(ending), 200))) } }
+            }
+            td.last { (time(run.start.created_ms)) }
+        }
+    }
+}

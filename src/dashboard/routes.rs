@@ -1,0 +1,180 @@
+//! The one table: every route with the right that it needs, what it takes and what it answers.
+//!
+//! The router, the check of rights, the API's description and the tests are made of it.
+
+use std::pin::Pin;
+
+use axum::response::Response;
+
+use super::ask::{Ask, Field, Takes};
+use super::problem::Problem;
+use super::{api, openapi, pages};
+use crate::store::Role;
+
+pub use super::ask::{Place, Takes as Taken};
+
+#[derive(Debug)]
+pub struct Route {
+    pub method: Method,
+    pub path: &'static str,
+    /// None: whoever asks.
+    pub right: Option<Role>,
+    pub takes: &'static [Field],
+    /// The schema of what is answered, of the API.
+    pub gives: &'static str,
+    pub what: &'static str,
+    pub answer: fn(Ask) -> Answering,
+}
+
+pub type Answering = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Post,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Api,
+    Page,
+    /// Of style or script, the same for all.
+    File,
+}
+
+impl Route {
+    pub fn kind(&self) -> Kind {
+        match self.path {
+            path if path.starts_with("/api/") => Kind::Api,
+            path if path.starts_with("/assets/") => Kind::File,
+            _ => Kind::Page,
+        }
+    }
+}
+
+macro_rules! route {
+    ($method:ident $path:literal, $right:expr, $takes:expr, $gives:literal, $what:literal, $answer:path) => {
+        Route {
+            method: Method::$method,
+            path: $path,
+            right: $right,
+            takes: $takes,
+            gives: $gives,
+            what: $what,
+            answer: |ask| Box::pin($answer(ask)),
+        }
+    };
+}
+
+const OPEN: Option<Role> = None;
+const READ: Option<Role> = Some(Role::Read);
+const OPERATE: Option<Role> = Some(Role::Operate);
+const ADMIN: Option<Role> = Some(Role::Admin);
+
+/// A name, or an id.
+const TEXT: Takes = Takes::Text(200);
+const NUMBER: Takes = Takes::Number { min: 1, max: i64::MAX };
+const LIMIT: Field =
+    Field::query("limit", Takes::Number { min: 1, max: 200 }, "At most so many; 50 if it is not said.");
+const CURSOR: Field = Field::query("cursor", NUMBER, "What the page before said as `next`.");
+const RUN: Field = Field::path("run", TEXT, "The run's number, its id, or a beginning of its id.");
+const RUNS: &[Field] = &[
+    Field::query(
+        "status",
+        Takes::OneOf(&["pending", "completed", "skipped", "failed", "dropped"]),
+        "Only those in this state.",
+    ),
+    Field::query("workflow", TEXT, "Only those of this workflow."),
+    Field::query("tenant", TEXT, "Only those of this tenant."),
+    Field::query("connection", TEXT, "Only those about this account, or using it."),
+    Field::query("record", TEXT, "Only those about the record with this id, or about a child of it."),
+    Field::query("error", TEXT, "Only those that ended with a failure of this name."),
+    Field::query("since", Takes::When, "Only those accepted since: `2h` ago, a date, or an instant."),
+    Field::query("until", Takes::When, "Only those accepted before, written in the same way."),
+    LIMIT,
+    CURSOR,
+];
+const FOLLOWED: &[Field] = &[
+    Field::query("workflow", TEXT, "Only what is of this workflow."),
+    Field::query("connection", TEXT, "Only what is of this account."),
+    Field::query("record", TEXT, "Only what is about the record with this id."),
+];
+const PAGE: &[Field] = &[LIMIT, CURSOR];
+const QUESTION: Field = Field::path("number", NUMBER, "The question's number.");
+const SAID: Field = Field::body("answer", TEXT, "One of the question's `answers`, with the id where it says ID.");
+const SEEN: Field = Field::body("seen", TEXT, "The question's `seen`: what is answered is what was read.");
+
+pub const TABLE: &[Route] = &[
+    // The API.
+    route!(Get "/api/v1/openapi.json", READ, &[], "Description", "This API, as OpenAPI describes it.", openapi::tell),
+    route!(Get "/api/v1/summary", READ, &[], "Summary", "How much there is of what.", api::overview::summary),
+    route!(Get "/api/v1/workflows", READ, &[], "Workflows", "The workflows that are active.", api::overview::workflows),
+    route!(Get "/api/v1/connections", READ, &[], "Connections", "How the accounts stand.", api::overview::connections),
+    route!(Get "/api/v1/runs", READ, RUNS, "Runs", "Runs, newest first.", api::runs::list),
+    route!(Get "/api/v1/dead-letters", READ, PAGE, "Runs", "Runs that failed for good, newest first.", api::runs::dead),
+    route!(Get "/api/v1/runs/{run}", READ, &[RUN], "Run", "One run, without its journal.", api::runs::show),
+    route!(Get "/api/v1/runs/{run}/journal", READ, &[RUN, LIMIT, CURSOR], "Journal", "What a run did, oldest first.", api::runs::journal),
+    route!(Post "/api/v1/runs/{run}/retry", OPERATE, &[RUN], "Run", "Tries the failed action of a run again.", api::runs::retry),
+    route!(Post "/api/v1/runs/{run}/cancel", OPERATE, &[RUN], "Run", "Ends a run that is not over.", api::runs::cancel),
+    route!(Post "/api/v1/runs/{run}/drop", OPERATE, &[RUN], "Run", "Gives a failed run up.", api::runs::give_up),
+    route!(Get "/api/v1/questions", READ, PAGE, "Questions", "What syncs leave to a person, oldest first.", api::questions::list),
+    route!(Get "/api/v1/questions/{number}", READ, &[QUESTION], "Question", "One question.", api::questions::show),
+    route!(Post "/api/v1/questions/{number}/answer", OPERATE, &[QUESTION, SAID, SEEN], "Question", "Says what is to be done.", api::questions::answer),
+    route!(Get "/api/v1/audit", ADMIN, PAGE, "Deeds", "Who has done what, latest first.", api::overview::audit),
+    route!(Get "/api/v1/events", READ, FOLLOWED, "Happenings", "What happens, as it happens: server-sent events, each with JSON.", api::events::follow),
+    // The pages.
+    route!(Get "/", READ, &[], "", "Overview.", pages::overview::show),
+    route!(Get "/runs", READ, RUNS, "", "Runs.", pages::runs::show),
+    route!(Get "/runs/{run}", READ, &[RUN, CURSOR], "", "One run.", pages::run::show),
+    route!(Post "/runs/{run}/retry", OPERATE, &[RUN], "", "Tries a run again.", pages::run::retry),
+    route!(Post "/runs/{run}/cancel", OPERATE, &[RUN], "", "Ends a run.", pages::run::cancel),
+    route!(Post "/runs/{run}/drop", OPERATE, &[RUN], "", "Gives a run up.", pages::run::give_up),
+    route!(Get "/questions", READ, &[CURSOR], "", "What waits for a person.", pages::questions::show),
+    route!(Post "/questions/{number}/answer", OPERATE, &[QUESTION, PICKED, SEEN, ID], "", "Answers a question.", pages::questions::take),
+    route!(Get "/connections", READ, &[], "", "How the accounts stand.", pages::connections::show),
+    route!(Get "/sign-in", OPEN, &[Field::query("code", TEXT, ""), Field::query("to", Takes::Text(500), "")], "", "The way in.", pages::sign_in::show),
+    route!(Post "/sign-in", OPEN, SIGN_IN, "", "Redeems a code or a token.", pages::sign_in::sign_in),
+    route!(Post "/sign-out", READ, &[], "", "The way out.", pages::sign_in::sign_out),
+    route!(Get "/assets/style.css", OPEN, &[VERSION], "", "How pages look.", pages::style),
+    route!(Get "/assets/icon.svg", OPEN, &[], "", "The mark.", pages::icon),
+    route!(Get "/assets/script.js", OPEN, &[VERSION], "", "What pages do by themselves.", pages::script),
+];
+
+const PICKED: Field = Field::body("picked", Takes::Number { min: 1, max: 1_000_000 }, "Which of its answers.");
+const ID: Field = Field { required: false, ..Field::body("id", TEXT, "The id that is linked.") };
+const VERSION: Field = Field::query("v", TEXT, "What is kept is of this version.");
+const SIGN_IN: &[Field] = &[
+    Field { required: false, ..Field::body("code", TEXT, "") },
+    Field { required: false, ..Field::body("token", TEXT, "") },
+    Field { required: false, ..Field::body("to", Takes::Text(500), "") },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_something_needs_more_than_to_look() {
+        for route in TABLE {
+            let leads_in_or_out = route.path == "/sign-in" || route.path == "/sign-out";
+            if route.method == Method::Post && !leads_in_or_out {
+                assert!(route.right >= Some(Role::Operate), "{}", route.path);
+            }
+            let is_open = route.kind() == Kind::File || route.path == "/sign-in";
+            assert_eq!(route.right.is_none(), is_open, "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn a_route_lists_the_names_of_its_path() {
+        for route in TABLE {
+            let named: Vec<&str> =
+                route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
+            let listed: Vec<&str> =
+                route.takes.iter().filter(|field| field.place == Place::Path).map(|field| field.name).collect();
+            assert_eq!(named, listed, "{}", route.path);
+            let body = route.takes.iter().any(|field| field.place == Place::Body);
+            assert!(!body || route.method == Method::Post, "{}", route.path);
+        }
+    }
+}

@@ -1,0 +1,489 @@
+//! The dashboard and its API at the door of the real program: who may what, and what is said to whoever may not.
+
+#[path = "dashboard/hostile.rs"]
+mod hostile;
+#[path = "dashboard/schema.rs"]
+mod schema;
+mod stage;
+#[path = "dashboard/visitor.rs"]
+mod visitor;
+
+use std::collections::BTreeMap;
+
+use dovetail::dashboard::routes::{Kind, Method, Place, Route, TABLE};
+use dovetail::run::RecordRef;
+use dovetail::store::{Asked, Deed, NewToken, Role, Status, Store};
+use dovetail::sync::Question;
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+use stage::{GHL, Serve, Stage};
+use visitor::{Said, Visitor, code, plain, token};
+
+/// The shipped project with a dashboard, and the questions that somebody has left in its store.
+async fn open(questions: Vec<Question>) -> (Stage, Serve, Visitor) {
+    let mut stage = Stage::set().await;
+    stage.flags = ["--dashboard", "127.0.0.1:0"].map(String::from).into();
+    if !questions.is_empty() {
+        let store = Store::open(&stage.data()).expect("a store");
+        for (number, question) in questions.into_iter().enumerate() {
+            store.tell(asked(&format!("p{number}"), question)).await.expect("asked");
+        }
+        store.close().await;
+    }
+    let serve = stage.serve().await;
+    let nobody = Visitor::of(&serve).await;
+    (stage, serve, nobody)
+}
+
+fn asked(id: &str, question: Question) -> Asked {
+    let of = |connection: &str| RecordRef { connection: connection.into(), object: "contact".into(), id: id.into() };
+    let (about, pair) = (of("example-ghl"), Some([of("example-ghl"), of("example-people")]));
+    let (sync, tenant, parent) = ("contacts".into(), None, None);
+    Asked { number: 0, sync, tenant, about, parent, pair, question, asked_ms: 1_795_000_000_000, choice: None }
+}
+
+fn conflict(values: [&str; 2]) -> Question {
+    let sides = ["ghl".into(), "os".into()];
+    Question::Conflict {
+        sides,
+        names: ["lastName".into(), "last_name".into()],
+        values: values.map(|value| json!(value)),
+    }
+}
+
+/// An address of the route, at which there need be nothing.
+fn address(route: &Route) -> String {
+    route.path.replace("{run}", "999999").replace("{number}", "999999")
+}
+
+/// Something for whatever it takes.
+fn body(route: &Route) -> Vec<(&'static str, &'static str)> {
+    let taken = route.takes.iter().filter(|field| field.place == Place::Body && field.required);
+    taken.map(|field| (field.name, "1")).collect()
+}
+
+async fn ask(visitor: &Visitor, route: &Route, fields: &[(&str, &str)]) -> Said {
+    match (route.method, route.kind()) {
+        (Method::Get, _) => visitor.get(&address(route)).await,
+        (Method::Post, Kind::Api) => {
+            let said: BTreeMap<&str, &str> = body(route).into_iter().collect();
+            visitor.post_json(&address(route), &json!(said)).await
+        }
+        (Method::Post, _) => visitor.submit(&address(route), fields).await,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_route_denies_whoever_may_not() {
+    let (stage, serve, nobody) = open(Vec::new()).await;
+    let mut visitors = BTreeMap::new();
+    for role in Role::ALL {
+        let (session, csrf) = nobody.signed_in("code", &code(&stage, role)).await;
+        visitors.insert(role, (nobody.with_token(&token(&stage, role)), session, csrf));
+    }
+    let guarded = TABLE.iter().filter(|route| route.path != "/sign-out" && route.path != "/api/v1/events");
+    for route in guarded {
+        let called = format!("{:?} {}", route.method, route.path);
+        let Some(right) = route.right else {
+            let said = ask(&nobody, route, &[("token", "x")]).await;
+            assert!(![401, 500].contains(&said.status), "{called}: {said:?}");
+            continue;
+        };
+        let is_api = route.kind() == Kind::Api;
+        let said = ask(&nobody, route, &[]).await;
+        match is_api {
+            true => assert_eq!((said.status, said.json()["status"].clone()), (401, json!(401)), "{called}"),
+            false => assert_eq!((said.status, &said.header("location")[..8]), (303, "/sign-in"), "{called}: {said:?}"),
+        }
+        for (role, (program, person, csrf)) in &visitors {
+            let mut fields = body(route);
+            fields.push(("csrf", csrf.as_str()));
+            let said = ask(if is_api { program } else { person }, route, &fields).await;
+            let expected = if *role < right { [403, 403] } else { [200, 404] };
+            assert!(expected.contains(&said.status), "{called} as {role:?}: {said:?}");
+            // A session looks by the API, and changes nothing there; a token opens no page.
+            let said = ask(if is_api { person } else { program }, route, &fields).await;
+            let expected = match (is_api, route.method) {
+                (false, _) => 303,
+                (true, Method::Post) => 403,
+                (true, Method::Get) if *role < right => 403,
+                (true, Method::Get) => said.status,
+            };
+            assert_eq!(said.status, expected, "{called} as {role:?}: {said:?}");
+        }
+    }
+    serve.term().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_who_was_let_in_is_in_and_no_longer_than_that() {
+    let (mut stage, serve, nobody) = open(Vec::new()).await;
+    // A link leads in once: to look at it does nothing yet.
+    let link = code(&stage, Role::Operate);
+    for _ in 0..2 {
+        let page = nobody.get(&format!("/sign-in?code={link}")).await;
+        assert!(page.status == 200 && page.text.contains("Go in") && page.header("set-cookie").is_empty(), "{page:?}");
+    }
+    let (person, csrf) = nobody.signed_in("code", &link).await;
+    let again = nobody.submit("/sign-in", &[("code", &link)]).await;
+    assert_eq!((again.status, again.header("set-cookie")), (403, ""));
+    assert!(again.text.contains("was used, or is too old"), "{again:?}");
+    let page = person.get("/").await;
+    let cookie =
+        nobody.submit("/sign-in", &[("code", &code(&stage, Role::Read))]).await.header("set-cookie").to_owned();
+    assert!(cookie.contains("; HttpOnly; SameSite=Strict; Max-Age=43200"), "{cookie}");
+    for (name, value) in
+        [("cache-control", "no-store"), ("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer")]
+    {
+        assert_eq!(page.header(name), value);
+    }
+    assert_eq!(
+        page.header("content-security-policy"),
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
+         form-action 'self'; frame-ancestors 'none'"
+    );
+    // Whoever wanted to go elsewhere goes on there, and nowhere outside.
+    assert_eq!(nobody.get("/runs?status=failed").await.header("location"), "/sign-in?to=%2Fruns%3Fstatus%3Dfailed");
+    let fields = [("code", &*code(&stage, Role::Read)), ("to", "/runs?status=failed")];
+    assert_eq!(nobody.submit("/sign-in", &fields).await.header("location"), "/runs?status=failed");
+    let fields = [("code", &*code(&stage, Role::Read)), ("to", "//evil.example")];
+    assert_eq!(nobody.submit("/sign-in", &fields).await.header("location"), "/");
+    // Out is out, also with the same cookie.
+    let out = person.submit("/sign-out", &[("csrf", &csrf)]).await;
+    assert!(out.status == 303 && out.header("set-cookie").contains("Max-Age=0"), "{out:?}");
+    assert_eq!(person.get("/").await.status, 303);
+
+    // A token that is revoked is over at once, and so is who came in with it.
+    let key = token(&stage, Role::Read);
+    let (program, (person, _)) = (nobody.with_token(&key), nobody.signed_in("token", &key).await);
+    assert_eq!((program.get("/api/v1/runs").await.status, person.get("/api/v1/runs").await.status), (200, 200));
+    let (exit, said) = plain(&stage, &["token", "revoke", "1"]);
+    assert_eq!(exit, Some(0), "{said}");
+    assert_eq!((program.get("/api/v1/runs").await.status, person.get("/").await.status), (401, 303));
+    let (exit, said) = plain(&stage, &["token", "revoke", "1"]);
+    assert!(exit == Some(2) && said.contains("there is no token 1 in force"), "{said}");
+    // What only looks like a token.
+    for wrong in [&*key, &key[..key.len() - 1], "dovetail_1_", "dovetail_77_x", "x", ""] {
+        let said = nobody.with_token(wrong).get("/api/v1/runs").await;
+        assert_eq!((said.status, said.header("www-authenticate")), (401, "Bearer"), "{wrong}");
+    }
+    let said = nobody.with("authorization", &format!("Basic {key}")).get("/api/v1/runs").await;
+    assert_eq!(said.status, 401);
+    serve.term().await;
+
+    // One that has expired, though nobody revoked it.
+    let store = Store::open(&stage.data()).expect("a store");
+    let secret = "a".repeat(43);
+    let hash = dovetail::server::secret::hash(&secret);
+    let token = NewToken { name: "old".into(), role: Role::Admin, hash, expires_ms: 1_000 };
+    let text = || String::from("x");
+    let deed = Deed { number: 0, at_ms: 1, who: text(), origin: text(), what: text(), about: text() };
+    let number = store.keep_token(token, deed).await.expect("kept");
+    store.close().await;
+    let serve = stage.serve().await;
+    let nobody = Visitor::of(&serve).await;
+    let old = nobody.with_token(&dovetail::server::secret::token(number, &secret));
+    assert_eq!(old.get("/api/v1/runs").await.status, 401);
+    serve.term().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_of_somebody_else_changes_nothing() {
+    let (stage, serve, nobody) = open(vec![conflict(["Byron", "Lovelace"])]).await;
+    let (person, csrf) = nobody.signed_in("code", &code(&stage, Role::Admin)).await;
+    let (other, _) = nobody.signed_in("code", &code(&stage, Role::Admin)).await;
+    let seen = person.get("/api/v1/questions/1").await.json()["seen"].as_str().expect("it").to_owned();
+    let path = "/questions/1/answer";
+    let fields = [("csrf", csrf.as_str()), ("seen", seen.as_str()), ("picked", "2")];
+    let body =
+        serde_json::to_value(fields).map(|_| format!("csrf={csrf}&seen={seen}&picked=2").into_bytes()).expect("a form");
+    let form = "application/x-www-form-urlencoded";
+    let mut refused = vec![
+        person.submit(path, &fields[1..]).await,
+        person.submit(path, &[("csrf", "x"), fields[1], fields[2]]).await,
+        person.submit(path, &[fields[0], fields[0], fields[1], fields[2]]).await,
+        other.submit(path, &fields).await,
+        person.post(path, form, body.clone()).await,
+    ];
+    for (name, value) in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("sec-fetch-site", "none"),
+        ("origin", "null"),
+        ("origin", "https://evil.example"),
+        ("origin", "http://127.0.0.1:1"),
+    ] {
+        refused.push(person.with(name, value).post(path, form, body.clone()).await);
+    }
+    for said in refused {
+        assert_eq!(said.status, 403, "{said:?}");
+    }
+    let own = person.with("sec-fetch-site", "same-origin");
+    assert_eq!(own.post(path, "text/plain", body.clone()).await.status, 415);
+    assert_eq!(own.post(path, form, vec![b'x'; 70_000]).await.status, 413);
+    // To look changes nothing.
+    assert_eq!(person.get(path).await.status, 405);
+    let question = person.get("/api/v1/questions/1").await.json();
+    assert_eq!(question["is_answered"], json!(false), "{question}");
+    let deeds = person.get("/api/v1/audit").await.json();
+    assert_eq!(deeds["items"], json!([]), "{deeds}");
+
+    // Under a name that is not ours, nobody is let in.
+    for host in ["evil.example", "evil.example:4001", "127.0.0.1.evil.example", "10.0.0.1"] {
+        for path in ["/", "/api/v1/runs", "/sign-in", "/assets/style.css", "/nothing", "/api/nothing"] {
+            assert_eq!(person.with("host", host).get(path).await.status, 421, "{host} {path}");
+        }
+    }
+    for host in ["localhost", "localhost:1", "[::1]:4001", "127.0.0.1"] {
+        assert_eq!(person.with("host", host).get("/").await.status, 200, "{host}");
+    }
+    let answer = person.get("/").await;
+    assert!(answer.headers.keys().all(|name| !name.starts_with("access-control")), "{answer:?}");
+
+    // With all that belongs to it, it is done; by the origin alone as well.
+    let said = person.with("origin", &person.base).post(path, form, body).await;
+    assert_eq!((said.status, said.header("location")), (303, "/questions"), "{said:?}");
+    let deeds = person.get("/api/v1/audit").await.json();
+    let deed = &deeds["items"][0];
+    assert_eq!(
+        (deed["what"].as_str(), deed["about"].as_str(), deed["from"].as_str()),
+        (Some("answers a question"), Some("question 1 of contacts: os"), Some("127.0.0.1"))
+    );
+    serve.term().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_decides_and_it_is_done_and_in_the_audit() {
+    let alone = Question::Alone { other: "contact of os".into(), missing: None };
+    let (mut stage, serve, _) = open(vec![conflict(["Byron", "Lovelace"]), alone]).await;
+    serve.term().await;
+    stage.write("workflows/fails.yaml", "workflow: fails\ntrigger: { manual: }\nactions: [{ fail: it does }]\n");
+    stage.activate(&["contacts", "fails"]);
+    let serve = stage.serve().await;
+    let nobody = Visitor::of(&serve).await;
+    let program = nobody.with_token(&token(&stage, Role::Admin));
+    let (person, csrf) = nobody.signed_in("code", &code(&stage, Role::Operate)).await;
+
+    // A question, with both values, by a button.
+    let page = person.get("/questions").await.text;
+    for part in ["<pre>Byron</pre>", "<pre>Lovelace</pre>", "Take that of ghl", "Create it", "It is this one"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let all = program.get("/api/v1/questions").await.json();
+    let seen = |number: usize| all["items"][number]["seen"].as_str().expect("it").to_owned();
+    assert_eq!(
+        (&all["items"][0]["answers"], &all["items"][1]["words"]),
+        (&json!(["ghl", "os"]), &json!("there is no such contact of os: create it?"))
+    );
+    let refuse = async |body: Value, status: u16| {
+        let said = program.post_json("/api/v1/questions/1/answer", &body).await;
+        assert_eq!((said.status, said.header("content-type")), (status, "application/problem+json"), "{said:?}");
+    };
+    refuse(json!({ "answer": "crm", "seen": seen(0) }), 400).await;
+    refuse(json!({ "answer": "os" }), 400).await;
+    refuse(json!({ "answer": "os", "seen": seen(1) }), 409).await;
+    refuse(json!({ "answer": "os", "seen": seen(0), "by": "me" }), 400).await;
+    let done = person.submit("/questions/1/answer", &[("csrf", &csrf), ("seen", &seen(0)), ("picked", "2")]).await;
+    assert_eq!(done.status, 303, "{done:?}");
+    refuse(json!({ "answer": "ghl", "seen": seen(0) }), 409).await;
+    let fields = [("csrf", &*csrf), ("seen", &*seen(1)), ("picked", "2"), ("id", "77")];
+    assert_eq!(person.submit("/questions/2/answer", &fields).await.status, 303);
+    // Each answer is acted on: a run of the sync.
+    let runs = stage.over().await;
+    let of_answers = runs.iter().filter(|run| run.start.event.id.starts_with("answer/"));
+    assert_eq!(of_answers.map(|run| run.start.event.source.as_str()).collect::<Vec<_>>(), ["sync contacts"; 2]);
+
+    // A run that fails: tried again by a button, then given up by a program.
+    assert_eq!(stage.run(&["run", "fails"]).0, Some(1));
+    let runs = stage.over().await;
+    let failed = runs.iter().find(|run| run.status == Status::Failed).expect("one fails").seq;
+    let page = person.get(&format!("/runs/{failed}")).await.text;
+    assert!(page.contains("Try again") && page.contains("it does"), "{page}");
+    assert!(person.get("/runs?status=failed").await.text.contains(&format!("href=\"/runs/{failed}\"")));
+    let cancel = program.post_json(&format!("/api/v1/runs/{failed}/cancel"), &json!({})).await;
+    assert_eq!(cancel.status, 409, "{cancel:?}");
+    let again = person.submit(&format!("/runs/{failed}/retry"), &[("csrf", &csrf)]).await;
+    assert_eq!(again.header("location"), format!("/runs/{failed}"), "{again:?}");
+    stage.over().await;
+    let dead = program.get("/api/v1/dead-letters").await.json();
+    assert_eq!(dead["items"][0]["no"], json!(failed), "{dead}");
+    let dropped = program.post_json(&format!("/api/v1/runs/{failed}/drop"), &json!({})).await;
+    assert_eq!((dropped.status, &dropped.json()["status"]), (200, &json!("dropped")));
+    let journal = stage.journal(dropped.json()["id"].as_str().expect("an id")).await;
+    let told = serde_json::to_string(&journal).expect("JSON");
+    assert!(told.contains("ada (token 1), at the dashboard"), "{told}");
+
+    let (exit, said) = plain(&stage, &["token", "audit"]);
+    assert_eq!(exit, Some(0), "{said}");
+    let whats = [
+        "gives a run up: run ",
+        "tries a run again: run ",
+        "question 2 of contacts: link 77",
+        "question 1 of contacts: os",
+        "makes a token: token 1 (ada)",
+    ];
+    let places: Vec<_> = whats.iter().map(|what| said.find(what).unwrap_or_else(|| panic!("{what}: {said}"))).collect();
+    assert!(places.is_sorted(), "{said}");
+    serve.term().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_api_answers_as_its_description_says_and_refuses_the_rest() {
+    let several =
+        Question::Several { other: "contact of os".into(), ids: vec!["1".into(), "2".into()], taken: Vec::new() };
+    let (stage, serve, nobody) = open(vec![several]).await;
+    let program = nobody.with_token(&token(&stage, Role::Admin));
+    for name in ["Ada", "Bob", "Cyd"] {
+        let record =
+            stage.make(GHL, "contact", json!({ "firstName": name, "email": format!("{name}@example.com") })).await;
+        stage.tell("ContactCreate", &record).await;
+    }
+    stage.over().await;
+    let document = program.get("/api/v1/openapi.json").await.json();
+    assert_eq!(document["openapi"], json!("3.1.0"));
+    for route in TABLE.iter().filter(|route| route.kind() == Kind::Api) {
+        let method = if route.method == Method::Get { "get" } else { "post" };
+        let operation = &document["paths"][route.path][method];
+        assert!(operation.is_object(), "{} is not described", route.path);
+        if route.method == Method::Post || ["Happenings", "Description"].contains(&route.gives) {
+            continue;
+        }
+        let said = program.get(&route.path.replace("{run}", "1").replace("{number}", "1")).await;
+        assert_eq!((said.status, said.header("content-type")), (200, "application/json"), "{}", route.path);
+        let wrong = schema::wrong(
+            &said.json(),
+            &operation["responses"]["200"]["content"]["application/json"]["schema"],
+            &document,
+        );
+        assert_eq!(wrong, Vec::<String>::new(), "{}: {}", route.path, said.text);
+    }
+
+    // Page by page, each once.
+    let mut found = Vec::new();
+    let mut next = String::new();
+    loop {
+        let page = program.get(&format!("/api/v1/runs?limit=1{next}")).await.json();
+        found.extend(page["items"].as_array().expect("items").iter().map(|run| run["no"].as_i64().expect("a number")));
+        let Some(cursor) = page["next"].as_i64() else { break };
+        next = format!("&cursor={cursor}");
+    }
+    assert_eq!(found, [3, 2, 1]);
+    let of = async |query: &str| {
+        program.get(&format!("/api/v1/runs?{query}")).await.json()["items"].as_array().map(Vec::len)
+    };
+    assert_eq!((of("status=completed").await, of("status=failed").await), (Some(3), Some(0)));
+    assert_eq!(
+        (of("since=1h").await, of("until=1h").await, of("connection=nobody").await),
+        (Some(3), Some(0), Some(0))
+    );
+
+    let bad = [
+        "runs?status=gone",
+        "runs?limit=0",
+        "runs?limit=201",
+        "runs?limit=x",
+        "runs?cursor=-1",
+        "runs?since=soon",
+        "runs?colour=red",
+        "runs?status=failed&status=failed",
+        "runs?workflow=%FF&colour",
+        "questions/x",
+        "questions/0",
+        "workflows?limit=1",
+    ];
+    for path in bad {
+        let said = program.get(&format!("/api/v1/{path}")).await;
+        assert_eq!((said.status, said.header("content-type")), (400, "application/problem+json"), "{path}: {said:?}");
+        let problem = said.json();
+        let wrong = schema::wrong(&problem, &document["components"]["schemas"]["Problem"], &document);
+        assert_eq!(wrong, Vec::<String>::new(), "{path}: {problem}");
+    }
+    for path in [
+        "runs/4711",
+        "runs/0000-none",
+        "runs/%2e%2e",
+        "questions/4711",
+        "nothing",
+        "runs/1/nothing",
+        "runs/4711/journal",
+    ] {
+        let said = program.get(&format!("/api/v1/{path}")).await;
+        assert_eq!((said.status, said.header("content-type")), (404, "application/problem+json"), "{path}: {said:?}");
+    }
+    assert_eq!(program.post_json("/api/v1/runs", &json!({})).await.status, 405);
+    let answer = "/api/v1/questions/1/answer";
+    for body in [&b"{"[..], b"[]", b"\xff", b"{\"answer\": [], \"seen\": \"x\"}", b"{\"answer\": 1, \"answer\": 2}"] {
+        let said = program.post(answer, "application/json", body.to_vec()).await;
+        assert_eq!(said.status, 400, "{said:?}");
+    }
+    assert_eq!(program.post(answer, "text/plain", b"{}".to_vec()).await.status, 415);
+    assert_eq!(program.post(answer, "application/json", vec![b' '; 70_000]).await.status, 413);
+    serve.term().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_write_is_text_on_every_page() {
+    let mut questions: Vec<Question> = hostile::PAYLOADS.iter().map(|payload| conflict([payload, payload])).collect();
+    questions.push(Question::Several {
+        other: hostile::PAYLOADS[0].into(),
+        ids: hostile::PAYLOADS.iter().map(ToString::to_string).collect(),
+        taken: Vec::new(),
+    });
+    let (stage, serve, nobody) = open(questions).await;
+    for some in hostile::PAYLOADS.chunks(5) {
+        let one = |at: usize| some.get(at).copied().unwrap_or_default();
+        let email = format!("{}@example.com", uuid::Uuid::now_v7());
+        let fields = json!({
+            "email": email, "firstName": one(0), "lastName": one(1), "city": one(2), "companyName": one(3), "tags": [one(4)],
+        });
+        let record = stage.make(GHL, "contact", fields).await;
+        stage.tell("ContactCreate", &record).await;
+    }
+    let runs = stage.over().await;
+    let (person, _) = nobody.signed_in("code", &code(&stage, Role::Admin)).await;
+    let mut paths: Vec<String> = ["/", "/runs", "/connections"].map(String::from).into();
+    paths.extend(runs.iter().map(|run| format!("/runs/{}", run.seq)));
+    paths.extend((0..hostile::PAYLOADS.len()).step_by(20).map(|cursor| format!("/questions?cursor={}", cursor.max(1))));
+    for payload in hostile::PAYLOADS {
+        let asked: String = url::form_urlencoded::byte_serialize(payload.as_bytes()).collect();
+        paths.extend(["workflow", "record", "connection"].map(|name| format!("/runs?{name}={asked}")));
+        paths.push(format!("/runs?{asked}={asked}"));
+        paths.push(format!("/runs/{}", asked.replace('+', "%20")));
+        paths.push(format!("/sign-in?code={asked}&to={asked}"));
+    }
+    let mut shown = 0;
+    for path in &paths {
+        let said = person.get(path).await;
+        assert!([200, 400, 404].contains(&said.status), "{path}: {said:?}");
+        assert_eq!(hostile::strange(&said.text), Vec::<String>::new(), "{path}: {}", said.text);
+        assert!(said.text.len() < 100_000, "{path} has {} bytes", said.text.len());
+        shown += usize::from(said.text.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    }
+    assert!(shown > 5, "the payloads are on the pages, as text: {shown}");
+    serve.term().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_is_told_as_it_happens() {
+    let (stage, serve, nobody) = open(Vec::new()).await;
+    let program = nobody.with_token(&token(&stage, Role::Read));
+    let answer = program.request("/api/v1/events?connection=example-ghl").send().await.expect("it answers");
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    let mut told = answer.bytes_stream();
+    let mut heard = String::new();
+    let mut has_told = false;
+    while !heard.contains("\"what\":\"ended\"") {
+        let chunk = told.next().await.expect("it goes on").expect("it is whole");
+        heard.push_str(std::str::from_utf8(&chunk).expect("text"));
+        if heard.contains("\"what\":\"listening\"") && !has_told {
+            has_told = true;
+            let record = stage.make(GHL, "contact", json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
+            stage.tell("ContactCreate", &record).await;
+        }
+    }
+    assert!(heard.contains("\"what\":\"request\"") && !heard.contains("ada@example.com"), "{heard}");
+    // Whoever listens does not hold up the end.
+    let (status, said) = serve.term().await;
+    assert!(status.success(), "{said}");
+    assert!(told.next().await.is_none_or(|rest| rest.is_err() || rest.is_ok_and(|rest| !rest.is_empty())));
+}
