@@ -441,7 +441,7 @@ async fn what_others_write_is_text_on_every_page() {
     }
     let runs = stage.over().await;
     let (person, _) = nobody.signed_in("code", &code(&stage, Role::Admin)).await;
-    let mut paths: Vec<String> = ["/", "/runs", "/connections"].map(String::from).into();
+    let mut paths: Vec<String> = ["/", "/runs", "/connections", "/catalogue"].map(String::from).into();
     paths.extend(runs.iter().map(|run| format!("/runs/{}", run.seq)));
     paths.extend((0..hostile::PAYLOADS.len()).step_by(20).map(|cursor| format!("/questions?cursor={}", cursor.max(1))));
     for payload in hostile::PAYLOADS {
@@ -450,6 +450,7 @@ async fn what_others_write_is_text_on_every_page() {
         paths.push(format!("/runs?{asked}={asked}"));
         paths.push(format!("/runs/{}", asked.replace('+', "%20")));
         paths.push(format!("/sign-in?code={asked}&to={asked}"));
+        paths.push(format!("/catalogue?search={asked}"));
     }
     let mut shown = 0;
     for path in &paths {

@@ -1,9 +1,5 @@
 //! `catalog`: every action and trigger that a workflow can use, each with an example to copy.
 
-mod builtin;
-mod example;
-mod item;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -11,8 +7,8 @@ use anyhow::Result;
 
 use super::{count, exit, folder, say, schema, shipped};
 use crate::connector::Connector;
+use crate::project::catalogue::{self, Item, Kind, alias};
 use crate::source::nearest;
-use item::{Item, Kind};
 
 #[derive(Debug, clap::Args)]
 pub struct Catalog {
@@ -48,12 +44,9 @@ impl Catalog {
             }
             connectors.retain(|connector| connector.name == *name);
         }
-        let mut items: Vec<Item> = Vec::new();
-        for connector in &connectors {
-            items.extend(item::of(connector, &alias(&source.aliases, &connector.name)));
-        }
+        let mut items = catalogue::offered(&connectors, &source.aliases);
         if self.connector.is_none() {
-            items.extend(builtin::all());
+            items.extend(catalogue::builtin());
         }
         let words: Vec<String> =
             self.search.iter().flat_map(|text| text.split_whitespace()).map(str::to_lowercase).collect();
@@ -101,11 +94,6 @@ impl Source {
         }
         Ok(Source { connectors: known.into_used(), aliases })
     }
-}
-
-/// The short name of a connector: as the workflows have it, else its own with `_`.
-fn alias(aliases: &BTreeMap<String, String>, connector: &str) -> String {
-    aliases.get(connector).cloned().unwrap_or_else(|| connector.replace('-', "_"))
 }
 
 fn tell(items: &[Item], connectors: &[Connector], aliases: &BTreeMap<String, String>) {
@@ -181,10 +169,8 @@ mod tests {
         }
         let mut texts = vec![Text { path: "dovetail.yaml".into(), text: project }];
         texts.push(Text { path: "workflows/hello.yaml".into(), text: include_str!("init/hello.yaml").into() });
-        let mut items = builtin::all();
-        for connector in &source.connectors {
-            items.extend(item::of(connector, &alias(&source.aliases, &connector.name)));
-        }
+        let mut items = catalogue::builtin();
+        items.extend(catalogue::offered(&source.connectors, &source.aliases));
         assert!(items.len() > 100, "{}", items.len());
         let uses: Vec<String> = source
             .connectors

@@ -28,11 +28,13 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use url::{Host, Url};
 
 use crate::clock;
 use crate::engine::Engine;
+use crate::project::catalogue::Item;
 use crate::server::invitations::Invitations;
 use crate::store::{self, Counts, Store};
 
@@ -65,6 +67,8 @@ pub(in crate::dashboard) struct Window {
     sessions: sessions::Sessions,
     tries: tries::Tries,
     listeners: Arc<Semaphore>,
+    /// What workflows of a version of the project can use.
+    catalogue: Mutex<(String, Vec<Arc<Item>>)>,
     counted: tokio::sync::Mutex<Option<(Instant, Counts)>>,
 }
 
@@ -118,6 +122,7 @@ pub fn open(settings: Settings) -> Result<(Router, Invitations), store::Error> {
         invitations: invitations.clone(),
         sessions: sessions::Sessions::default(),
         tries: tries::Tries::default(),
+        catalogue: Mutex::default(),
         listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
         counted: tokio::sync::Mutex::default(),
     });

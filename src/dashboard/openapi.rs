@@ -178,6 +178,15 @@ fn schemas() -> Value {
         "Journal": list("Entry"),
         "Question": question,
         "Questions": list("Question"),
+        "Input": object(json!({
+            "name": text(), "takes": text(), "required": { "type": "boolean" }, "description": may_be_text(),
+        })),
+        "Item": object(json!({
+            "kind": one_of(&["action", "trigger"]), "connector": may_be_text(), "name": text(), "description": may_be_text(),
+            "method": may_be_text(), "path": may_be_text(), "scope": may_be_text(), "noticed": may_be_text(),
+            "inputs": { "type": "array", "items": { "$ref": "#/components/schemas/Input" } }, "example": text(),
+        })),
+        "Catalogue": list("Item"),
         "Deed": object(json!({
             "number": number(), "at": instant(), "who": text(), "from": text(), "what": text(), "about": text(),
         })),

@@ -99,6 +99,10 @@ const FOLLOWED: &[Field] = &[
     Field::query("connection", TEXT, "Only what is of this account."),
     Field::query("record", TEXT, "Only what is about the record with this id."),
 ];
+const SEARCH: Field = Field::query("search", TEXT, "Only what holds all these words.");
+const CONNECTOR: Field = Field::query("connector", TEXT, "Only this connector's.");
+const SOUGHT: &[Field] = &[SEARCH, CONNECTOR, CURSOR];
+const FOUND: &[Field] = &[SEARCH, CONNECTOR, LIMIT, CURSOR];
 const PAGE: &[Field] = &[LIMIT, CURSOR];
 const QUESTION: Field = Field::path("number", NUMBER, "The question's number.");
 const SAID: Field = Field::body("answer", TEXT, "One of the question's `answers`, with the id where it says ID.");
@@ -120,6 +124,7 @@ pub const TABLE: &[Route] = &[
     route!(Get "/api/v1/questions", READ, PAGE, "Questions", "What syncs leave to a person, oldest first.", api::questions::list),
     route!(Get "/api/v1/questions/{number}", READ, &[QUESTION], "Question", "One question.", api::questions::show),
     route!(Post "/api/v1/questions/{number}/answer", OPERATE, &[QUESTION, SAID, SEEN], "Question", "Says what is to be done.", api::questions::answer),
+    route!(Get "/api/v1/catalogue", READ, FOUND, "Catalogue", "What a workflow can use.", api::catalogue::list),
     route!(Get "/api/v1/audit", ADMIN, PAGE, "Deeds", "Who has done what, latest first.", api::overview::audit),
     route!(Get "/api/v1/events", READ, FOLLOWED, "Happenings", "What happens, as it happens: server-sent events, each with JSON.", api::events::follow),
     // The pages.
@@ -132,6 +137,7 @@ pub const TABLE: &[Route] = &[
     route!(Get "/questions", READ, &[CURSOR], "", "What waits for a person.", pages::questions::show),
     route!(Post "/questions/{number}/answer", OPERATE, &[QUESTION, PICKED, SEEN, ID], "", "Answers a question.", pages::questions::take),
     route!(Get "/connections", READ, &[], "", "How the accounts stand.", pages::connections::show),
+    route!(Get "/catalogue", READ, SOUGHT, "", "What a workflow can use.", pages::catalogue::show),
     route!(Get "/sign-in", OPEN, &[Field::query("code", TEXT, ""), Field::query("to", Takes::Text(500), "")], "", "The way in.", pages::sign_in::show),
     route!(Post "/sign-in", OPEN, SIGN_IN, "", "Redeems a code or a token.", pages::sign_in::sign_in),
     route!(Post "/sign-out", READ, &[], "", "The way out.", pages::sign_in::sign_out),

@@ -4,10 +4,11 @@
 //!  (path, text)* ─ read ─▶ connectors, workflows, project ─ resolve ─▶ connections, accounts ─ check ─▶ Plan
 //!                                        └────────────── all findings, one Report ──────────────┘
 //! ```
-//! `editor` says with JSON Schema what `check` says, so that much of it is seen while typing. Handed texts, never a folder. A plan is data: its documents under their hash rebuild it anywhere.
+//! `catalogue` says what can be used. `editor` says with JSON Schema what `check` says, so that much of it is seen while typing. Handed texts, never a folder. A plan is data: its documents under their hash rebuild it anywhere.
 
 mod accounts;
 mod bounds;
+pub mod catalogue;
 mod check;
 mod connection;
 mod document;

@@ -1,5 +1,6 @@
 //! The API's answers: JSON, secrets never.
 
+pub mod catalogue;
 pub mod events;
 pub mod overview;
 pub mod questions;

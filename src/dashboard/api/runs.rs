@@ -10,7 +10,7 @@ use crate::store::{Filter, Run, Status};
 use crate::story::{self, Story, shown};
 
 /// So many runs are looked at for one page: what is rare is found page by page.
-const LOOKED_AT_MAX: i64 = 50_000;
+const LOOKED_AT_MAX: i64 = 30_000;
 
 pub async fn list(ask: Ask) -> Result<Response, Problem> {
     let (runs, next) = some(&ask, ask.limit(LIMIT)).await?;

@@ -56,10 +56,20 @@ if (document.body.dataset.live) {
       happens = null;
     } else if (!happens) {
       // When it breaks off, the browser asks anew by itself; what was missed meanwhile is looked at first.
+      let isAnew = false;
       happens = new EventSource("/api/v1/events");
-      happens.onmessage = lookSoon;
+      happens.onopen = () => {
+        if (isAnew) lookSoon();
+        isAnew = true;
+      };
+      happens.onmessage = (told) => {
+        if (JSON.parse(told.data).what !== "listening") lookSoon();
+      };
     }
   };
-  document.addEventListener("visibilitychange", listen);
+  document.addEventListener("visibilitychange", () => {
+    listen();
+    lookSoon();
+  });
   listen();
 }

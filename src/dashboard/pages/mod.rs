@@ -1,5 +1,6 @@
 //! The pages: written here whole, so that they work without a script. Every value is somebody else's text and shown as such.
 
+pub mod catalogue;
 pub mod connections;
 pub mod overview;
 pub mod plot;
@@ -44,8 +45,13 @@ pub async fn icon(_: Ask) -> Result<Response, Problem> {
 }
 
 /// Where one can go from everywhere: the address, and what it is called.
-const PLACES: &[(&str, &str)] =
-    &[("/", "Overview"), ("/runs", "Runs"), ("/questions", "Questions"), ("/connections", "Connections")];
+const PLACES: &[(&str, &str)] = &[
+    ("/", "Overview"),
+    ("/runs", "Runs"),
+    ("/questions", "Questions"),
+    ("/connections", "Connections"),
+    ("/catalogue", "Catalogue"),
+];
 
 /// A whole page for somebody who has signed in. `here`: which of the places it belongs to. `is_live`: it looks again by itself.
 fn page(ask: &Ask, here: &str, title: &str, is_live: bool, content: Markup) -> Response {

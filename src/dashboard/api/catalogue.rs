@@ -1,0 +1,42 @@
+//! What a workflow can use, searched.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::{LIMIT, page};
+use crate::dashboard::ask::Ask;
+use crate::dashboard::problem::Problem;
+use crate::project::catalogue::{self, Item};
+
+pub async fn list(ask: Ask) -> Result<Response, Problem> {
+    let found = some(&ask);
+    let (from, limit) = (from(&ask), ask.limit(LIMIT));
+    let items: Vec<Value> = found.iter().skip(from).take(limit).map(|item| json!(item)).collect();
+    let next = from + items.len();
+    Ok(page(items, (next < found.len()).then(|| i64::try_from(next).unwrap_or(i64::MAX))))
+}
+
+pub fn from(ask: &Ask) -> usize {
+    ask.number("cursor").and_then(|cursor| usize::try_from(cursor).ok()).unwrap_or_default()
+}
+
+/// Those that hold all words that are sought.
+pub fn some(ask: &Ask) -> Vec<Arc<Item>> {
+    let words: Vec<String> = ask.text("search").unwrap_or_default().split_whitespace().map(str::to_lowercase).collect();
+    let connector = ask.text("connector");
+    let mut items = all(ask);
+    items.retain(|item| item.holds(&words) && connector.is_none_or(|name| item.connector.as_deref() == Some(name)));
+    items
+}
+
+/// Made once for each version of the project.
+fn all(ask: &Ask) -> Vec<Arc<Item>> {
+    let plan = ask.engine().plan();
+    let mut kept = ask.window.catalogue.lock();
+    if kept.0 != plan.hash {
+        *kept = (plan.hash.clone(), catalogue::of(&plan).into_iter().map(Arc::new).collect());
+    }
+    kept.1.clone()
+}
