@@ -148,6 +148,13 @@ async fn only_who_was_let_in_is_in_and_no_longer_than_that() {
     assert_eq!(nobody.submit("/sign-in", &fields).await.header("location"), "/runs?status=failed");
     let fields = [("code", &*code(&stage, Role::Read)), ("to", "//evil.example")];
     assert_eq!(nobody.submit("/sign-in", &fields).await.header("location"), "/");
+    // Whoever is in and follows another link goes on as whom that one lets in; the cookie from before is over.
+    let (before, proof) = nobody.signed_in("code", &code(&stage, Role::Read)).await;
+    let other = code(&stage, Role::Operate);
+    assert_eq!(before.submit("/sign-in", &[("code", &other)]).await.status, 403);
+    assert!(before.get(&format!("/sign-in?code={other}")).await.text.contains(&format!("value=\"{proof}\"")));
+    let anew = before.submit("/sign-in", &[("code", &other), ("csrf", &proof)]).await;
+    assert_eq!((anew.status, before.get("/").await.status), (303, 303));
     // Out is out, also with the same cookie.
     let out = person.submit("/sign-out", &[("csrf", &csrf)]).await;
     assert!(out.status == 303 && out.header("set-cookie").contains("Max-Age=0"), "{out:?}");

@@ -8,7 +8,7 @@ use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use maud::html;
 use url::form_urlencoded;
 
-use super::{framed, mark, on_to};
+use super::{csrf, framed, mark, on_to};
 use crate::dashboard::ask::Ask;
 use crate::dashboard::problem::Problem;
 use crate::dashboard::sessions::{LIFE, Session};
@@ -36,11 +36,15 @@ fn is_of_ours(address: &str) -> bool {
 
 pub async fn show(ask: Ask) -> Result<Response, Problem> {
     let to = ask.text("to").filter(|to| is_of_ours(to));
-    Ok(written(ask.text("code"), to, None).into_response())
+    Ok(written(&ask, ask.text("code"), to, None).into_response())
 }
 
-fn written(code: Option<&str>, to: Option<&str>, problem: Option<&str>) -> Html<String> {
-    let hidden = html! { @if let Some(to) = to { input type="hidden" name="to" value=(to); } };
+fn written(ask: &Ask, code: Option<&str>, to: Option<&str>, problem: Option<&str>) -> Html<String> {
+    // Whoever has signed in already comes in anew.
+    let hidden = html! {
+        (csrf(ask.who.as_ref()))
+        @if let Some(to) = to { input type="hidden" name="to" value=(to); }
+    };
     let content = html! {
         section.card.narrow {
             p.brand { (mark()) span { "Dovetail" } }
@@ -89,7 +93,7 @@ pub async fn sign_in(ask: Ask) -> Result<Response, Problem> {
             (_, true) => "This link was used, or is too old: ask for another one.",
             (_, false) => "This is no token in force.",
         };
-        let page = (StatusCode::FORBIDDEN, written(None, to, Some(why))).into_response();
+        let page = (StatusCode::FORBIDDEN, written(&ask, None, to, Some(why))).into_response();
         return Ok(wrong.finish(page));
     };
     // Nobody goes on with a cookie that was there before.
