@@ -4,6 +4,8 @@
 //! header, with each status. Then everything that was written and said is searched, for each secret in each spelling.
 
 mod stage;
+#[path = "dashboard/visitor.rs"]
+mod visitor;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -224,6 +226,7 @@ fn spellings(secret: &str) -> Vec<String> {
         URL_SAFE_NO_PAD.encode(secret),
         STANDARD.encode(format!("ada:{secret}")),
         hex::encode(secret),
+        secret.replace('&', "&amp;").replace('"', "&quot;"),
     ]
 }
 
@@ -277,7 +280,7 @@ async fn no_secret_is_written_or_said_whatever_a_vendor_repeats() {
     let answers = play.said.lock().matches("[redacted]").count();
 
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let mut serve = play.in_project(&["serve", "--listen", "127.0.0.1:0"]);
+    let mut serve = play.in_project(&["serve", "--listen", "127.0.0.1:0", "--dashboard", "127.0.0.1:0"]);
     serve.arg("-vv");
     let serve = stage::Serve::start(serve, &client).await;
     let url = format!("http://127.0.0.1:{}/hooks/in", serve.port);
@@ -313,7 +316,28 @@ async fn no_secret_is_written_or_said_whatever_a_vendor_repeats() {
         play.run(past(&["runs", "show", &number.to_string(), "--json"]));
     }
     play.run(past(&["dead", "list", "--json"]));
+    let made = past(&["token", "create", "--role", "admin"]).output().expect("it runs");
+    let token = String::from_utf8(made.stdout).expect("text").trim().to_owned();
+    let nobody = visitor::Visitor::of(&serve).await;
+    let (program, (person, _)) = (nobody.with_token(&token), nobody.signed_in("token", &token).await);
+    let mut seen = Vec::new();
+    for number in 1..=number {
+        seen.push(person.get(&format!("/runs/{number}")).await);
+        seen.push(program.get(&format!("/api/v1/runs/{number}")).await);
+        seen.push(program.get(&format!("/api/v1/runs/{number}/journal?limit=200")).await);
+    }
+    for path in ["/", "/runs", "/connections", "/catalogue"] {
+        seen.push(person.get(path).await);
+    }
+    for path in ["summary", "runs?limit=200", "connections", "dead-letters", "workflows", "audit"] {
+        seen.push(program.get(&format!("/api/v1/{path}")).await);
+    }
+    for said in seen {
+        assert_eq!(said.status, 200, "{said:?}");
+        play.said.lock().push_str(&said.text);
+    }
     let (_, said) = serve.term().await;
+    assert!(!said.contains(&token));
     play.said.lock().push_str(&said);
     for words in [["check"].as_slice(), &["check", "--json"], &["catalog", "--json"], &["schema", "--project"]] {
         let mut command = play.command(words);
@@ -325,6 +349,12 @@ async fn no_secret_is_written_or_said_whatever_a_vendor_repeats() {
     search("what was said", play.said.lock().as_bytes(), &mut found);
     let looked = search_files(&play.data(), &mut found) + search_files(&play.folder.join("project"), &mut found);
     assert!(found.is_empty(), "{}", found.join("\n"));
+    // Of a token itself nothing is kept.
+    let secret = token.splitn(3, '_').nth(2).expect("a secret part");
+    for entry in std::fs::read_dir(play.data()).expect("the data folder").flatten() {
+        let bytes = std::fs::read(entry.path()).unwrap_or_default();
+        assert!(memchr::memmem::find(&bytes, secret.as_bytes()).is_none(), "{}", entry.path().display());
+    }
     assert!(looked > AUTHS.len() * 2 && answers > 0, "{looked} files, {answers} answers");
     // What is searched is what was written: the words around the secrets are there.
     assert!(play.said.lock().contains("x-key: [redacted]"));

@@ -1,5 +1,7 @@
 //! Whoever visits the dashboard: a person with a browser, or a program with a token.
 
+#![allow(dead_code, reason = "each test file uses another part of it")]
+
 use std::collections::BTreeMap;
 
 use dovetail::store::Role;
