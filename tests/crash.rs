@@ -15,7 +15,7 @@ use stage::{GHL, PEOPLE, QUIZ, Stage, until};
 
 /// Kills, and contacts, each with its webhook and that of a note; the store is checked whole at each start.
 const SHORT: (u32, usize) = (20, 500);
-const LONG: (u32, usize) = (60, 6_000);
+const LONG: (u32, usize) = (60, 3_000);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_kills_lose_nothing_that_was_acknowledged_and_make_nothing_twice() {
