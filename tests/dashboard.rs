@@ -9,6 +9,8 @@ mod stage;
 mod visitor;
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 
 use dovetail::dashboard::routes::{Kind, Method, Place, Route, TABLE};
 use dovetail::run::RecordRef;
@@ -494,4 +496,28 @@ async fn what_happens_is_told_as_it_happens() {
     let (status, said) = serve.term().await;
     assert!(status.success(), "{said}");
     assert!(told.next().await.is_none_or(|rest| rest.is_err() || rest.is_ok_and(|rest| !rest.is_empty())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_links_of_the_demo_lead_in() {
+    let folder = std::env::temp_dir().join(format!("dovetail-demo-{}", uuid::Uuid::now_v7()));
+    let mut demo = stage::command();
+    let demo = demo.args(["demo", "--data"]).arg(&folder).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut demo = demo.spawn().expect("it starts");
+    let said = BufReader::new(demo.stderr.take().expect("its stderr"));
+    let mut lines = said.lines().map_while(Result::ok);
+    let link = lines
+        .find_map(|line| line.trim().split_once("/sign-in?code=").map(|(at, code)| (at.to_owned(), code.to_owned())));
+    let (at, code) = link.expect("a link");
+    let nobody = Visitor::at(at);
+    let (visitor, _) = nobody.signed_in("code", &code).await;
+    let runs = visitor.get("/runs").await;
+    assert!(runs.text.contains("contacts/ghl.contact"), "{runs:?}");
+    let another = stage::command().args(["dashboard", "--data"]).arg(folder.join("data")).output().expect("it runs");
+    let another = String::from_utf8(another.stdout).expect("a text");
+    let (_, code) = another.trim().split_once("/sign-in?code=").expect("another link");
+    nobody.signed_in("code", code).await;
+    demo.kill().expect("it is killed");
+    demo.wait().expect("it is gone");
+    std::fs::remove_dir_all(folder).expect("removed");
 }

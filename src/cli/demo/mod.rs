@@ -12,14 +12,19 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-use super::{check, exit, sandbox, say, serve, shipped};
+use super::{check, exit, past, sandbox, say, serve, shipped};
+use crate::dashboard;
 use crate::engine::{Engine, Settings};
 use crate::http::Guard;
 use crate::project::{Text, read};
 use crate::sandbox::Vendor;
-use crate::server;
-use crate::store::Store;
+use crate::server::control::{self, Door};
+use crate::server::invitations::{Invitation, Invitations};
+use crate::server::{self, secret};
+use crate::store::{Role, Store};
 use crate::vault::SecretSource;
 use story::Story;
 
@@ -45,7 +50,10 @@ struct Stage {
     address: std::net::SocketAddr,
     vendors: BTreeMap<String, Vendor>,
     engine: Engine,
-    server: tokio::task::JoinHandle<()>,
+    server: JoinHandle<()>,
+    invitations: Invitations,
+    /// The dashboard, and the socket at which commands ask.
+    beside: Vec<JoinHandle<()>>,
     stop: tokio::sync::watch::Sender<bool>,
 }
 
@@ -65,7 +73,7 @@ impl Demo {
         report.tell(&stage);
         let code = if report.ok { exit::OK } else { exit::FAILED };
         if !self.once {
-            stage.what_next();
+            stage.what_next()?;
             serve::stop_signal().await;
         }
         let temporary = self.data.is_none();
@@ -134,7 +142,8 @@ impl Stage {
             // The sender's end is a stop as well.
             let _ = stopped.wait_for(|stop| *stop).await;
         }));
-        Ok(Stage { folder, address, vendors, engine, server, stop })
+        let (invitations, beside) = beside(&engine, &folder).await?;
+        Ok(Stage { folder, address, vendors, engine, server, invitations, beside, stop })
     }
 
     fn introduce(&self) {
@@ -159,20 +168,28 @@ impl Stage {
         Ok(())
     }
 
-    fn what_next(&self) {
+    fn what_next(&self) -> Result<()> {
         let folder = self.folder.display();
+        let code = secret::secret()?;
+        let invitation = Invitation { hash: secret::hash(&code), role: Role::Admin, name: past::user() };
+        self.invitations.add(invitation, past::now_ms());
         say::talk("");
-        say::talk("It goes on running. Have a look, in another terminal:");
+        say::talk("It goes on running. Have a look, in a browser (the link lets in once, within five minutes):");
+        say::talk(&format!("  {}/sign-in?code={}", self.invitations.url, *code));
+        say::talk(&format!("  dovetail dashboard --data {folder}/data   another such link"));
+        say::talk("and in another terminal:");
         for (name, vendor) in &self.vendors {
             say::talk(&format!("  curl http://{}/_sandbox/            {name} from the inside", vendor.address()));
         }
         say::talk(&format!("  dovetail runs list --data {folder}/data   every run, and what became of it"));
         say::talk(&format!("  {folder}/workflows   the recipes that did it: change a copy and `dovetail check` it"));
         say::talk("Ctrl-C ends it.");
+        Ok(())
     }
 
     async fn end(self, tidy: bool) {
         self.stop.send_replace(true);
+        self.beside.iter().for_each(JoinHandle::abort);
         for (_, vendor) in self.vendors {
             vendor.stop().await;
         }
@@ -185,6 +202,18 @@ impl Stage {
             let _ = std::fs::remove_dir_all(&self.folder);
         }
     }
+}
+
+/// The dashboard, and the socket at which commands ask; nothing is read anew in a demo.
+async fn beside(engine: &Engine, folder: &Path) -> Result<(Invitations, Vec<JoinHandle<()>>)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.context("no port of this computer is free")?;
+    let (engine, bound) = (engine.clone(), listener.local_addr()?);
+    let (pages, invitations) = dashboard::open(dashboard::Settings { engine: engine.clone(), bound, url: None })?;
+    let mut beside = vec![tokio::spawn(server::serve(listener, pages, std::future::pending()))];
+    let door = Door { engine, reloads: mpsc::channel(1).0, invitations: Some(invitations.clone()) };
+    // A folder whose name is too long for a socket has none; the demo needs none.
+    beside.extend(control::open(door, &folder.join("data")).await.ok().map(tokio::spawn));
+    Ok((invitations, beside))
 }
 
 /// The demo's secrets; none of them is one.
