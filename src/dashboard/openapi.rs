@@ -148,6 +148,19 @@ fn schemas() -> Value {
         "question": {}, "words": text(), "answers": texts(), "is_answered": { "type": "boolean" }, "asked_at": instant(),
         "seen": text(),
     }));
+    let both = |kind: Value| json!({ "type": kind, "items": {}, "description": "By side." });
+    let field = object(json!({
+        "names": texts(), "agreed": both(json!("array")), "differing": both(json!(["array", "null"])),
+        "question": { "type": ["integer", "null"] },
+    }));
+    let pair = object(json!({
+        "sync": text(), "tenant": may_be_text(), "pair": texts(), "questions": numbers(),
+        "state": one_of(&["in_step", "asked", "failed", "under_way"]),
+        "last_run": { "type": ["integer", "null"] }, "last_run_at": may_be_instant(),
+        "fields": { "type": "array", "items": { "$ref": "#/components/schemas/Field" } },
+    }));
+    let pairs = || json!({ "type": "array", "items": { "$ref": "#/components/schemas/Pair" } });
+    let runs = json!({ "type": "array", "items": { "$ref": "#/components/schemas/Run" } });
     let tally = object(Value::Object(statuses.iter().map(|word| ((*word).to_owned(), number())).collect()));
     let entry = json!({
         "type": "object", "required": ["at", "action", "place"],
@@ -178,6 +191,16 @@ fn schemas() -> Value {
         "Journal": list("Entry"),
         "Question": question,
         "Questions": list("Question"),
+        "Field": field,
+        "Pair": pair,
+        "Pairs": object(json!({
+            "items": pairs(),
+            "next": { "type": ["string", "null"], "description": "The `cursor` of the next page; null: this is the last." },
+        })),
+        "Record": object(json!({
+            "record": text(), "pairs": pairs(), "under": pairs(), "runs": runs,
+            "next": { "type": ["integer", "null"], "description": "The `cursor` with which `under` goes on; null: that is all." },
+        })),
         "Input": object(json!({
             "name": text(), "takes": text(), "required": { "type": "boolean" }, "description": may_be_text(),
         })),

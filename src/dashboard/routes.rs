@@ -103,6 +103,20 @@ const SEARCH: Field = Field::query("search", TEXT, "Only what holds all these wo
 const CONNECTOR: Field = Field::query("connector", TEXT, "Only this connector's.");
 const SOUGHT: &[Field] = &[SEARCH, CONNECTOR, CURSOR];
 const FOUND: &[Field] = &[SEARCH, CONNECTOR, LIMIT, CURSOR];
+const RECORD_SEARCH: Field = Field::query(
+    "search",
+    TEXT,
+    "Only those with this id on either side, or with this whole value: an e-mail address, a phone number, a name.",
+);
+const PLACE: Field = Field::query("cursor", Takes::Text(2_000), "What the page before said as `next`.");
+const RECORDS: &[Field] = &[RECORD_SEARCH, LIMIT, PLACE];
+const RECORD: &[Field] = &[
+    Field::path("connection", TEXT, "The account."),
+    Field::path("object", TEXT, "What kind of record it is."),
+    Field::path("id", TEXT, "The record's id on that side."),
+    LIMIT,
+    CURSOR,
+];
 const PAGE: &[Field] = &[LIMIT, CURSOR];
 const QUESTION: Field = Field::path("number", NUMBER, "The question's number.");
 const SAID: Field = Field::body("answer", TEXT, "One of the question's `answers`, with the id where it says ID.");
@@ -124,6 +138,8 @@ pub const TABLE: &[Route] = &[
     route!(Get "/api/v1/questions", READ, PAGE, "Questions", "What syncs leave to a person, oldest first.", api::questions::list),
     route!(Get "/api/v1/questions/{number}", READ, &[QUESTION], "Question", "One question.", api::questions::show),
     route!(Post "/api/v1/questions/{number}/answer", OPERATE, &[QUESTION, SAID, SEEN], "Question", "Says what is to be done.", api::questions::answer),
+    route!(Get "/api/v1/records", READ, RECORDS, "Pairs", "Records that syncs keep alike, both sides as one.", api::records::list),
+    route!(Get "/api/v1/records/{connection}/{object}/{id}", READ, RECORD, "Record", "One record, with what lives under it and the latest runs.", api::records::show),
     route!(Get "/api/v1/catalogue", READ, FOUND, "Catalogue", "What a workflow can use.", api::catalogue::list),
     route!(Get "/api/v1/audit", ADMIN, PAGE, "Deeds", "Who has done what, latest first.", api::overview::audit),
     route!(Get "/api/v1/events", READ, FOLLOWED, "Happenings", "What happens, as it happens: server-sent events, each with JSON.", api::events::follow),
@@ -136,6 +152,8 @@ pub const TABLE: &[Route] = &[
     route!(Post "/runs/{run}/drop", OPERATE, &[RUN], "", "Gives a run up.", pages::run::give_up),
     route!(Get "/questions", READ, &[CURSOR], "", "What waits for a person.", pages::questions::show),
     route!(Post "/questions/{number}/answer", OPERATE, &[QUESTION, PICKED, SEEN, ID], "", "Answers a question.", pages::questions::take),
+    route!(Get "/records", READ, RECORDS, "", "What syncs keep alike.", pages::records::show),
+    route!(Get "/records/{connection}/{object}/{id}", READ, RECORD, "", "One record, both sides.", pages::records::tell),
     route!(Get "/connections", READ, &[], "", "How the accounts stand.", pages::connections::show),
     route!(Get "/catalogue", READ, SOUGHT, "", "What a workflow can use.", pages::catalogue::show),
     route!(Get "/sign-in", OPEN, &[Field::query("code", TEXT, ""), Field::query("to", Takes::Text(500), "")], "", "The way in.", pages::sign_in::show),

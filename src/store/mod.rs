@@ -33,6 +33,7 @@ mod open;
 mod pacts;
 mod prune;
 mod reader;
+mod records;
 mod runs;
 mod schema;
 mod shelf;
@@ -54,6 +55,7 @@ pub use latency::Observed;
 pub use measure::Measured;
 pub use pacts::{Asked, Paired, Questions};
 pub use prune::{Old, Pruned};
+pub use records::{Place, Shared};
 pub use store::Store;
 pub use tokens::{Deed, NewToken, Role, Token};
 

@@ -192,14 +192,17 @@ pub(super) fn of(connection: &Connection, record: &RecordRef) -> Result<Vec<Pair
                UNION SELECT sync, tenant, connection, object, id, other_connection, other_object, other_id FROM pacts
                WHERE other_connection = ?1 AND other_object = ?2 AND other_id = ?3";
     let mut select = connection.prepare_cached(sql)?;
-    let pairs = select.query_map([&record.connection, &record.object, &record.id], |row| {
-        let of = |at: usize| -> rusqlite::Result<RecordRef> {
-            Ok(RecordRef { connection: row.get(at)?, object: row.get(at + 1)?, id: row.get(at + 2)? })
-        };
-        let tenant = Some(row.get(1)?).filter(|tenant: &String| !tenant.is_empty());
-        Ok(Paired { sync: row.get(0)?, tenant, pair: [of(2)?, of(5)?] })
-    })?;
+    let pairs = select.query_map([&record.connection, &record.object, &record.id], paired)?;
     Ok(pairs.collect::<Result<_, _>>()?)
+}
+
+/// The first columns of a row of `pacts`.
+pub(super) fn paired(row: &rusqlite::Row<'_>) -> rusqlite::Result<Paired> {
+    let of = |at: usize| -> rusqlite::Result<RecordRef> {
+        Ok(RecordRef { connection: row.get(at)?, object: row.get(at + 1)?, id: row.get(at + 2)? })
+    };
+    let tenant = Some(row.get(1)?).filter(|tenant: &String| !tenant.is_empty());
+    Ok(Paired { sync: row.get(0)?, tenant, pair: [of(2)?, of(5)?] })
 }
 
 /// A record is in no pair any more, or never was.
@@ -309,12 +312,16 @@ pub(super) fn questions(
     limit: usize,
 ) -> Result<Vec<Asked>, Error> {
     let of = condition(wanted);
-    let sql = format!(
-        "SELECT number, sync, tenant, connection, object, id, other, question, asked_ms, choice, parent FROM questions
-         WHERE number > ? AND ({of}) ORDER BY number LIMIT ?"
-    );
+    let sql = format!("{ASKED} WHERE number > ? AND ({of}) ORDER BY number LIMIT ?");
     let mut select = connection.prepare_cached(&sql)?;
-    let mut rows = select.query([after, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let rows = select.query([after, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    rows_asked(rows)
+}
+
+const ASKED: &str =
+    "SELECT number, sync, tenant, connection, object, id, other, question, asked_ms, choice, parent FROM questions";
+
+fn rows_asked(mut rows: rusqlite::Rows<'_>) -> Result<Vec<Asked>, Error> {
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
         let about = RecordRef { connection: row.get(3)?, object: row.get(4)?, id: row.get(5)? };
@@ -334,6 +341,19 @@ pub(super) fn questions(
         });
     }
     Ok(all)
+}
+
+/// Those about a pair to which nobody has said anything yet.
+pub(super) fn open_about(connection: &Connection, known: &Paired, limit: usize) -> Result<Vec<Asked>, Error> {
+    let sql = format!(
+        "{ASKED} WHERE sync = ? AND tenant = ? AND connection = ? AND object = ? AND id = ? AND choice IS NULL
+         ORDER BY number LIMIT ?"
+    );
+    let tenant = known.tenant.as_deref().unwrap_or_default();
+    let [of, _] = &known.pair;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut select = connection.prepare_cached(&sql)?;
+    rows_asked(select.query(params![known.sync, tenant, of.connection, of.object, of.id, limit])?)
 }
 
 fn condition(wanted: Questions) -> &'static str {

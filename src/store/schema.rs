@@ -11,7 +11,7 @@ pub(super) const APPLICATION_ID: i64 = 0x446f_7665;
 
 /// From version n to n + 1, each in one transaction.
 pub(super) const MIGRATIONS: &[&str] =
-    &[FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT, IN_LINE, PACTS, SOURCES, STANDING, TOKENS];
+    &[FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT, IN_LINE, PACTS, SOURCES, STANDING, TOKENS, UNDER];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -212,6 +212,11 @@ CREATE TABLE deeds (
     what TEXT NOT NULL,
     about TEXT NOT NULL
 ) STRICT;
+";
+
+const UNDER: &str = "
+-- What lives under a pair.
+CREATE INDEX pacts_by_parent ON pacts (connection, pact ->> '$.parents[0]');
 ";
 
 /// The version of an opened file; 0 for one that holds nothing yet.

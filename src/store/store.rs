@@ -15,9 +15,11 @@ use super::reader::Reader;
 use super::writer::{Admission, Writer};
 use super::{
     Accepted, Asked, Commit, Counts, Deed, Error, Filter, Holding, Intake, Measured, NewToken, Observed, Old, Paired,
-    Pending, Pruned, Questions, Run, Sought, Status, Tally, Token, Wanted,
+    Pending, Place, Pruned, Questions, Run, Shared, Sought, Status, Tally, Token, Wanted,
 };
-use super::{erase, intake, journal, kept, known, links, measure, messages, open, pacts, prune, runs, shelf, tokens};
+use super::{
+    erase, intake, journal, kept, known, links, measure, messages, open, pacts, prune, records, runs, shelf, tokens,
+};
 use crate::clock;
 use crate::run::{Asking, Entry, Known, Link, Received, RecordRef, Subscription};
 use crate::sync::{Before, Choice};
@@ -293,6 +295,28 @@ impl Store {
     pub async fn pairs_of(&self, record: &RecordRef) -> Result<Vec<Paired>, Error> {
         let record = record.clone();
         self.read(move |connection| pacts::of(connection, &record)).await
+    }
+
+    /// Pairs of syncs after a place, for a page of which so many are looked at; and after which to look on, if there are more.
+    pub async fn shared(
+        &self,
+        text: Option<String>,
+        after: Place,
+        bounds: (usize, usize),
+    ) -> Result<(Vec<Shared>, Option<Place>), Error> {
+        self.read(move |connection| records::page(connection, text.as_deref(), &after, bounds)).await
+    }
+
+    /// The pairs of syncs in which a record is, with what is known of them.
+    pub async fn shared_of(&self, record: &RecordRef) -> Result<Vec<Shared>, Error> {
+        let record = record.clone();
+        self.read(move |connection| records::of(connection, &record)).await
+    }
+
+    /// The pairs that live under a pair, from a number on.
+    pub async fn shared_under(&self, of: &Paired, from: i64, limit: i64) -> Result<Vec<Shared>, Error> {
+        let of = of.clone();
+        self.read(move |connection| records::under(connection, &of, from, limit)).await
     }
 
     /// The last copy of a record that a workflow was told.

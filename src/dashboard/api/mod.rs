@@ -4,6 +4,7 @@ pub mod catalogue;
 pub mod events;
 pub mod overview;
 pub mod questions;
+pub mod records;
 pub mod runs;
 
 use axum::Json;

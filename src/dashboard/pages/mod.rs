@@ -5,6 +5,7 @@ pub mod connections;
 pub mod overview;
 pub mod plot;
 pub mod questions;
+pub mod records;
 pub mod run;
 pub mod runs;
 pub mod sign_in;
@@ -49,6 +50,7 @@ const PLACES: &[(&str, &str)] = &[
     ("/", "Overview"),
     ("/runs", "Runs"),
     ("/questions", "Questions"),
+    ("/records", "Records"),
     ("/connections", "Connections"),
     ("/catalogue", "Catalogue"),
 ];

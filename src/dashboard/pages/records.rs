@@ -1,0 +1,197 @@
+//! Records that syncs keep alike: what both sides agree on, what they do not, and what has happened.
+
+use axum::response::Response;
+use maud::{Markup, html};
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::{cut, empty, page, runs, said, time};
+use crate::dashboard::api::records::{Field, Known, Pair, State, concealed, one, some};
+use crate::dashboard::ask::Ask;
+use crate::dashboard::problem::Problem;
+use crate::run::RecordRef;
+use crate::story::{asks, count, shown};
+
+const LIMIT: usize = 30;
+/// Fields that are told of a pair in a list, and of one that has a page.
+const TELLING: usize = 4;
+const FIELDS_MAX: usize = 200;
+const UNDER_MAX: usize = 20;
+const LINE_MAX: usize = 120;
+const VALUE_MAX: usize = 600;
+
+pub async fn show(ask: Ask) -> Result<Response, Problem> {
+    let (pairs, next) = some(&ask, ask.limit(LIMIT)).await?;
+    let search = ask.text("search");
+    let content = html! {
+        h1 { "Records" }
+        p.lead { "What the syncs keep alike on both sides." }
+        form.filter.search method="get" action="/records" role="search" {
+            label { "Search" input type="search" name="search" value=[search] placeholder="e-mail, phone, name or id" maxlength="200"; }
+            div.buttons {
+                button { "Find" }
+                @if search.is_some() { a.button.plain href="/records" { "Show all" } }
+            }
+        }
+        section.card {
+            (table(&pairs, nothing(search.is_some(), next.is_some())))
+            @if let Some(next) = next { p.more { a href=(further(search, &next)) rel="next" { "More records" } } }
+        }
+    };
+    Ok(page(&ask, "/records", "Records", false, content))
+}
+
+fn nothing(is_sought: bool, is_more: bool) -> Markup {
+    html! {
+        @match (is_sought, is_more) {
+            (_, true) => { "Not among those that were looked at. Look at more." }
+            (true, _) => { "Show " a href="/records" { "all records" } ", or look for a whole value or id." }
+            (false, _) => {
+                "A sync makes pairs: " code { "dovetail plan SYNC" } " shows what it would do, " code { "dovetail apply SYNC" } " does it."
+            }
+        }
+    }
+}
+
+fn further(search: Option<&str>, next: &str) -> String {
+    let mut query = form_urlencoded::Serializer::for_suffix("/records?".to_owned(), "/records?".len());
+    if let Some(search) = search {
+        query.append_pair("search", search);
+    }
+    query.append_pair("cursor", next).finish()
+}
+
+/// Pairs one below the other; without any, what to do.
+fn table(pairs: &[Pair], what_now: Markup) -> Markup {
+    if pairs.is_empty() {
+        return empty("No records here", what_now);
+    }
+    html! {
+        table.rows {
+            thead { tr { @for name in ["Record", "State", "Agreed on", "Last run"] { th scope="col" { (name) } } } }
+            tbody { @for pair in pairs { (row(pair)) } }
+        }
+    }
+}
+
+fn row(pair: &Pair) -> Markup {
+    let [first, _] = &pair.shared.known.pair;
+    html! {
+        tr {
+            td { a href=(address(first)) { (said(&cut(&first.object, 40))) " " (said(&cut(&first.id, 60))) } }
+            td { (badge(pair.state)) }
+            td.wide { (in_short(pair)) }
+            td.last { @if let Some(run) = &pair.last { (time(run.start.created_ms)) } }
+        }
+    }
+}
+
+/// The first few fields that tell something.
+fn in_short(pair: &Pair) -> Markup {
+    let telling: Vec<&Field> = pair.fields.iter().filter(|field| !field.is_blank()).take(TELLING).collect();
+    html! {
+        @for (at, field) in telling.iter().enumerate() {
+            @if at > 0 { " · " }
+            (said(&text(&field.names[0], &field.values[0], LINE_MAX)))
+        }
+    }
+}
+
+fn text(name: &str, value: &Value, room: usize) -> String {
+    super::value(&concealed(name, value), room)
+}
+
+fn badge(state: State) -> Markup {
+    let (class, word) = match state {
+        State::InStep => ("badge good", "in step"),
+        State::Asked => ("badge pending", "a question waits"),
+        State::Failed => ("badge failed", "failed"),
+        State::UnderWay => ("badge pending", "under way"),
+    };
+    html! { span class=(class) { (word) } }
+}
+
+/// The page of a record. Ids may hold anything.
+fn address(record: &RecordRef) -> String {
+    let part = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
+    format!("/records/{}/{}/{}", part(&record.connection), part(&record.object), part(&record.id))
+}
+
+pub async fn tell(ask: Ask) -> Result<Response, Problem> {
+    let known = one(&ask, UNDER_MAX).await?;
+    let Known { record, pairs, under, next, runs } = &known;
+    let content = html! {
+        p.path { a href="/records" { "Records" } }
+        h1 { (said(&record.object)) " " (said(&record.id)) }
+        p.lead { "of " (said(&record.connection)) }
+        @for pair in pairs { (both(pair)) }
+        @if !under.is_empty() {
+            section.card {
+                h2 { "What lives under it" }
+                (table(under, html! {}))
+                @if let Some(next) = next {
+                    p.more { a href=(format!("{}?cursor={next}", address(record))) rel="next" { "More of it" } }
+                }
+            }
+        }
+        section.card {
+            h2 { "What happened" }
+            (runs::table(runs, html! { "No run was about it lately." }))
+        }
+        p.quiet { "All that is known of it: " code { "dovetail why " (said(&record.to_string())) } }
+        p.quiet { "The same for programs: " a href=(format!("/api/v1{}", address(record))) { "this record" } }
+    };
+    Ok(page(&ask, "/records", &record.to_string(), false, content))
+}
+
+/// A pair whole: both ids, what waits, and each field.
+fn both(pair: &Pair) -> Markup {
+    let known = &pair.shared.known;
+    let shown = &pair.fields[..pair.fields.len().min(FIELDS_MAX)];
+    html! {
+        section.card {
+            h2 { (said(&known.sync)) " " (badge(pair.state)) }
+            dl.facts {
+                @for half in &known.pair { dt { (said(&half.connection)) } dd { (said(&half.object)) " " (said(&half.id)) } }
+                @if let Some(tenant) = &known.tenant { dt { "tenant" } dd { (said(tenant)) } }
+            }
+            @for asked in &pair.shared.open {
+                p.notice.wait {
+                    (said(&cut(&shown::uncovered(&asks(&asked.question)), VALUE_MAX))) " "
+                    a href=(decided(asked.number)) { "Decide" }
+                }
+            }
+            h3 { "Fields" }
+            dl.facts { @for field in shown { (told(field)) } }
+            @if shown.len() < pair.fields.len() { p.quiet { "and " (count(pair.fields.len() - shown.len(), "field")) " more" } }
+        }
+    }
+}
+
+/// The page of questions that begins with this one.
+fn decided(number: i64) -> String {
+    match number - 1 {
+        0 => "/questions".into(),
+        before => format!("/questions?cursor={before}"),
+    }
+}
+
+fn told(field: &Field) -> Markup {
+    let [one, other] = &field.names;
+    let values = field.differing.as_ref().map_or(&field.values, |(values, _)| values);
+    html! {
+        dt { (said(one)) @if one != other { " / " (said(other)) } }
+        @if field.is_alike() {
+            dd { (said(&text(one, &values[0], VALUE_MAX))) }
+        } @else {
+            dd {
+                div.sides {
+                    @for (name, value) in field.names.iter().zip(values) {
+                        div.side { (said(&text(name, value, VALUE_MAX))) }
+                    }
+                }
+                @if field.differing.is_some() { span.quiet { "agreed before: " (said(&text(one, &field.values[0], LINE_MAX))) } }
+            }
+        }
+    }
+}
