@@ -84,7 +84,9 @@ async fn a_contact_and_its_note_are_seen_from_both_sides_and_so_is_what_they_dif
     let addresses = [format!("/records/example-ghl/contact/{ada}"), format!("/records/example-people/contact/{there}")];
     for address in &addresses {
         let page = person.get(address).await.text;
-        for part in ["<dd>Ada</dd>", "firstName / first_name", "Prefers the morning", &ada, &there, "href=\"/runs/"] {
+        for part in
+            ["<dd>Ada</dd>", "<dt>firstName</dt>", "<dd>vip</dd>", "Prefers the morning", &ada, &there, "href=\"/runs/"]
+        {
             assert!(page.contains(part), "{part}: {page}");
         }
     }
@@ -116,7 +118,12 @@ async fn a_contact_and_its_note_are_seen_from_both_sides_and_so_is_what_they_dif
     stage.over().await;
     assert_eq!(pair["questions"], json!([1]), "{pair}");
     let page = person.get(&addresses[0]).await.text;
-    for part in ["Byron</div>", "Lovelace</div>", "a question waits", "href=\"/questions\">Decide"] {
+    for part in [
+        "<small>lastName</small><span>Byron</span>",
+        "<small>last_name</small><span>Lovelace</span>",
+        "a question waits",
+        "href=\"/questions\">Decide",
+    ] {
         assert!(page.contains(part), "{part}: {page}");
     }
     assert!(person.get("/records").await.text.contains("a question waits"));

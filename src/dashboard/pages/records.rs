@@ -97,8 +97,14 @@ fn in_short(pair: &Pair) -> Markup {
     }
 }
 
+/// A value as people read it; several texts in one line.
 fn text(name: &str, value: &Value, room: usize) -> String {
-    super::value(&concealed(name, value), room)
+    let value = concealed(name, value);
+    let texts = value.as_array().and_then(|items| items.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
+    match texts.filter(|texts| !texts.is_empty()) {
+        Some(texts) => cut(&texts.join(", "), room).into_owned(),
+        None => super::value(&value, room),
+    }
 }
 
 fn badge(state: State) -> Markup {
@@ -177,17 +183,17 @@ fn decided(number: i64) -> String {
 }
 
 fn told(field: &Field) -> Markup {
-    let [one, other] = &field.names;
+    let [one, _] = &field.names;
     let values = field.differing.as_ref().map_or(&field.values, |(values, _)| values);
     html! {
-        dt { (said(one)) @if one != other { " / " (said(other)) } }
+        dt { (said(one)) }
         @if field.is_alike() {
             dd { (said(&text(one, &values[0], VALUE_MAX))) }
         } @else {
             dd {
                 div.sides {
                     @for (name, value) in field.names.iter().zip(values) {
-                        div.side { (said(&text(name, value, VALUE_MAX))) }
+                        div.side { small { (said(name)) } span { (said(&text(name, value, VALUE_MAX))) } }
                     }
                 }
                 @if field.differing.is_some() { span.quiet { "agreed before: " (said(&text(one, &field.values[0], LINE_MAX))) } }
