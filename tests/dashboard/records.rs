@@ -74,7 +74,7 @@ async fn a_contact_and_its_note_are_seen_from_both_sides_and_so_is_what_they_dif
     }
     assert!(seen.len() == 2 && seen[0] != seen[1], "{seen:?}");
     let page = person.get("/records?search=ada%40example.com").await.text;
-    for part in ["Ada · ada@example.com · +442079460018", "in step", "<time "] {
+    for part in ["ada@example.com · +442079460018", "in step", "<time "] {
         assert!(page.contains(part), "{part}: {page}");
     }
     let bad = program.get("/api/v1/records?cursor=x").await;

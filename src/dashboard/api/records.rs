@@ -17,9 +17,9 @@ use crate::sync::{Question, Which};
 
 /// So many pairs, or runs, are looked at for one page: what is rare is found page by page.
 const LOOKED_AT_MAX: usize = 30_000;
-/// The latest runs by which it is said how pairs stand: those of each of these states, and of all.
-const LATEST: usize = 500;
-const STANDS: [Option<Status>; 3] = [Some(Status::Pending), Some(Status::Failed), None];
+/// The latest runs by which it is said how pairs stand: so many of each of these states, and of all.
+const STANDS: [(Option<Status>, usize); 3] =
+    [(Some(Status::Pending), 5_000), (Some(Status::Failed), 5_000), (None, 500)];
 /// Runs that are told of one record.
 const RUNS_MAX: usize = 20;
 
@@ -98,8 +98,8 @@ fn named(text: &str) -> Option<RecordRef> {
 async fn standing(ask: &Ask, found: Vec<Shared>) -> Result<Vec<Pair>, Problem> {
     let mut latest: HashMap<RecordRef, Run> = HashMap::new();
     if !found.is_empty() {
-        for status in STANDS {
-            let filter = Filter { status, limit: LATEST, ..Filter::default() };
+        for (status, limit) in STANDS {
+            let filter = Filter { status, limit, ..Filter::default() };
             let (runs, _) = ask.store().runs_within(filter, i64::try_from(LOOKED_AT_MAX).unwrap_or(i64::MAX)).await?;
             for run in runs.into_iter().filter(is_of_sync) {
                 let Some(record) = about(&run) else { continue };
@@ -174,6 +174,12 @@ fn fields(ask: &Ask, shared: &Shared) -> Vec<Field> {
 impl Field {
     pub fn is_blank(&self) -> bool {
         self.values.iter().all(Value::is_null)
+    }
+
+    /// A person's own name.
+    pub fn is_name(&self) -> bool {
+        let name = self.names[0].to_lowercase();
+        ["firstname", "first_name", "lastname", "last_name", "name"].contains(&name.as_str())
     }
 
     /// Both sides write it in the same way.

@@ -18,6 +18,7 @@ const TELLING: usize = 4;
 const FIELDS_MAX: usize = 200;
 const UNDER_MAX: usize = 20;
 const LINE_MAX: usize = 120;
+const CALLED_MAX: usize = 60;
 const VALUE_MAX: usize = 600;
 
 pub async fn show(ask: Ask) -> Result<Response, Problem> {
@@ -78,7 +79,10 @@ fn row(pair: &Pair) -> Markup {
     let [first, _] = &pair.shared.known.pair;
     html! {
         tr {
-            td { a href=(address(first)) { (said(&cut(&first.object, 40))) " " (said(&cut(&first.id, 60))) } }
+            td {
+                a href=(address(first)) { (said(&called(pair))) }
+                div.quiet { (said(&cut(&first.object, 40))) " " (said(&cut(&first.id, 60))) }
+            }
             td { (badge(pair.state)) }
             td.wide { (in_short(pair)) }
             td.last { @if let Some(run) = &pair.last { (time(run.start.created_ms)) } }
@@ -86,15 +90,29 @@ fn row(pair: &Pair) -> Markup {
     }
 }
 
-/// The first few fields that tell something.
+/// What people call it: its names, else what it tells first, else its id.
+fn called(pair: &Pair) -> String {
+    let names = telling(pair).filter(|field| field.is_name()).map(|field| first(field, CALLED_MAX));
+    let names = names.collect::<Vec<_>>().join(" ");
+    let named = Some(names).filter(|names| !names.is_empty());
+    let named = named.or_else(|| telling(pair).next().map(|field| first(field, CALLED_MAX)));
+    named.unwrap_or_else(|| pair.shared.known.pair[0].id.clone())
+}
+
+/// The first few fields that tell something besides.
 fn in_short(pair: &Pair) -> Markup {
-    let telling: Vec<&Field> = pair.fields.iter().filter(|field| !field.is_blank()).take(TELLING).collect();
-    html! {
-        @for (at, field) in telling.iter().enumerate() {
-            @if at > 0 { " · " }
-            (said(&text(&field.names[0], &field.values[0], LINE_MAX)))
-        }
-    }
+    let called = called(pair);
+    let others = telling(pair).filter(|field| !field.is_name()).map(|field| first(field, LINE_MAX));
+    let others: Vec<String> = others.filter(|other| *other != called).take(TELLING).collect();
+    html! { (said(&others.join(" · "))) }
+}
+
+fn telling(pair: &Pair) -> impl Iterator<Item = &Field> {
+    pair.fields.iter().filter(|field| !field.is_blank())
+}
+
+fn first(field: &Field, room: usize) -> String {
+    text(&field.names[0], &field.values[0], room)
 }
 
 /// A value as people read it; several texts in one line.
@@ -128,8 +146,8 @@ pub async fn tell(ask: Ask) -> Result<Response, Problem> {
     let Known { record, pairs, under, next, runs } = &known;
     let content = html! {
         p.path { a href="/records" { "Records" } }
-        h1 { (said(&record.object)) " " (said(&record.id)) }
-        p.lead { "of " (said(&record.connection)) }
+        h1 { @match pairs.first() { Some(pair) => { (said(&called(pair))) } None => { (said(&record.id)) } } }
+        p.lead { (said(&record.object)) " " (said(&record.id)) " of " (said(&record.connection)) }
         @for pair in pairs { (both(pair)) }
         @if !under.is_empty() {
             section.card {
