@@ -15,13 +15,7 @@ async fn hearing(edits: &[(&str, &str)]) -> (Stage, Serve) {
     for (from, to) in edits {
         stage.edit("workflows/contacts.yaml", from, to);
     }
-    let key = stage.control("GET", PEOPLE, "/key", Value::Null).await;
-    let secret = key["secret"].as_str().expect("the secret of the pretend vendor");
-    let secrets = std::fs::read_to_string(stage.folder.join("secrets.yaml")).expect("secrets");
-    std::fs::write(stage.folder.join("secrets.yaml"), secrets.replace("a-secret", secret)).expect("written");
-    let serve = stage.serve_hearing(GHL).await;
-    let url = stage.url().replace(GHL, PEOPLE);
-    stage.control("POST", PEOPLE, "/settings", json!({ "webhook_url": url })).await;
+    let serve = stage.serve_hearing_both().await;
     (stage, serve)
 }
 

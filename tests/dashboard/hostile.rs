@@ -2,6 +2,8 @@
 
 use regex::Regex;
 
+use super::visitor::Visitor;
+
 pub const PAYLOADS: &[&str] = &[
     "<script>alert(1)</script>",
     "</script><script>alert(1)</script>",
@@ -102,4 +104,17 @@ pub fn strange(page: &str) -> Vec<String> {
     };
     found.extend(page.chars().filter(hides).map(|letter| format!("{letter:?}")));
     found
+}
+
+/// Looks at each page, and gives on how many a payload stands as text.
+pub async fn inert(person: &Visitor, paths: &[String]) -> usize {
+    let mut shown = 0;
+    for path in paths {
+        let said = person.get(path).await;
+        assert!([200, 400, 404].contains(&said.status), "{path}: {said:?}");
+        assert_eq!(strange(&said.text), Vec::<String>::new(), "{path}: {}", said.text);
+        assert!(said.text.len() < 100_000, "{path} has {} bytes", said.text.len());
+        shown += usize::from(said.text.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    }
+    shown
 }

@@ -201,6 +201,19 @@ impl Stage {
         serve
     }
 
+    /// The same with both sides of the shipped sync.
+    pub async fn serve_hearing_both(&mut self) -> Serve {
+        let key = self.control("GET", PEOPLE, "/key", Value::Null).await;
+        let secret = key["secret"].as_str().expect("the secret of the pretend vendor");
+        let file = self.folder.join("secrets.yaml");
+        let secrets = std::fs::read_to_string(&file).expect("secrets");
+        std::fs::write(file, secrets.replace("a-secret", secret)).expect("written");
+        let serve = self.serve_hearing(GHL).await;
+        let url = self.url().replace(GHL, PEOPLE);
+        self.control("POST", PEOPLE, "/settings", json!({ "webhook_url": url })).await;
+        serve
+    }
+
     /// The same on a disk of its own of that many MiB; the folder in which only the program itself sees its data is seen
     /// by its number ([`Stage::data_of`]).
     pub async fn serve_on_small_disk(&mut self, mib: u32) -> Serve {
