@@ -57,7 +57,7 @@ fn conflict(values: [&str; 2]) -> Question {
 
 /// An address of the route, at which there need be nothing.
 fn address(route: &Route) -> String {
-    let path = route.path.replace("{run}", "999999").replace("{number}", "999999");
+    let path = route.path.replace("{run}", "999999").replace("{workflow}", "no-such").replace("{number}", "999999");
     path.replace("{connection}", "nobody").replace("{object}", "contact").replace("{id}", "999999")
 }
 
@@ -494,6 +494,28 @@ async fn what_happens_is_told_as_it_happens() {
     assert!(told.next().await.is_none_or(|rest| rest.is_err() || rest.is_ok_and(|rest| !rest.is_empty())));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recipes_are_seen_as_they_are_written() {
+    let (stage, serve, nobody) = open(Vec::new()).await;
+    let (person, _) = nobody.signed_in("code", &code(&stage, Role::Read)).await;
+    let all = person.get("/workflows").await.text;
+    assert!(
+        all.contains("href=\"/workflows/contact-to-opinion-stage\"") && all.contains("when ghl.contact.changed"),
+        "{all}"
+    );
+    let one = person.get("/workflows/contact-to-opinion-stage").await.text;
+    for part in ["upsert: os.contact", "workflows/contact-to-opinion-stage.yaml", "No runs here"] {
+        assert!(one.contains(part), "{part}: {one}");
+    }
+    assert_eq!(person.get("/workflows/no-such").await.status, 404);
+    let contact = stage.make(GHL, "contact", json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
+    stage.tell("ContactCreate", &contact).await;
+    stage.over().await;
+    let one = person.get("/workflows/contact-to-opinion-stage").await.text;
+    assert!(one.contains("href=\"/runs/1\""), "{one}");
+    serve.term().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_links_of_the_demo_lead_in() {
     let folder = std::env::temp_dir().join(format!("dovetail-demo-{}", uuid::Uuid::now_v7()));
@@ -509,6 +531,10 @@ async fn the_links_of_the_demo_lead_in() {
     let (visitor, _) = nobody.signed_in("code", &code).await;
     let runs = visitor.get("/runs").await;
     assert!(runs.text.contains("contacts/ghl.contact"), "{runs:?}");
+    let sync = visitor.get("/workflows/contacts").await.text;
+    for part in ["keeps ghl.contact and os.contact alike", "on_difference", "href=\"/runs/"] {
+        assert!(sync.contains(part), "{part}: {sync}");
+    }
     let another = stage::command().args(["dashboard", "--data"]).arg(folder.join("data")).output().expect("it runs");
     let another = String::from_utf8(another.stdout).expect("a text");
     let (_, code) = another.trim().split_once("/sign-in?code=").expect("another link");

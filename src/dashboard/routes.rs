@@ -78,6 +78,7 @@ const LIMIT: Field =
     Field::query("limit", Takes::Number { min: 1, max: 200 }, "At most so many; 50 if it is not said.");
 const CURSOR: Field = Field::query("cursor", NUMBER, "What the page before said as `next`.");
 const RUN: Field = Field::path("run", TEXT, "The run's number, its id, or a beginning of its id.");
+const RECIPE: Field = Field::path("workflow", TEXT, "The name of a workflow or a sync.");
 const RUNS: &[Field] = &[
     Field::query(
         "status",
@@ -150,6 +151,8 @@ pub const TABLE: &[Route] = &[
     route!(Post "/runs/{run}/retry", OPERATE, &[RUN], "", "Tries a run again.", pages::run::retry),
     route!(Post "/runs/{run}/cancel", OPERATE, &[RUN], "", "Ends a run.", pages::run::cancel),
     route!(Post "/runs/{run}/drop", OPERATE, &[RUN], "", "Gives a run up.", pages::run::give_up),
+    route!(Get "/workflows", READ, &[CURSOR], "", "The recipes that are active.", pages::workflows::show),
+    route!(Get "/workflows/{workflow}", READ, &[RECIPE], "", "One recipe.", pages::workflows::tell),
     route!(Get "/questions", READ, &[CURSOR], "", "What waits for a person.", pages::questions::show),
     route!(Post "/questions/{number}/answer", OPERATE, &[QUESTION, PICKED, SEEN, ID], "", "Answers a question.", pages::questions::take),
     route!(Get "/records", READ, RECORDS, "", "What syncs keep alike.", pages::records::show),

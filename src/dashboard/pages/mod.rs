@@ -10,12 +10,14 @@ pub mod run;
 pub mod runs;
 pub mod sign_in;
 mod text;
+pub mod workflows;
 
 use std::sync::LazyLock;
 
 use axum::http::header;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use maud::{DOCTYPE, Markup, html};
+use url::form_urlencoded;
 
 use super::ask::{Ask, Who};
 use super::problem::Problem;
@@ -49,6 +51,7 @@ pub async fn icon(_: Ask) -> Result<Response, Problem> {
 const PLACES: &[(&str, &str)] = &[
     ("/", "Overview"),
     ("/runs", "Runs"),
+    ("/workflows", "Workflows"),
     ("/questions", "Questions"),
     ("/records", "Records"),
     ("/connections", "Connections"),
@@ -148,6 +151,11 @@ fn time(ms: i64) -> Markup {
 /// How a run stands: the word, and a colour that adds nothing to it.
 fn badge(status: Status) -> Markup {
     html! { span class=(format!("badge {}", status.word())) { (status.word()) } }
+}
+
+/// A part of an address. Names and ids may hold anything.
+fn part(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
 /// What is said where there is nothing.

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::{cut, empty, page, runs, said, time};
+use super::{cut, empty, page, part, runs, said, time};
 use crate::dashboard::api::records::{Field, Known, Pair, State, concealed, one, some};
 use crate::dashboard::ask::Ask;
 use crate::dashboard::problem::Problem;
@@ -137,7 +137,6 @@ fn badge(state: State) -> Markup {
 
 /// The page of a record. Ids may hold anything.
 fn address(record: &RecordRef) -> String {
-    let part = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
     format!("/records/{}/{}/{}", part(&record.connection), part(&record.object), part(&record.id))
 }
 

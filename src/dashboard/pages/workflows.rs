@@ -1,0 +1,153 @@
+//! The recipes that are active: workflows and syncs, each with its YAML and its latest runs.
+
+use axum::response::Response;
+use maud::{Markup, html};
+
+use super::{cut, empty, page, part, runs, said};
+use crate::dashboard::ask::Ask;
+use crate::dashboard::problem::Problem;
+use crate::project::Plan;
+use crate::source::Place;
+use crate::store::{Filter, Run};
+use crate::sync::Sync;
+use crate::workflow::{Starts, Workflow};
+
+/// A document that is longer is shown up to here, in characters.
+const YAML_MAX: usize = 40_000;
+/// Recipes on one page.
+const LIMIT: usize = 200;
+const RUNS_MAX: usize = 15;
+const LOOKED_AT_MAX: i64 = 30_000;
+
+/// A document that people have written.
+enum Recipe<'p> {
+    Workflow(&'p Workflow),
+    Sync(&'p Sync),
+}
+
+impl Recipe<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Recipe::Workflow(workflow) => &workflow.name,
+            Recipe::Sync(sync) => &sync.name,
+        }
+    }
+
+    fn place(&self) -> &Place {
+        match self {
+            Recipe::Workflow(workflow) => &workflow.place,
+            Recipe::Sync(sync) => &sync.place,
+        }
+    }
+
+    fn description(&self) -> Option<&str> {
+        match self {
+            Recipe::Workflow(workflow) => workflow.description.as_deref(),
+            Recipe::Sync(sync) => sync.description.as_deref(),
+        }
+    }
+
+    fn begins(&self) -> String {
+        match self {
+            Recipe::Workflow(workflow) => match &workflow.trigger.starts {
+                Starts::Event(heard) => {
+                    format!("when {}", heard.iter().map(|heard| heard.text.as_str()).collect::<Vec<_>>().join(", "))
+                }
+                Starts::Webhook { path, .. } => format!("when something comes to {path}"),
+                Starts::Schedule { text, .. } => format!("by the schedule {text}"),
+                Starts::Poll { alias, operation, .. } => format!("when {alias}.{operation} shows something new"),
+                Starts::Manual { .. } => "by hand".into(),
+            },
+            Recipe::Sync(sync) => {
+                let [first, second] = sync.pair.sides.each_ref().map(|side| format!("{}.{}", side.alias, side.object));
+                format!("keeps {first} and {second} alike")
+            }
+        }
+    }
+
+    /// Its own name; of a sync, those of the workflows that it is made of.
+    fn runs_as<'p>(&self, plan: &'p Plan) -> Vec<&'p str> {
+        let start = format!("{}/", self.name());
+        let names = plan.hearing().map(|workflow| workflow.name.as_str());
+        names.filter(|name| *name == self.name() || name.starts_with(&start)).collect()
+    }
+}
+
+/// All of a project, by name.
+fn recipes(plan: &Plan) -> Vec<Recipe<'_>> {
+    let workflows = plan.workflows.iter().map(Recipe::Workflow);
+    let mut all: Vec<Recipe> = workflows.chain(plan.syncs.iter().map(|sync| Recipe::Sync(sync))).collect();
+    all.sort_by(|one, two| one.name().cmp(two.name()));
+    all
+}
+
+pub async fn show(ask: Ask) -> Result<Response, Problem> {
+    let plan = ask.engine().plan();
+    let all = recipes(&plan);
+    let from = usize::try_from(ask.number("cursor").unwrap_or_default()).unwrap_or_default();
+    let content = html! {
+        h1 { "Workflows" }
+        p.lead { "The recipes of this project that are active." }
+        section.card {
+            @if all.is_empty() {
+                (empty("Nothing is active", html! { "Name what is to run under " code { "active:" } " in dovetail.yaml." }))
+            } @else {
+                table.rows {
+                    thead { tr { @for name in ["Recipe", "What it does", "File"] { th scope="col" { (name) } } } }
+                    tbody { @for recipe in all.iter().skip(from).take(LIMIT) { (row(recipe)) } }
+                }
+            }
+            @if from.saturating_add(LIMIT) < all.len() {
+                p.more { a href=(format!("/workflows?cursor={}", from + LIMIT)) rel="next" { "More" } }
+            }
+        }
+    };
+    Ok(page(&ask, "/workflows", "Workflows", false, content))
+}
+
+fn row(recipe: &Recipe<'_>) -> Markup {
+    html! {
+        tr {
+            td { a href=(format!("/workflows/{}", part(recipe.name()))) { (said(recipe.name())) } }
+            td.wide {
+                (said(&cut(&recipe.begins(), 200)))
+                @if let Some(description) = recipe.description() { div.quiet { (said(&cut(description, 200))) } }
+            }
+            td.last { (said(&recipe.place().path)) }
+        }
+    }
+}
+
+pub async fn tell(ask: Ask) -> Result<Response, Problem> {
+    let plan = ask.engine().plan();
+    let name = ask.owned("workflow").unwrap_or_default();
+    let all = recipes(&plan);
+    let found = all.iter().find(|recipe| recipe.name() == name).ok_or_else(|| Problem::unknown("active recipe"))?;
+    let path = found.place().path.to_string();
+    let documents = ask.store().plan(&plan.hash).await?.unwrap_or_default();
+    let yaml = documents.into_iter().find(|(known, _)| *known == path).map(|(_, text)| text);
+    let latest = latest(&ask, found.runs_as(&plan)).await?;
+    let content = html! {
+        p.path { a href="/workflows" { "Workflows" } }
+        h1 { (said(&name)) }
+        p.lead { (said(&cut(&found.begins(), 400))) ", written in " (said(&path)) }
+        @if let Some(description) = found.description() { p { (said(&cut(description, 1_000))) } }
+        @if let Some(yaml) = &yaml { section.card { h2 { "As it is written" } pre.yaml { (said(&cut(yaml, YAML_MAX))) } } }
+        section.card {
+            h2 { "Latest runs" }
+            (runs::table(&latest, html! { "None yet." }))
+        }
+    };
+    Ok(page(&ask, "/workflows", &name, true, content))
+}
+
+async fn latest(ask: &Ask, names: Vec<&str>) -> Result<Vec<Run>, Problem> {
+    let mut all = Vec::new();
+    for name in names {
+        let filter = Filter { workflow: Some(name.to_owned()), limit: RUNS_MAX, ..Filter::default() };
+        all.extend(ask.store().runs_within(filter, LOOKED_AT_MAX).await?.0);
+    }
+    all.sort_by_key(|run| std::cmp::Reverse(run.seq));
+    all.truncate(RUNS_MAX);
+    Ok(all)
+}
