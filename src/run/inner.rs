@@ -114,6 +114,7 @@ impl Deciding<'_> {
             tenant: self.start.tenant.clone(),
             body: body.clone(),
             hops,
+            past: self.start.event.past,
             ..Event::default()
         });
         self.finish(action, spot, Outcome::Done, body, None)

@@ -81,6 +81,11 @@ fn follow(digits: &[u8], text: &[u8]) -> bool {
     digits.iter().all(|digit| text.next() == Some(digit))
 }
 
+/// As JSON writes it.
+fn quoted(id: &str) -> String {
+    Value::from(id).to_string()
+}
+
 /// What people write between the digits of a number.
 fn is_between(character: char) -> bool {
     " +-().".contains(character)
@@ -92,7 +97,7 @@ fn digits(text: &str) -> String {
 
 impl Signs {
     pub fn new(records: BTreeSet<RecordRef>, text: Option<Text>) -> Result<Signs, Error> {
-        let ids: Vec<String> = records.iter().map(|record| regex::escape(&record.id)).collect();
+        let ids: Vec<String> = records.iter().map(|record| regex::escape(&quoted(&record.id))).collect();
         let search = |some: &[String]| RegexBuilder::new(&some.join("|")).size_limit(SEARCH_MAX).build();
         let ids = ids.chunks(AT_ONCE).map(search).collect::<Result<_, _>>();
         let ids = ids.map_err(|error| Error::Failed(format!("the ids cannot be looked for: {error}")))?;
@@ -100,10 +105,7 @@ impl Signs {
     }
 
     pub fn are_in(&self, json: &[u8]) -> bool {
-        let is_quoted = |id: &str| {
-            let quoted = format!("\"{id}\"");
-            id.len() >= TELLING && memchr::memmem::find(json, quoted.as_bytes()).is_some()
-        };
+        let is_quoted = |id: &str| id.len() >= TELLING && memchr::memmem::find(json, quoted(id).as_bytes()).is_some();
         self.text.as_ref().is_some_and(|text| text.is_in(json))
             || (self.may_be_of(json) && self.records.iter().any(|record| is_quoted(&record.id)))
     }
@@ -169,6 +171,11 @@ mod tests {
             !of.are_in(br#"{"id":"x4hTmBqk1Zx"}"#) && !of.are_in(br#"{"id":"17"}"#) && !of.are_in(b"\"abc+d(efgh\"")
         );
         assert!(of.may_be_of(br#"{"id":"17"}"#));
+        let odd = signs(&["\"he said\"\n", "C:\\contacts"], None);
+        for id in ["\"he said\"\n", "C:\\contacts"] {
+            let json = serde_json::json!({ "id": id }).to_string();
+            assert!(odd.are_in(json.as_bytes()) && odd.may_be_of(json.as_bytes()), "{json}");
+        }
         let event = |id: &str| Event {
             connection: Some("crm".into()),
             object: Some("contact".into()),
