@@ -2,12 +2,14 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
 use super::{exit, shipped};
 use crate::connector::is_openapi;
 use crate::project::{self, Loaded, Text};
+use crate::rehearsal::{Files, Scene};
 use crate::source::TEXT_BYTES_MAX;
 
 /// What the project's own document is called.
@@ -93,6 +95,23 @@ pub fn project_above(folder: &Path) -> Option<PathBuf> {
 /// As [`texts`]; findings are in the result.
 pub fn load(folder: &Path, environment: Option<&str>) -> Result<Loaded> {
     Ok(project::read(&texts(folder)?, &shipped::connectors(), environment))
+}
+
+/// Where a workflow or sync of a project is played. `texts`: its own, and the shipped ones.
+///
+/// # Errors
+/// Why it cannot be played, in words.
+pub fn scene(
+    folder: &Path,
+    subject: &str,
+    loaded: &Loaded,
+    (own, shipped): (&[Text], &[Text]),
+) -> std::result::Result<Arc<Scene>, String> {
+    let sandbox = |name: &str| {
+        let own = text(folder, &format!("connectors/{name}.sandbox.yaml")).ok();
+        own.or_else(|| shipped::sandbox_file(name))
+    };
+    Scene::new(subject, loaded, &Files { own, shipped, sandbox: &sandbox }).map(Arc::new)
 }
 
 /// `left` bytes may still be read.

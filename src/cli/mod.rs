@@ -15,6 +15,7 @@ mod dashboard;
 mod dead;
 mod demo;
 mod doctor;
+mod dry_run;
 mod erase;
 mod exit;
 mod expand;

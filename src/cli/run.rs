@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::{Operator, Project, exit, say, shown};
+use super::{Operator, Project, dry_run, exit, say, shown};
 use crate::engine::{ByHandError, Whose, unknown};
 use crate::project::Plan;
 use crate::run::Ending;
@@ -32,6 +32,13 @@ pub struct Run {
     project: Project,
     #[command(flatten)]
     operator: Operator,
+    /// Only show what it would do and send: pretend vendors answer, waits are over at once, and nothing leaves this computer.
+    /// Without `--input` it is tried with an example.
+    #[arg(long, conflicts_with_all = ["tenant", "connection"])]
+    dry_run: bool,
+    /// With `--dry-run`: records that are there already, by `alias.object`: `{"ghl.contact": [{"id": "1"}]}`.
+    #[arg(long, value_name = "FILE|JSON", requires = "dry_run")]
+    given: Option<String>,
     /// The run as JSON.
     #[arg(long)]
     json: bool,
@@ -39,12 +46,18 @@ pub struct Run {
 
 impl Run {
     pub async fn run(self) -> Result<u8> {
+        if self.dry_run {
+            let sample = self.input.as_deref().map(|input| read("--input", input)).transpose()?;
+            let given = self.given.as_deref().map(|given| read("--given", given)).transpose()?;
+            let trial = dry_run::Wanted { workflow: self.workflow, sample, given, json: self.json };
+            return trial.run(&self.project).await;
+        }
         let Some(plan) = self.project.plan()? else { return Ok(exit::FINDINGS) };
         if plan.workflow(&self.workflow).is_none() {
             return Err(exit::usage(unknown(&plan, &self.workflow)));
         }
         let wanted = wanted(&plan, &self.workflow);
-        let inputs = self.input.as_deref().map_or(Ok(Value::Null), read)?;
+        let inputs = self.input.as_deref().map_or(Ok(Value::Null), |input| read("--input", input))?;
         let data = self.operator.data_folder(&self.project);
         let (engine, _) = match self.operator.engine(&self.project, plan, 64, false).await {
             Ok(engine) => engine,
@@ -154,16 +167,16 @@ fn told(ending: Option<&Ending>) -> String {
     }
 }
 
-/// Reads the inputs from where the argument says.
-fn read(input: &str) -> Result<Value> {
+/// Reads JSON from where an argument says.
+fn read(argument: &str, input: &str) -> Result<Value> {
     let (name, text) = if input == "-" {
         ("stdin", std::io::read_to_string(std::io::stdin()).context("stdin cannot be read")?)
     } else if input.trim_start().starts_with(['{', '[']) {
-        ("--input", input.to_string())
+        (argument, input.to_string())
     } else {
         match std::fs::read_to_string(input) {
             Ok(text) => (input, text),
-            Err(error) => return Err(exit::usage(format!("the input file {input} cannot be read: {error}"))),
+            Err(error) => return Err(exit::usage(format!("{argument}: the file {input} cannot be read: {error}"))),
         }
     };
     serde_json::from_str(&text).map_err(|error| {

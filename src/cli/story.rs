@@ -22,6 +22,12 @@ pub async fn tell(store: &Store, run: Run, as_json: bool) -> Result<()> {
         say::data(&serde_json::to_string_pretty(&story.as_value())?);
         return Ok(());
     }
+    tell_whole(&story);
+    Ok(())
+}
+
+/// A story with its head.
+pub fn tell_whole(story: &Story) {
     let width = say::width().unwrap_or(WIDTH);
     let run = &story.run;
     say::data(&format!("run {}: {}, {}", run.seq, run.start.workflow, run.status.word()));
@@ -29,8 +35,7 @@ pub async fn tell(store: &Store, run: Run, as_json: bool) -> Result<()> {
         say::data(&format!("  {what:<9} {}", say::shortened(&text, width.max(60) - 12)));
     }
     say::data("");
-    steps(&story, width);
-    Ok(())
+    steps(story, width);
 }
 
 /// The same as a part of a longer story: what began it in a line, and its steps.

@@ -12,7 +12,7 @@ use super::record::Recording;
 use super::{Project, exit, folder, say, shipped, shown};
 use super::{check, count};
 use crate::project::{self, Loaded, Tested, Text};
-use crate::rehearsal::{Chosen, Files, Played, Scene, play};
+use crate::rehearsal::{Chosen, Played, Scene, play};
 use crate::source::nearest;
 
 /// Lines of what happened that are told of one test.
@@ -178,12 +178,7 @@ impl Part<'_> {
 impl House<'_> {
     fn play(&self, part: &Part<'_>) -> std::result::Result<Played, String> {
         let scene = self.scenes[part.document].get_or_init(|| {
-            let sandbox = |name: &str| {
-                let own = folder::text(self.folder, &format!("connectors/{name}.sandbox.yaml")).ok();
-                own.or_else(|| shipped::sandbox_file(name))
-            };
-            let files = Files { own: self.own, shipped: self.shipped, sandbox: &sandbox };
-            Scene::new(&part.tested.document.test, self.loaded, &files).map(Arc::new)
+            folder::scene(self.folder, &part.tested.document.test, self.loaded, (self.own, self.shipped))
         });
         let scene = scene.as_ref().map_err(Clone::clone)?;
         let beside = Path::new(part.tested.path()).parent().unwrap_or(Path::new("")).to_path_buf();

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::random::Random;
 use super::scene::Scene;
-use super::story::{Line, RunId};
+use super::story::{Exchange, Line, RunId};
 use crate::clock;
 use crate::connector::{Body, Request};
 use crate::engine::{Answering, Door, Engine};
@@ -23,6 +23,8 @@ const WAY: Duration = Duration::from_millis(10);
 /// Requests of one test, and so many more for each random edit; more are a loop.
 const REQUESTS_MAX: usize = 1_000;
 const REQUESTS_OF_EACH_MAX: usize = 50;
+/// Requests that are kept whole.
+const EXCHANGES_MAX: usize = 100;
 /// Of so many writes one is the last thing that the program does, where it is to crash.
 const CRASHES_EVERY: u64 = 4;
 const CRASHES_MAX: usize = 40;
@@ -65,6 +67,8 @@ pub struct Told {
     /// Requests of runs, by run.
     pub requests: BTreeMap<RunId, usize>,
     pub asked: usize,
+    /// The first requests, whole.
+    pub exchanges: Vec<Exchange>,
     /// When the last thing happened that was no poll.
     pub last_ms: i64,
     pub crashes: usize,
@@ -93,6 +97,14 @@ impl Seen {
         told.last_ms = clock::now_ms();
         let line = Line { at_ms: told.last_ms, run: run.map(str::to_owned), text };
         told.lines.push(line);
+    }
+
+    /// Keeps a request with its answer, if there is still room.
+    fn keep(&self, exchange: impl FnOnce(i64) -> Exchange) {
+        let exchanges = &mut self.told.lock().exchanges;
+        if exchanges.len() < EXCHANGES_MAX {
+            exchanges.push(exchange(clock::now_ms()));
+        }
     }
 
     pub fn engine(&self) -> Option<Engine> {
@@ -171,6 +183,17 @@ impl Company {
             }
         }
         let asked = vendor.ask(&request);
+        if !run.is_empty() {
+            self.seen.keep(|at_ms| Exchange {
+                at_ms,
+                run: run.clone(),
+                connection: self.scene.alias(&send.connection).to_owned(),
+                operation: send.operation.clone(),
+                reads,
+                request,
+                answer: asked.response.clone(),
+            });
+        }
         let status = match &asked.response {
             None if asked.changed.is_empty() => "no answer".to_owned(),
             None => "carried out, no answer".to_owned(),

@@ -1,4 +1,4 @@
-//! Runs a project's tests: the engine between played vendors, under a clock of its own.
+//! Runs a project's tests, and tries recipes out: the engine between played vendors, under a clock of its own.
 //!
 //! ```text
 //!  test document ─ stand-in ─▶ Scene: a plan of the tested workflow alone, with stand-in accounts; a Role for each
@@ -19,9 +19,11 @@ mod records;
 mod scene;
 mod stage;
 mod story;
+mod trial;
 mod webhook;
 
 pub use judge::Unmet;
 pub use play::{Chosen, Played, play};
 pub use scene::{Files, Scene};
-pub use story::Line;
+pub use story::{Exchange, Line};
+pub use trial::{Trial, Tried, TriedRun, sample, try_out};

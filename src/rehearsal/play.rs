@@ -1,7 +1,7 @@
 //! One test, played from its beginning to its verdict.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ use crate::clock;
 use crate::engine::Whose;
 use crate::expr::{Expr, Locale, Scope, parse_duration, read_time};
 use crate::project::{Crash, Fault, Given, Step, Test};
+use crate::store::{Run, Store};
 
 /// What is chosen for one test beside what it says.
 pub struct Chosen<'c> {
@@ -54,17 +55,24 @@ const BEGIN: &str = "2026-01-05T09:00:00Z";
 /// # Errors
 /// It cannot be played, in words.
 pub fn play(scene: &Arc<Scene>, test: &Test, chosen: &Chosen<'_>) -> Result<Played, String> {
+    let begin = read_time(chosen.now.unwrap_or(BEGIN), &scene.plan.locale).ok_or("`now` is no time")?;
+    rehearse(begin.timestamp_millis(), async |folder| judged(scene, test, chosen, folder).await)
+}
+
+/// Gives a thread a clock of its own, which begins at this instant, and a folder that is gone afterwards.
+///
+/// # Errors
+/// What it comes to; the system's.
+pub(super) fn rehearse<T>(begin_ms: i64, act: impl AsyncFnOnce(&Path) -> Result<T, String>) -> Result<T, String> {
     let folder = Folder::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.map_err(|error| error.to_string())?;
-    let begin = read_time(chosen.now.unwrap_or(BEGIN), &scene.plan.locale).ok_or("`now` is no time")?;
-    let begin_ms = begin.timestamp_millis();
-    let played = runtime.block_on(async {
+    let came = runtime.block_on(async {
         let _rehearsing = clock::turn(begin_ms);
-        perform(scene, test, chosen, &folder.0).await
+        act(&folder.0).await
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
-    played
+    came
 }
 
 /// Gone when it is dropped.
@@ -82,13 +90,26 @@ impl Drop for Folder {
     }
 }
 
-async fn perform(
+/// What is there when nothing moves any more.
+pub(super) struct Performed {
+    pub company: Arc<Company>,
+    pub store: Store,
+    pub runs: Vec<Run>,
+    pub first_run: Option<FirstRun>,
+    /// Why it did not come so far.
+    pub unmet: Option<Unmet>,
+}
+
+/// Lives through the steps of a test.
+///
+/// # Errors
+/// It cannot begin, in words.
+pub(super) async fn perform(
     scene: &Arc<Scene>,
     test: &Test,
     chosen: &Chosen<'_>,
-    folder: &std::path::Path,
-) -> Result<Played, String> {
-    let begin_ms = clock::now_ms();
+    folder: &Path,
+) -> Result<Performed, String> {
     let seed = test.generate.as_ref().map(|wanted| wanted.seed.unwrap_or(chosen.seed));
     let edits = test.generate.as_ref().map_or(0, |wanted| wanted.edits);
     let crashes = test.generate.as_ref().and_then(|wanted| wanted.crash);
@@ -98,22 +119,26 @@ async fn perform(
     for fault in &test.faults {
         order(&company, fault)?;
     }
-    let mut unmet = Vec::new();
-    if let Err(why) = act(&mut stage, test, chosen, seed).await {
-        unmet.push(why);
+    let mut unmet = act(&mut stage, test, chosen, seed).await.err();
+    if unmet.is_none() {
+        let rest = stage.come_to_rest(test.then.quiet_after.is_some() || test.then.converged.is_some()).await;
+        unmet = rest.err().map(|why| Unmet::said("the end", why));
     }
-    if unmet.is_empty()
-        && let Err(why) = stage.come_to_rest(test.then.quiet_after.is_some() || test.then.converged.is_some()).await
-    {
-        unmet.push(Unmet::said("the end", why));
-    }
-    let lived_ms = clock::now_ms() - begin_ms;
     let first_run = stage.first_run;
     let store = stage.end();
     let runs = story::runs(&store).await;
-    if unmet.is_empty() {
-        unmet = judge(&test.then, &scene.subject, &company, &runs);
-    }
+    Ok(Performed { company, store, runs, first_run, unmet })
+}
+
+async fn judged(scene: &Arc<Scene>, test: &Test, chosen: &Chosen<'_>, folder: &Path) -> Result<Played, String> {
+    let begin_ms = clock::now_ms();
+    let seed = test.generate.as_ref().map(|wanted| wanted.seed.unwrap_or(chosen.seed));
+    let Performed { company, store, runs, first_run, unmet } = perform(scene, test, chosen, folder).await?;
+    let lived_ms = clock::now_ms() - begin_ms;
+    let unmet = match unmet {
+        Some(unmet) => vec![unmet],
+        None => judge(&test.then, &scene.subject, &company, &runs),
+    };
     let (lines, requests, crashes) = {
         let mut told = company.seen.told.lock();
         (std::mem::take(&mut told.lines), told.asked, told.crashes)

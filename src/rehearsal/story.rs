@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::connector::{Request, Response};
 use crate::project::Plan;
 use crate::run::{Ending, Entry, Fact};
 use crate::store::{Filter, Run, Store};
@@ -17,6 +18,20 @@ pub struct Line {
     /// Whose doing it was: `run 2`.
     pub run: Option<String>,
     pub text: String,
+}
+
+/// A request of a run with its answer; the credential, which is attached last, is no part of it.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    pub at_ms: i64,
+    pub run: RunId,
+    /// What the recipe calls the account.
+    pub connection: String,
+    pub operation: String,
+    pub reads: bool,
+    pub request: Request,
+    /// None: there was none.
+    pub answer: Option<Response>,
 }
 
 /// Runs that are told, at most.

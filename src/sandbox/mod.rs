@@ -48,5 +48,6 @@ mod vendor;
 mod view;
 
 pub use deliver::{Receiver, Receiving};
+pub use derive::example;
 pub use inside::{Asked, Inside, Role};
 pub use vendor::{Error, Proof, Settings, Vendor};

@@ -15,6 +15,8 @@ fn at_depth(schema: &Value, depth: usize) -> Value {
     match schema["type"].as_str() {
         Some("string") if schema["format"] == "date-time" => "2026-01-02T03:04:05Z".into(),
         Some("string") if schema["format"] == "date" => "2026-01-02".into(),
+        Some("string") if schema["format"] == "email" => "ada@example.com".into(),
+        Some("string") if schema["format"] == "uri" => "https://example.com/".into(),
         Some("string") => "text".into(),
         Some("integer" | "number") => 1.into(),
         Some("boolean") => true.into(),

@@ -10,6 +10,8 @@ mod webhooks;
 
 use serde_json::{Map, Value, json};
 
+pub use example::example;
+
 use super::path::Line;
 use crate::connector::Hmac;
 use crate::source::File;
