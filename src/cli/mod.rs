@@ -15,6 +15,7 @@ mod dashboard;
 mod dead;
 mod demo;
 mod doctor;
+mod documents;
 mod dry_run;
 mod erase;
 mod exit;

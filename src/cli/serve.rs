@@ -12,14 +12,15 @@ use tokio::task::JoinHandle;
 use url::{Host, Url};
 
 use super::reloading::Reloading;
-use super::{Operator, Project, check, exit, folder, past, say, secrets, traces, vault};
+use super::{Operator, Project, check, documents, exit, folder, past, say, secrets, traces, vault};
 use crate::connector::VerifyRule;
 use crate::dashboard;
 use crate::engine::{Engine, Settings};
 use crate::http::Guard;
 use crate::project::{Loaded, Plan};
+use crate::server::control::{Door, Reloads};
 use crate::server::invitations::Invitations;
-use crate::server::{self, control::Door};
+use crate::server::{self};
 use crate::store::Store;
 use crate::trigger::is_public_key;
 use crate::vault::{Granted, Vault};
@@ -46,6 +47,9 @@ pub struct Serve {
     /// How people reach the dashboard, if not at its address: `https://dovetail.example.com`, a proxy that speaks HTTPS.
     #[arg(long, value_name = "URL", env = "DOVETAIL_DASHBOARD_URL", value_parser = dashboard_url)]
     dashboard_url: Option<Url>,
+    /// Let admins change recipes at the dashboard: they are written into the folder workflows/ of the project, and served.
+    #[arg(long)]
+    allow_edits: bool,
     /// Send traces of runs to this OpenTelemetry collector, e.g. `http://127.0.0.1:4318`. Default: OTEL_EXPORTER_OTLP_ENDPOINT.
     #[arg(long, value_name = "URL")]
     traces: Option<String>,
@@ -88,9 +92,9 @@ impl Serve {
                 "the sync {sync} writes nothing until its first run is applied: `dovetail plan {sync}{tenant}{there}`"
             ));
         }
-        let dashboard = dashboard.map(|listener| self.open_dashboard(listener, &engine)).transpose()?;
-        let (dashboard, invitations) = dashboard.unzip();
         let (reloads, asked) = mpsc::channel(1);
+        let dashboard = dashboard.map(|listener| self.open_dashboard(listener, &engine, &reloads)).transpose()?;
+        let (dashboard, invitations) = dashboard.unzip();
         let reloading = tokio::spawn(reloading.for_ever(asked, !self.no_watch));
         let door = Door { engine: engine.clone(), reloads, invitations };
         let control = match server::control::open(door, &self.operator.data_folder(&self.project)).await {
@@ -204,9 +208,17 @@ impl Serve {
     }
 
     /// Opens it, and gives the invitations that it redeems.
-    fn open_dashboard(&self, listener: TcpListener, engine: &Engine) -> Result<(JoinHandle<()>, Invitations)> {
+    fn open_dashboard(
+        &self,
+        listener: TcpListener,
+        engine: &Engine,
+        reloads: &Reloads,
+    ) -> Result<(JoinHandle<()>, Invitations)> {
         let (engine, bound, url) = (engine.clone(), listener.local_addr()?, self.dashboard_url.clone());
-        let (routes, invitations) = dashboard::open(dashboard::Settings { engine, bound, url })?;
+        let (path, environment) = (self.project.project.clone(), self.project.env.clone());
+        let reloads = self.allow_edits.then(|| reloads.clone());
+        let documents = Arc::new(documents::Folder { path, environment, reloads });
+        let (routes, invitations) = dashboard::open(dashboard::Settings { engine, documents, bound, url })?;
         let there = self.operator.whereabouts(&self.project);
         say::talk(&format!("its dashboard is at {}: `dovetail dashboard{there}` leads in", invitations.url));
         Ok((tokio::spawn(server::serve(listener, routes, std::future::pending())), invitations))

@@ -33,6 +33,8 @@ pub enum Place {
 pub enum Takes {
     /// So many characters at most.
     Text(usize),
+    /// A text of several lines, of so many characters at most, whatever they are.
+    Lines(usize),
     Number {
         min: i64,
         max: i64,
@@ -55,16 +57,26 @@ impl Field {
         Field { name, place: Place::Body, takes, required: true, what }
     }
 
+    /// The most bytes that it is sent in: each may be three of a form, or six of JSON.
+    pub fn bytes_max(&self) -> usize {
+        match self.takes {
+            Takes::Lines(max) => max.saturating_mul(6),
+            _ => 0,
+        }
+    }
+
     fn read(&self, text: &str) -> Result<Given, Problem> {
         let name = self.name;
         match self.takes {
-            Takes::Text(max) if text.chars().count() > max => {
+            Takes::Text(max) | Takes::Lines(max) if text.chars().count() > max => {
                 Err(Problem::bad(format!("`{name}` is longer than {max} characters")))
             }
             Takes::Text(_) if text.chars().any(|letter| shown::hides(letter) || letter == '\n') => {
                 Err(Problem::bad(format!("`{name}` holds a character that cannot be seen")))
             }
             Takes::Text(_) => Ok(Given::Text(text.to_owned())),
+            // Forms end lines as mail does.
+            Takes::Lines(_) => Ok(Given::Text(text.replace("\r\n", "\n"))),
             Takes::Number { min, max } => {
                 let number = text.parse().ok().filter(|number| (min..=max).contains(number));
                 number.map(Given::Number).ok_or_else(|| {

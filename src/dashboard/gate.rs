@@ -11,14 +11,14 @@ use axum::response::{IntoResponse as _, Response};
 use subtle::ConstantTimeEq as _;
 use url::form_urlencoded;
 
-use super::ask::{Ask, Place, Values, Who};
+use super::ask::{Ask, Field, Place, Values, Who};
 use super::problem::Problem;
 use super::routes::{Kind, Route};
 use super::{Window, now_ms, pages};
 use crate::server::{Peer, read_within, secret};
 use crate::store::Role;
 
-/// A body is longer for no reason, in bytes.
+/// A body is longer for no reason but a text of many lines, in bytes.
 const BODY_MAX: usize = 64 * 1024;
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -191,7 +191,8 @@ async fn take_body(
     if route.kind() == Kind::Page && !is_of_own_page(window, &parts.headers)? {
         return refuse("this did not come from a page of the dashboard: open it and do it there");
     }
-    let read = read_within(READ_TIMEOUT, body, BODY_MAX).await;
+    let body_max = BODY_MAX + route.takes.iter().map(Field::bytes_max).sum::<usize>();
+    let read = read_within(READ_TIMEOUT, body, body_max).await;
     let bytes = read.map_err(|(status, _)| Problem::new(status, "the body is too long, or came too slowly"))?;
     let kind = only(&parts.headers, header::CONTENT_TYPE.as_str())?.unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -6,6 +6,7 @@
 //! - `routes.rs` the one table: what is not in it does not exist
 //! - `gate.rs` what every request passes; `ask.rs` what is left of it for a route; `problem.rs` what is said when it does not pass
 //! - `sessions.rs` people who have signed in; `tries.rs` those who tried in vain
+//! - `documents.rs` the project's folder, which whoever opens the dashboard has; `drafts.rs` recipes as they are being written
 //! - `api/`, `pages/` the answers; `openapi.rs` the API's description, made of the table
 //! - `assets/` one file of style, one of script
 //!
@@ -13,6 +14,8 @@
 
 mod api;
 mod ask;
+mod documents;
+mod drafts;
 mod gate;
 mod openapi;
 mod pages;
@@ -38,15 +41,21 @@ use crate::project::catalogue::Item;
 use crate::server::invitations::Invitations;
 use crate::store::{self, Counts, Store};
 
+pub use documents::Documents;
+
 /// What is counted over all runs is counted again after this, however often it is looked.
 const FRESH: Duration = Duration::from_secs(3);
 
 /// Who follows what happens at the same time; others have room beside them.
 const LISTENERS_MAX: usize = 48;
 
+/// Drafts that are checked or tried at the same time; others wait.
+const BENCHES: usize = 2;
+
 /// What a dashboard is made with.
 pub struct Settings {
     pub engine: Engine,
+    pub documents: Arc<dyn Documents>,
     /// Where it listens.
     pub bound: SocketAddr,
     /// How people reach it, if not at that address.
@@ -67,6 +76,10 @@ pub(in crate::dashboard) struct Window {
     sessions: sessions::Sessions,
     tries: tries::Tries,
     listeners: Arc<Semaphore>,
+    documents: Arc<dyn Documents>,
+    benches: Arc<Semaphore>,
+    /// A document is compared with what was seen, and written, by one at a time.
+    saving: tokio::sync::Mutex<()>,
     /// What workflows of a version of the project can use.
     catalogue: Mutex<(String, Vec<Arc<Item>>)>,
     counted: tokio::sync::Mutex<Option<(Instant, Counts)>>,
@@ -106,7 +119,7 @@ impl Window {
 /// # Errors
 /// The store's.
 pub fn open(settings: Settings) -> Result<(Router, Invitations), store::Error> {
-    let Settings { engine, bound, url } = settings;
+    let Settings { engine, documents, bound, url } = settings;
     let reached = url.as_ref().map_or_else(|| format!("http://{bound}"), |url| url.as_str().to_owned());
     let invitations = Invitations::new(reached.trim_end_matches('/').to_owned());
     let host = url.as_ref().and_then(Url::host).map(|host| match host {
@@ -124,6 +137,9 @@ pub fn open(settings: Settings) -> Result<(Router, Invitations), store::Error> {
         tries: tries::Tries::default(),
         catalogue: Mutex::default(),
         listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
+        documents,
+        benches: Arc::new(Semaphore::new(BENCHES)),
+        saving: tokio::sync::Mutex::default(),
         counted: tokio::sync::Mutex::default(),
     });
     Ok((router(&window), invitations))

@@ -56,6 +56,10 @@ fn operation(route: &Route) -> Value {
         ("503", "There is no room to do it just now."),
         ("500", "It failed; the log tells why."),
     ];
+    if of(Place::Body).any(|field| matches!(field.takes, Takes::Lines(_))) {
+        statuses.push(("409", "It is not what it was, or cannot be read or written."));
+        statuses.push(("422", "What was written has errors."));
+    }
     if of(Place::Path).next().is_some() {
         statuses.push(("404", "There is none of this name."));
         statuses.push(("409", "It is not in a state for this, or is not what it was."));
@@ -103,7 +107,7 @@ fn parameter(field: &Field) -> Value {
 
 fn schema_of(field: &Field) -> Value {
     match field.takes {
-        Takes::Text(max) => json!({ "type": "string", "maxLength": max }),
+        Takes::Text(max) | Takes::Lines(max) => json!({ "type": "string", "maxLength": max }),
         Takes::Number { min, max: i64::MAX } => json!({ "type": "integer", "minimum": min }),
         Takes::Number { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Takes::OneOf(words) => json!({ "type": "string", "enum": words }),
@@ -210,6 +214,29 @@ fn schemas() -> Value {
             "inputs": { "type": "array", "items": { "$ref": "#/components/schemas/Input" } }, "example": text(),
         })),
         "Catalogue": list("Item"),
+        "Document": object(json!({ "path": text(), "text": text(), "version": text() })),
+        "Finding": json!({
+            "type": "object", "required": ["severity", "code", "message", "primary", "related", "help"],
+            "properties": {
+                "severity": one_of(&["error", "warning"]), "code": text(), "message": text(),
+                "primary": { "type": ["object", "null"], "description": "Where: `path`, `line` and `column` from 1, `span` in bytes." },
+                "related": { "type": "array", "items": { "type": "object" } }, "help": may_be_text(),
+            },
+        }),
+        "Findings": object(json!({
+            "errors": number(), "warnings": number(),
+            "diagnostics": { "type": "array", "items": { "$ref": "#/components/schemas/Finding" } },
+            "left_out": { "type": "object", "description": "How many more there are, by document." },
+        })),
+        "Trial": object(json!({
+            "sample": { "description": "What it was tried with." },
+            "runs": {
+                "type": "array",
+                "items": { "type": "object", "description": "A run with its `journal`, and the `requests` that it would send." },
+            },
+            "left_out": number(), "why": may_be_text(),
+        })),
+        "Saved": object(json!({ "version": text(), "is_served": { "type": "boolean" }, "told": text() })),
         "Deed": object(json!({
             "number": number(), "at": instant(), "who": text(), "from": text(), "what": text(), "about": text(),
         })),

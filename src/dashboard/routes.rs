@@ -8,7 +8,7 @@ use axum::response::Response;
 
 use super::ask::{Ask, Field, Takes};
 use super::problem::Problem;
-use super::{api, openapi, pages};
+use super::{api, drafts, openapi, pages};
 use crate::store::Role;
 
 pub use super::ask::{Place, Takes as Taken};
@@ -142,6 +142,10 @@ pub const TABLE: &[Route] = &[
     route!(Get "/api/v1/records", READ, RECORDS, "Pairs", "Records that syncs keep alike, both sides as one.", api::records::list),
     route!(Get "/api/v1/records/{connection}/{object}/{id}", READ, RECORD, "Record", "One record, with what lives under it and the latest runs.", api::records::show),
     route!(Get "/api/v1/catalogue", READ, FOUND, "Catalogue", "What a workflow can use.", api::catalogue::list),
+    route!(Get "/api/v1/document", READ, &[DOCUMENT], "Document", "A recipe as it is in the project's folder.", api::drafts::show),
+    route!(Post "/api/v1/document", ADMIN, &[PATH, TEXT_OF, VERSION_SEEN], "Saved", "Saves a recipe in which nothing is wrong, in place of the version that was seen, and has it served.", api::drafts::save),
+    route!(Post "/api/v1/checks", OPERATE, &[PATH, TEXT_OF], "Findings", "All findings about the project, with this recipe in place of what is saved.", api::drafts::check),
+    route!(Post "/api/v1/trials", OPERATE, &[PATH, TEXT_OF, SAMPLE, GIVEN], "Trial", "What a recipe would do and send, between pretend vendors.", api::drafts::try_out),
     route!(Get "/api/v1/audit", ADMIN, PAGE, "Deeds", "Who has done what, latest first.", api::overview::audit),
     route!(Get "/api/v1/events", READ, FOLLOWED, "Happenings", "What happens, as it happens: server-sent events, each with JSON.", api::events::follow),
     // The pages.
@@ -153,6 +157,9 @@ pub const TABLE: &[Route] = &[
     route!(Post "/runs/{run}/drop", OPERATE, &[RUN], "", "Gives a run up.", pages::run::give_up),
     route!(Get "/workflows", READ, &[CURSOR], "", "The recipes that are active.", pages::workflows::show),
     route!(Get "/workflows/{workflow}", READ, &[RECIPE], "", "One recipe.", pages::workflows::tell),
+    route!(Get "/edit", OPERATE, &[Field { required: false, ..DOCUMENT }], "", "A recipe to be written.", pages::edit::show),
+    route!(Post "/edit", OPERATE, &[PATH, TEXT_OF, VERSION_SEEN, SAMPLE, GIVEN, WANTED], "", "Checks a recipe, or tries it.", pages::edit::work),
+    route!(Post "/edit/save", ADMIN, &[PATH, TEXT_OF, VERSION_SEEN, SAMPLE, GIVEN], "", "Saves a recipe.", pages::edit::save),
     route!(Get "/questions", READ, &[CURSOR], "", "What waits for a person.", pages::questions::show),
     route!(Post "/questions/{number}/answer", OPERATE, &[QUESTION, PICKED, SEEN, ID], "", "Answers a question.", pages::questions::take),
     route!(Get "/records", READ, RECORDS, "", "What syncs keep alike.", pages::records::show),
@@ -167,6 +174,31 @@ pub const TABLE: &[Route] = &[
     route!(Get "/assets/script.js", OPEN, &[VERSION], "", "What pages do by themselves.", pages::script),
 ];
 
+const DOCUMENT: Field = Field {
+    required: true,
+    ..Field::query("path", TEXT, "The recipe's path in the project: `workflows/welcome.yaml`.")
+};
+const PATH: Field = Field::body("path", TEXT, "The recipe's path in the project: `workflows/welcome.yaml`.");
+const TEXT_OF: Field = Field::body("text", Takes::Lines(drafts::TEXT_MAX), "The recipe, in YAML.");
+const VERSION_SEEN: Field =
+    Field::body("version", TEXT, "The `version` of what it takes the place of; `new` where there is none.");
+const SAMPLE: Field = Field {
+    required: false,
+    ..Field::body(
+        "sample",
+        Takes::Lines(drafts::SAMPLE_MAX),
+        "What starts it, as JSON or YAML: inputs, a record, the body of a webhook, new records of a sync by `alias.object`. Without it: the latest that there was, else an example.",
+    )
+};
+const GIVEN: Field = Field {
+    required: false,
+    ..Field::body(
+        "given",
+        Takes::Lines(drafts::SAMPLE_MAX),
+        "Records that are there already, as JSON or YAML: lists by `alias.object`.",
+    )
+};
+const WANTED: Field = Field::body("do", Takes::OneOf(&["check", "try"]), "What is wanted.");
 const PICKED: Field = Field::body("picked", Takes::Number { min: 1, max: 1_000_000 }, "Which of its answers.");
 const ID: Field = Field { required: false, ..Field::body("id", TEXT, "The id that is linked.") };
 const VERSION: Field = Field::query("v", TEXT, "What is kept is of this version.");

@@ -30,7 +30,7 @@ pub use connection::Connection;
 pub use document::{Document, schema};
 pub use keep::Keep;
 pub use plan::{Plan, Tenant};
-pub use read::{Loaded, Text, named_files, read};
+pub use read::{Loaded, Text, named_files, read, read_draft};
 pub use test_document::{
     Crash, Fault, Generate, Given, RunEnding, Step, Test, TestDocument, Tested, Then, test_schema,
 };

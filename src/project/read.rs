@@ -89,16 +89,21 @@ fn imports(connectors: &mut Vec<&File>, named: &[File], report: &mut Report) -> 
 /// that name itself; files that only add to it, and `NAME.override.yaml`, are merged with it. Of one in many files only
 /// those are read that the project needs.
 pub fn read(own: &[Text], shipped: &[Text], environment: Option<&str>) -> Loaded {
+    read_draft(own, shipped, environment, None)
+}
+
+/// The same, with the document at this path judged as if it were active: somebody is writing it.
+pub fn read_draft(own: &[Text], shipped: &[Text], environment: Option<&str>, draft: Option<&str>) -> Loaded {
     let (needed, left_out) = parts::needed(own, shipped);
-    let loaded = read_with(own, &needed, environment);
+    let loaded = read_with(own, &needed, environment, draft);
     match left_out && parts::lacks(&loaded.report) {
         // To say what is meant by a name that is nowhere, all names are needed.
-        true => read_with(own, &shipped.iter().collect::<Vec<_>>(), environment),
+        true => read_with(own, &shipped.iter().collect::<Vec<_>>(), environment, draft),
         false => loaded,
     }
 }
 
-fn read_with(own: &[Text], shipped: &[&Text], environment: Option<&str>) -> Loaded {
+fn read_with(own: &[Text], shipped: &[&Text], environment: Option<&str>, draft: Option<&str>) -> Loaded {
     let mut report = Report::default();
     let mut files = Vec::new();
     let mut unread = Vec::new();
@@ -180,9 +185,9 @@ fn read_with(own: &[Text], shipped: &[&Text], environment: Option<&str>) -> Load
         let site = Site::new(file, environment);
         let mut built = build(&document, &site, connectors, environment, documents, &mut refused, &mut report);
         known_names(&document, &site, &subjects, &refused, &mut report);
-        let workflows = choose(&document, workflows, |workflow| &workflow.name);
-        let parts = choose(&document, parts, |workflow| &workflow.name);
-        let syncs = choose(&document, syncs, |sync| &sync.name);
+        let workflows = choose(&document, draft, workflows, |workflow| &workflow.name);
+        let parts = choose(&document, draft, parts, |workflow| &workflow.name);
+        let syncs = choose(&document, draft, syncs, |sync| &sync.name);
         check::check(&mut built, (workflows, parts, syncs), &files, &refused, &mut report);
         plan = Some(built);
     }

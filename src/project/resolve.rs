@@ -204,13 +204,14 @@ pub(super) fn known_names(
     }
 }
 
-/// The documents that run, with their files.
+/// The documents that run, and the draft at this path, with their files.
 pub(super) fn choose<T>(
     document: &Document,
+    draft: Option<&str>,
     documents: Vec<(T, &File)>,
     name: impl Fn(&T) -> &String,
 ) -> check::Active<T> {
     let is_active = |one: &T| document.active.as_ref().is_none_or(|active| active.contains(name(one)));
-    let active = documents.into_iter().filter(|(one, _)| is_active(one));
+    let active = documents.into_iter().filter(|(one, file)| is_active(one) || draft == Some(&*file.path));
     active.map(|(one, file)| (one, file.path.clone())).collect()
 }

@@ -281,8 +281,8 @@ async fn carry_out(Door { engine, reloads, invitations }: &Door, order: Order) -
     done.map_or_else(|error| Reply::Failed { why: error.to_string() }, |()| Reply::Done)
 }
 
-#[cfg(unix)]
-async fn reload(reloads: &Reloads) -> Reloaded {
+/// Has the documents read again.
+pub async fn reload(reloads: &Reloads) -> Reloaded {
     let (tell, told) = oneshot::channel();
     let stops = || Reloaded { present: false, told: "`serve` is about to stop".into() };
     if reloads.send(tell).await.is_err() {

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::documents::Folder;
 use super::{check, exit, past, sandbox, say, serve, shipped};
 use crate::dashboard;
 use crate::engine::{Engine, Settings};
@@ -208,7 +209,9 @@ impl Stage {
 async fn beside(engine: &Engine, folder: &Path) -> Result<(Invitations, Vec<JoinHandle<()>>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await.context("no port of this computer is free")?;
     let (engine, bound) = (engine.clone(), listener.local_addr()?);
-    let (pages, invitations) = dashboard::open(dashboard::Settings { engine: engine.clone(), bound, url: None })?;
+    let documents = Arc::new(Folder { path: folder.to_path_buf(), environment: None, reloads: None });
+    let (pages, invitations) =
+        dashboard::open(dashboard::Settings { engine: engine.clone(), documents, bound, url: None })?;
     let mut beside = vec![tokio::spawn(server::serve(listener, pages, std::future::pending()))];
     let door = Door { engine, reloads: mpsc::channel(1).0, invitations: Some(invitations.clone()) };
     // A folder whose name is too long for a socket has none; the demo needs none.

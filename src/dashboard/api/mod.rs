@@ -1,6 +1,7 @@
 //! The API's answers: JSON, secrets never.
 
 pub mod catalogue;
+pub mod drafts;
 pub mod events;
 pub mod overview;
 pub mod questions;

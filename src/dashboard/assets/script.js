@@ -15,9 +15,11 @@ function tellTimes(within) {
   }
 }
 
-// A form is sent once.
+// A form is sent once. What the pressed button says belongs to it, so that it is put away only afterwards.
 document.addEventListener("submit", (event) => {
-  for (const button of event.target.querySelectorAll("button")) button.disabled = true;
+  setTimeout(() => {
+    for (const button of event.target.querySelectorAll("button")) button.disabled = true;
+  });
 });
 addEventListener("pageshow", () => {
   for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
@@ -44,6 +46,29 @@ function lookSoon() {
     soon = 0;
     lookAgain().catch(() => {});
   }, 1000);
+}
+
+// A recipe that is being written is checked whenever the keys rest.
+const desk = document.querySelector("form[data-desk]");
+if (desk) {
+  const came = document.getElementById("came");
+  let rests = 0;
+  let asked = 0;
+  async function check() {
+    const now = ++asked;
+    const body = new URLSearchParams(new FormData(desk));
+    body.set("do", "check");
+    const answer = await fetch(desk.getAttribute("action"), { method: "POST", body, redirect: "error" });
+    if (!answer.ok || now !== asked) return;
+    const anew = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("came");
+    if (!anew || now !== asked) return;
+    came.hidden = false;
+    came.replaceChildren(...anew.childNodes);
+  }
+  desk.elements.namedItem("text").addEventListener("input", () => {
+    clearTimeout(rests);
+    rests = setTimeout(() => check().catch(() => {}), 600);
+  });
 }
 
 tellTimes(document);

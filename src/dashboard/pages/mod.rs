@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod connections;
+pub mod edit;
 pub mod overview;
 pub mod plot;
 pub mod questions;
@@ -10,7 +11,9 @@ pub mod run;
 pub mod runs;
 pub mod sign_in;
 mod text;
+mod trial;
 pub mod workflows;
+mod yaml;
 
 use std::sync::LazyLock;
 

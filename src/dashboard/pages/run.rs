@@ -56,7 +56,7 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
     Ok(page(&ask, "/runs", &format!("Run {number}"), is_live, content))
 }
 
-fn told(line: &Line) -> Markup {
+pub fn told(line: &Line) -> Markup {
     let kind = match (line.depth, line.is_value) {
         (0, _) => "of-run",
         (1, _) => "of-action",

@@ -3,8 +3,9 @@
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::{cut, empty, page, part, runs, said};
+use super::{cut, empty, may_operate, page, part, runs, said, yaml};
 use crate::dashboard::ask::Ask;
+use crate::dashboard::drafts;
 use crate::dashboard::problem::Problem;
 use crate::project::Plan;
 use crate::source::Place;
@@ -12,8 +13,6 @@ use crate::store::{Filter, Run};
 use crate::sync::Sync;
 use crate::workflow::{Starts, Workflow};
 
-/// A document that is longer is shown up to here, in characters.
-const YAML_MAX: usize = 40_000;
 /// Recipes on one page.
 const LIMIT: usize = 200;
 const RUNS_MAX: usize = 15;
@@ -88,6 +87,7 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
     let content = html! {
         h1 { "Workflows" }
         p.lead { "The recipes of this project that are active." }
+        @if may_operate(&ask) { p.acts { a.button.plain href="/edit" { "Write a recipe" } } }
         section.card {
             @if all.is_empty() {
                 (empty("Nothing is active", html! { "Name what is to run under " code { "active:" } " in dovetail.yaml." }))
@@ -125,14 +125,17 @@ pub async fn tell(ask: Ask) -> Result<Response, Problem> {
     let found = all.iter().find(|recipe| recipe.name() == name).ok_or_else(|| Problem::unknown("active recipe"))?;
     let path = found.place().path.to_string();
     let documents = ask.store().plan(&plan.hash).await?.unwrap_or_default();
-    let yaml = documents.into_iter().find(|(known, _)| *known == path).map(|(_, text)| text);
+    let text = documents.into_iter().find(|(known, _)| *known == path).map(|(_, text)| text);
     let latest = latest(&ask, found.runs_as(&plan)).await?;
     let content = html! {
         p.path { a href="/workflows" { "Workflows" } }
         h1 { (said(&name)) }
         p.lead { (said(&cut(&found.begins(), 400))) ", written in " (said(&path)) }
         @if let Some(description) = found.description() { p { (said(&cut(description, 1_000))) } }
-        @if let Some(yaml) = &yaml { section.card { h2 { "As it is written" } pre.yaml { (said(&cut(yaml, YAML_MAX))) } } }
+        @if may_operate(&ask) && path.starts_with(drafts::FOLDER) {
+            p.acts { a.button.plain href=(format!("/edit?path={}", part(&path))) { "Edit or try" } }
+        }
+        @if let Some(text) = &text { section.card { h2 { "As it is written" } (yaml::written(text, &path, None)) } }
         section.card {
             h2 { "Latest runs" }
             (runs::table(&latest, html! { "None yet." }))
