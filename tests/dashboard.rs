@@ -22,7 +22,7 @@ use dovetail::store::{Asked, Deed, NewToken, Role, Status, Store};
 use dovetail::sync::Question;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
-use stage::{GHL, Serve, Stage};
+use stage::{GHL, PEOPLE, Serve, Stage};
 use visitor::{Said, Visitor, code, plain, token};
 
 /// The shipped project with a dashboard, and the questions that somebody has left in its store.
@@ -528,6 +528,20 @@ async fn recipes_are_seen_as_they_are_written() {
     stage.over().await;
     let one = person.get("/workflows/contact-to-opinion-stage").await.text;
     assert!(one.contains("href=\"/runs/1\""), "{one}");
+    // Drawn, with how often each step was done.
+    for part in ["<strong>when ghl.contact.changed</strong>", "1 run<", "<strong>upsert os.contact</strong>", "1 done"]
+    {
+        assert!(one.contains(part), "{part}: {one}");
+    }
+    stage.fault(PEOPLE, json!({ "at": "contact.update", "status": 422, "times": 1 })).await;
+    let id = contact["id"].as_str().expect("an id");
+    let contact = stage.change(GHL, "contact", id, json!({ "firstName": "Augusta" })).await;
+    stage.tell("ContactUpdate", &contact).await;
+    stage.over().await;
+    let one = person.get("/workflows/contact-to-opinion-stage").await.text;
+    for part in ["2 runs", "1 failed", "1 done"] {
+        assert!(one.contains(part), "{part}: {one}");
+    }
     serve.term().await;
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::problem::Problem;
 use super::{Window, now_ms};
@@ -35,6 +35,8 @@ pub enum Takes {
     Text(usize),
     /// A text of several lines, of so many characters at most, whatever they are.
     Lines(usize),
+    /// Values by name: an object of JSON; of a form the fields that are called `name.` and something more.
+    Map,
     Number {
         min: i64,
         max: i64,
@@ -77,6 +79,7 @@ impl Field {
             Takes::Text(_) => Ok(Given::Text(text.to_owned())),
             // Forms end lines as mail does.
             Takes::Lines(_) => Ok(Given::Text(text.replace("\r\n", "\n"))),
+            Takes::Map => Err(Problem::bad(format!("`{name}` must be an object"))),
             Takes::Number { min, max } => {
                 let number = text.parse().ok().filter(|number| (min..=max).contains(number));
                 number.map(Given::Number).ok_or_else(|| {
@@ -99,6 +102,7 @@ impl Field {
 enum Given {
     Text(String),
     Number(i64),
+    Map(Map<String, Value>),
 }
 
 /// What was given, by the names of the fields.
@@ -117,6 +121,13 @@ impl Values {
         pairs: impl Iterator<Item = (String, String)>,
     ) -> Result<(), Problem> {
         for (name, text) in pairs {
+            let within = fields.iter().filter(|field| field.place == place && matches!(field.takes, Takes::Map));
+            let mut within =
+                within.filter_map(|field| Some((field, name.strip_prefix(field.name)?.strip_prefix('.')?)));
+            if let Some((field, key)) = within.next() {
+                self.put(field, key, text.into())?;
+                continue;
+            }
             let known = fields.iter().find(|field| field.name == name && field.place == place);
             let Some(field) = known else {
                 let names: Vec<&str> =
@@ -137,12 +148,30 @@ impl Values {
         Ok(())
     }
 
-    /// The same of a JSON object of texts and numbers.
+    /// A value of a map, once; an empty text was not given.
+    fn put(&mut self, field: &'static Field, key: &str, value: Value) -> Result<(), Problem> {
+        let given = self.0.entry(field.name).or_insert_with(|| Given::Map(Map::new()));
+        let Given::Map(map) = given else { return Ok(()) };
+        if value != "" && map.insert(key.to_owned(), value).is_some() {
+            let name = format!("{}.{}", field.name, story::shortened(key, 40));
+            return Err(Problem::bad(format!("`{name}` is given twice")));
+        }
+        Ok(())
+    }
+
+    /// The same of a JSON object of texts, numbers and maps.
     pub fn take_json(&mut self, fields: &'static [Field], bytes: &[u8]) -> Result<(), Problem> {
         let object: BTreeMap<String, Value> =
             serde_json::from_slice(bytes).map_err(|_| Problem::bad("the body is no JSON object"))?;
         let mut pairs = Vec::new();
         for (name, value) in object {
+            let map = fields.iter().find(|field| field.name == name && matches!(field.takes, Takes::Map));
+            if let (Some(field), Value::Object(values)) = (map, &value) {
+                for (key, value) in values {
+                    self.put(field, key, value.clone())?;
+                }
+                continue;
+            }
             pairs.push(match value {
                 Value::String(text) => (name, text),
                 Value::Number(number) => (name, number.to_string()),
@@ -185,6 +214,14 @@ impl Ask {
         match self.values.0.get(name) {
             Some(Given::Text(text)) => Some(text),
             _ => None,
+        }
+    }
+
+    /// The values of a map; none where it was not given.
+    pub fn map(&self, name: &str) -> Map<String, Value> {
+        match self.values.0.get(name) {
+            Some(Given::Map(map)) => map.clone(),
+            _ => Map::new(),
         }
     }
 

@@ -146,7 +146,11 @@ pub fn name_of(document: &Text) -> Option<String> {
     file.value[kind].as_str().map(str::to_owned)
 }
 
-fn read_value(name: &str, text: &str) -> Result<Value, Problem> {
+/// A value that somebody has written.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read_value(name: &str, text: &str) -> Result<Value, Problem> {
     let read = File::read(name, text).map(|file| file.value);
     read.map_err(|found| {
         let first = found.diagnostics.first();

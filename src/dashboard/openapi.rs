@@ -108,6 +108,7 @@ fn parameter(field: &Field) -> Value {
 fn schema_of(field: &Field) -> Value {
     match field.takes {
         Takes::Text(max) | Takes::Lines(max) => json!({ "type": "string", "maxLength": max }),
+        Takes::Map => json!({ "type": "object" }),
         Takes::Number { min, max: i64::MAX } => json!({ "type": "integer", "minimum": min }),
         Takes::Number { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Takes::OneOf(words) => json!({ "type": "string", "enum": words }),

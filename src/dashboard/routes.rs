@@ -79,6 +79,15 @@ const LIMIT: Field =
 const CURSOR: Field = Field::query("cursor", NUMBER, "What the page before said as `next`.");
 const RUN: Field = Field::path("run", TEXT, "The run's number, its id, or a beginning of its id.");
 const RECIPE: Field = Field::path("workflow", TEXT, "The name of a workflow or a sync.");
+const STARTED: &[Field] = &[
+    RECIPE,
+    Field { required: false, ..Field::body("inputs", Takes::Map, "Its inputs, or the record: `{ \"id\": … }`.") },
+    Field { required: false, ..Field::body("tenant", TEXT, "For whom, where there are several tenants.") },
+    Field {
+        required: false,
+        ..Field::body("connection", TEXT, "The account that the record is of, where there are several.")
+    },
+];
 const RUNS: &[Field] = &[
     Field::query(
         "status",
@@ -127,7 +136,8 @@ pub const TABLE: &[Route] = &[
     // The API.
     route!(Get "/api/v1/openapi.json", READ, &[], "Description", "This API, as OpenAPI describes it.", openapi::tell),
     route!(Get "/api/v1/summary", READ, &[], "Summary", "How much there is of what.", api::overview::summary),
-    route!(Get "/api/v1/workflows", READ, &[], "Workflows", "The workflows that are active.", api::overview::workflows),
+    route!(Get "/api/v1/workflows", READ, &[], "Workflows", "The workflows that are active.", api::workflows::list),
+    route!(Post "/api/v1/workflows/{workflow}/run", OPERATE, STARTED, "Run", "Starts a workflow by hand.", api::workflows::start),
     route!(Get "/api/v1/connections", READ, &[], "Connections", "How the accounts stand.", api::overview::connections),
     route!(Get "/api/v1/runs", READ, RUNS, "Runs", "Runs, newest first.", api::runs::list),
     route!(Get "/api/v1/dead-letters", READ, PAGE, "Runs", "Runs that failed for good, newest first.", api::runs::dead),
@@ -157,6 +167,7 @@ pub const TABLE: &[Route] = &[
     route!(Post "/runs/{run}/drop", OPERATE, &[RUN], "", "Gives a run up.", pages::run::give_up),
     route!(Get "/workflows", READ, &[CURSOR], "", "The recipes that are active.", pages::workflows::show),
     route!(Get "/workflows/{workflow}", READ, &[RECIPE], "", "One recipe.", pages::workflows::tell),
+    route!(Post "/workflows/{workflow}/run", OPERATE, STARTED, "", "Starts a workflow by hand.", pages::by_hand::run),
     route!(Get "/edit", OPERATE, &[Field { required: false, ..DOCUMENT }], "", "A recipe to be written.", pages::edit::show),
     route!(Post "/edit", OPERATE, &[PATH, TEXT_OF, VERSION_SEEN, SAMPLE, GIVEN, WANTED], "", "Checks a recipe, or tries it.", pages::edit::work),
     route!(Post "/edit/save", ADMIN, &[PATH, TEXT_OF, VERSION_SEEN, SAMPLE, GIVEN], "", "Saves a recipe.", pages::edit::save),

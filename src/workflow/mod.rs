@@ -27,4 +27,4 @@ pub use exchange::{
 pub use listener::{HEARD, listener, listeners};
 pub use reading::Reading;
 pub use retry::Retry;
-pub use trigger::{Heard, InputDocument, Starts, Trigger};
+pub use trigger::{Heard, InputDocument, InputKind, Starts, Trigger};

@@ -4,7 +4,7 @@ use dovetail::store::Role;
 use serde_json::{Value, json};
 
 use super::schema;
-use super::stage::{Serve, Stage};
+use super::stage::{Serve, Stage, until};
 use super::visitor::{Visitor, code, plain, token};
 
 const PATH: &str = "workflows/greets.yaml";
@@ -188,5 +188,48 @@ async fn a_person_writes_a_recipe_wrongly_and_rightly_and_nothing_typed_is_lost(
     assert!(page.text.contains("Try it") && !page.text.contains("formaction"), "{page:?}");
     let (reader, _) = person(&stage, &nobody, Role::Read).await;
     assert_eq!(reader.get("/edit").await.status, 403);
+    serve.term().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_workflow_is_started_by_hand_with_what_it_takes() {
+    let (stage, serve, nobody) = desk().await;
+    let program = nobody.with_token(&token(&stage, Role::Operate));
+    let start = async |workflow: &str, body: Value| {
+        program.post_json(&format!("/api/v1/workflows/{workflow}/run"), &body).await
+    };
+    let run = start("greets", json!({ "inputs": { "name": "Ada" } })).await;
+    described(&program, "/api/v1/workflows/{workflow}/run", "post", &run.json()).await;
+    assert_eq!((run.status, &run.json()["workflow"]), (200, &json!("greets")), "{run:?}");
+    for (body, why) in [
+        (json!({ "inputs": { "nam": "Ada" } }), "did you mean `name`?"),
+        (json!({}), "the input `name` is missing"),
+        (json!({ "inputs": "name" }), "`inputs` must be an object"),
+        (json!({ "inputs": { "name": "Ada" }, "tenant": "north" }), "leave `north` out"),
+        (json!({ "inputs": { "name": "Ada" }, "connection": "x" }), "about no record"),
+        (json!({ "input": "x" }), "is not known here"),
+    ] {
+        let said = start("greets", body.clone()).await;
+        assert!(said.status == 400 && said.text.contains(why), "{body}: {said:?}");
+    }
+    assert_eq!(start("nobody", json!({})).await.status, 404);
+
+    let (person, csrf) = person(&stage, &nobody, Role::Operate).await;
+    let page = person.get("/workflows/greets").await.text;
+    assert!(page.contains("Run it by hand") && page.contains("name=\"inputs.name\""), "{page}");
+    let form = [("csrf", csrf.as_str()), ("inputs.name", "<Bob>")];
+    let said = person.submit("/workflows/greets/run", &form).await;
+    assert_eq!((said.status, said.header("location")), (303, "/runs/2"), "{said:?}");
+    let greeted = async || person.get("/runs/2").await.text.contains("Good night, &lt;Bob&gt;!").then_some(());
+    until("it has run", greeted).await;
+    // What was typed stands there again.
+    let said =
+        person.submit("/workflows/greets/run", &[("csrf", &csrf), ("inputs.name", ""), ("tenant", "north")]).await;
+    assert!(said.status == 200 && said.text.contains("the input `name` is missing"), "{said:?}");
+    // About a record: its id is asked for.
+    let page = person.get("/workflows/contact-to-opinion-stage").await.text;
+    assert!(page.contains("name=\"inputs.id\"") && page.contains("of the contact"), "{page}");
+    let (reader, _) = self::person(&stage, &nobody, Role::Read).await;
+    assert!(!reader.get("/workflows/greets").await.text.contains("Run it by hand"));
     serve.term().await;
 }

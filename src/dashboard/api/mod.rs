@@ -7,6 +7,7 @@ pub mod overview;
 pub mod questions;
 pub mod records;
 pub mod runs;
+pub mod workflows;
 
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};

@@ -9,7 +9,6 @@ use crate::dashboard::problem::Problem;
 use crate::engine::{AccountHealth, Standing};
 use crate::store::Questions;
 use crate::story::{self, shown};
-use crate::workflow::{Starts, Workflow};
 
 /// More questions than these are told as so many.
 pub const QUESTIONS_MAX: usize = 1_000;
@@ -33,23 +32,6 @@ pub async fn summary(ask: Ask) -> Result<Response, Problem> {
         "ended_by_minute": pace.iter().map(|[all, _]| all).collect::<Vec<_>>(),
         "failed_by_minute": pace.iter().map(|[_, failed]| failed).collect::<Vec<_>>(),
     })))
-}
-
-pub async fn workflows(ask: Ask) -> Result<Response, Problem> {
-    let plan = ask.engine().plan();
-    let told = |workflow: &Workflow| json!({ "name": workflow.name, "file": workflow.place.path.to_string(), "started_by": started_by(workflow) });
-    Ok(page(plan.workflows.iter().map(told).collect(), None))
-}
-
-/// In one word.
-pub fn started_by(workflow: &Workflow) -> &'static str {
-    match &workflow.trigger.starts {
-        Starts::Event(_) => "event",
-        Starts::Webhook { .. } => "webhook",
-        Starts::Poll { .. } => "poll",
-        Starts::Schedule { .. } => "schedule",
-        Starts::Manual { .. } => "hand",
-    }
 }
 
 pub async fn connections(ask: Ask) -> Result<Response, Problem> {

@@ -1,9 +1,11 @@
 //! The pages: written here whole, so that they work without a script. Every value is somebody else's text and shown as such.
 
+pub mod by_hand;
 pub mod catalogue;
 pub mod connections;
 pub mod edit;
 pub mod overview;
+mod picture;
 pub mod plot;
 pub mod questions;
 pub mod records;

@@ -3,7 +3,8 @@
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::{cut, empty, may_operate, page, part, runs, said, yaml};
+use super::by_hand::{self, Tried};
+use super::{cut, empty, may_operate, page, part, picture, runs, said, yaml};
 use crate::dashboard::ask::Ask;
 use crate::dashboard::drafts;
 use crate::dashboard::problem::Problem;
@@ -119,6 +120,11 @@ fn row(recipe: &Recipe<'_>) -> Markup {
 }
 
 pub async fn tell(ask: Ask) -> Result<Response, Problem> {
+    again(ask, &Tried::default()).await
+}
+
+/// The same once more, with what somebody tried.
+pub async fn again(ask: Ask, tried: &Tried) -> Result<Response, Problem> {
     let plan = ask.engine().plan();
     let name = ask.owned("workflow").unwrap_or_default();
     let all = recipes(&plan);
@@ -127,6 +133,10 @@ pub async fn tell(ask: Ask) -> Result<Response, Problem> {
     let documents = ask.store().plan(&plan.hash).await?.unwrap_or_default();
     let text = documents.into_iter().find(|(known, _)| *known == path).map(|(_, text)| text);
     let latest = latest(&ask, found.runs_as(&plan)).await?;
+    let drawn = match found {
+        Recipe::Workflow(workflow) => picture::of(&ask, &plan, workflow, &found.begins()).await?,
+        Recipe::Sync(sync) => picture::of_sync(sync),
+    };
     let content = html! {
         p.path { a href="/workflows" { "Workflows" } }
         h1 { (said(&name)) }
@@ -135,13 +145,16 @@ pub async fn tell(ask: Ask) -> Result<Response, Problem> {
         @if may_operate(&ask) && path.starts_with(drafts::FOLDER) {
             p.acts { a.button.plain href=(format!("/edit?path={}", part(&path))) { "Edit or try" } }
         }
+        (drawn)
         @if let Some(text) = &text { section.card { h2 { "As it is written" } (yaml::written(text, &path, None)) } }
+        @if let (Recipe::Workflow(workflow), true) = (found, may_operate(&ask)) { (by_hand::form(&ask, &plan, workflow, tried)) }
         section.card {
             h2 { "Latest runs" }
             (runs::table(&latest, html! { "None yet." }))
         }
     };
-    Ok(page(&ask, "/workflows", &name, true, content))
+    let is_live = tried.is_nothing();
+    Ok(page(&ask, "/workflows", &name, is_live, content))
 }
 
 async fn latest(ask: &Ask, names: Vec<&str>) -> Result<Vec<Run>, Problem> {
