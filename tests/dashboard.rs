@@ -4,6 +4,8 @@
 mod drafts;
 #[path = "dashboard/hostile.rs"]
 mod hostile;
+#[path = "dashboard/payloads.rs"]
+mod payloads;
 #[path = "dashboard/records.rs"]
 mod records;
 #[path = "dashboard/schema.rs"]

@@ -43,7 +43,9 @@ use crate::store::{self, Counts, Store};
 
 pub use documents::Documents;
 
-/// What is counted over all runs is counted again after this, however often it is looked.
+/// What is counted over all runs is counted again after so many times as long as that took, and after this in any case, however
+/// often it is looked.
+const FRESH_TIMES: u32 = 20;
 const FRESH: Duration = Duration::from_secs(3);
 
 /// Who follows what happens at the same time; others have room beside them.
@@ -82,6 +84,7 @@ pub(in crate::dashboard) struct Window {
     saving: tokio::sync::Mutex<()>,
     /// What workflows of a version of the project can use.
     catalogue: Mutex<(String, Vec<Arc<Item>>)>,
+    /// Until when it is fresh.
     counted: tokio::sync::Mutex<Option<(Instant, Counts)>>,
 }
 
@@ -90,10 +93,12 @@ impl Window {
     async fn counts(&self) -> Result<Counts, store::Error> {
         let mut counted = self.counted.lock().await;
         match &*counted {
-            Some((at, counts)) if at.elapsed() < FRESH => Ok(counts.clone()),
+            Some((until, counts)) if Instant::now() < *until => Ok(counts.clone()),
             _ => {
+                let begun = Instant::now();
                 let counts = self.store.counts().await?;
-                *counted = Some((Instant::now(), counts.clone()));
+                let until = Instant::now() + (begun.elapsed() * FRESH_TIMES).min(FRESH);
+                *counted = Some((until, counts.clone()));
                 Ok(counts)
             }
         }

