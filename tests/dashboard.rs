@@ -24,7 +24,7 @@ use dovetail::store::{Asked, Deed, NewToken, Role, Status, Store};
 use dovetail::sync::Question;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
-use stage::{GHL, PEOPLE, Serve, Stage};
+use stage::{GHL, PEOPLE, Serve, Stage, until};
 use visitor::{Said, Visitor, code, plain, token};
 
 /// The shipped project with a dashboard, and the questions that somebody has left in its store.
@@ -121,7 +121,7 @@ async fn every_route_denies_whoever_may_not() {
             let mut fields = body(route);
             fields.push(("csrf", csrf.as_str()));
             let said = ask(if is_api { program } else { person }, route, &fields).await;
-            let expected: &[u16] = if *role < right { &[403] } else { &[200, 404, 409, 422] };
+            let expected: &[u16] = if *role < right { &[403] } else { &[200, 303, 404, 409, 422] };
             assert!(expected.contains(&said.status), "{called} as {role:?}: {said:?}");
             // A session looks by the API, and changes nothing there; a token opens no page.
             let said = ask(if is_api { person } else { program }, route, &fields).await;
@@ -357,6 +357,70 @@ async fn a_person_decides_and_it_is_done_and_in_the_audit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_dead_letters_are_decided_at_once_and_who_is_silent_is_seen() {
+    let (mut stage, serve, _) = open(Vec::new()).await;
+    serve.term().await;
+    stage.write("workflows/fails.yaml", "workflow: fails\ntrigger: { manual: }\nactions: [{ fail: it does }]\n");
+    let quiet = "workflow: quiet\ntrigger: { webhook: /quiet, verify: none }\nalert_if_silent: 1s\n\
+                 actions: [{ stop: heard }]\non_error: [{ stop: told }]\n";
+    stage.write("workflows/quiet.yaml", quiet);
+    stage.activate(&["fails", "quiet"]);
+    let serve = stage.serve().await;
+    let nobody = Visitor::of(&serve).await;
+    let program = nobody.with_token(&token(&stage, Role::Admin));
+    let (person, csrf) = nobody.signed_in("code", &code(&stage, Role::Admin)).await;
+    for _ in 0..3 {
+        assert_eq!(stage.run(&["run", "fails"]).0, Some(1));
+    }
+    let dead = async || {
+        let page = program.get("/api/v1/dead-letters").await.json();
+        let mut numbers: Vec<i64> =
+            page["items"].as_array().expect("items").iter().filter_map(|run| run["no"].as_i64()).collect();
+        numbers.sort_unstable();
+        numbers
+    };
+    let [first, second, third] = dead().await[..] else { panic!("three have failed") };
+    let page = person.get("/runs?status=failed").await.text;
+    assert!(page.contains(&format!("name=\"runs\" value=\"{third},{second},{first}\"")), "{page}");
+    assert!(page.contains("Try these 3 again") && page.contains("Give these 3 up"), "{page}");
+
+    let runs = format!("{first}, {second}, 4711");
+    let done = program.post_json("/api/v1/dead-letters/retry", &json!({ "runs": runs })).await;
+    assert_eq!((done.status, &done.json()["done"]), (200, &json!([first, second])), "{done:?}");
+    until("they have failed once more", async || (dead().await.len() == 3).then_some(())).await;
+    let form = [("csrf", csrf.as_str()), ("runs", &format!("{third},{first}"))];
+    assert_eq!(person.submit("/dead-letters/drop", &form).await.status, 303);
+    assert_eq!(dead().await, [second]);
+    for (runs, why) in [("x", "must be numbers"), ("", "`runs` is missing")] {
+        let said = program.post_json("/api/v1/dead-letters/drop", &json!({ "runs": runs })).await;
+        assert!(said.status == 400 && said.text.contains(why), "{said:?}");
+    }
+    let many = (1..=201).map(|number| number.to_string()).collect::<Vec<_>>().join(",");
+    assert_eq!(program.post_json("/api/v1/dead-letters/drop", &json!({ "runs": many })).await.status, 400);
+
+    // Whom nobody has heard for too long.
+    let silent = until("it is silent", async || {
+        let summary = program.get("/api/v1/summary").await.json();
+        let watched = summary["watched"][0].clone();
+        (watched["is_silent"] == true).then_some(watched)
+    })
+    .await;
+    assert_eq!((&silent["workflow"], &silent["may_be_silent_seconds"]), (&json!("quiet"), &json!(1)));
+    let page = person.get("/").await.text;
+    assert!(page.contains("Watched for silence") && page.contains(">silent<"), "{page}");
+
+    // All of it is in the audit, which admins see.
+    let page = person.get("/audit").await.text;
+    for part in ["tries runs again", "gives runs up", &format!("runs {third}, {first}"), "ada (token 1)"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let (operator, _) = nobody.signed_in("code", &code(&stage, Role::Operate)).await;
+    assert_eq!(operator.get("/audit").await.status, 403);
+    assert!(!operator.get("/").await.text.contains("Audit") && page.contains("Audit"));
+    serve.term().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_api_answers_as_its_description_says_and_refuses_the_rest() {
     let several =
         Question::Several { other: "contact of os".into(), ids: vec!["1".into(), "2".into()], taken: Vec::new() };
@@ -374,7 +438,9 @@ async fn the_api_answers_as_its_description_says_and_refuses_the_rest() {
         let method = if route.method == Method::Get { "get" } else { "post" };
         let operation = &document["paths"][route.path][method];
         assert!(operation.is_object(), "{} is not described", route.path);
-        if route.method == Method::Post || ["Happenings", "Description", "Record", "Document"].contains(&route.gives) {
+        if route.method == Method::Post
+            || ["Happenings", "Description", "Record", "Stories", "Document"].contains(&route.gives)
+        {
             continue;
         }
         let said = program.get(&route.path.replace("{run}", "1").replace("{number}", "1")).await;
@@ -439,7 +505,11 @@ async fn the_api_answers_as_its_description_says_and_refuses_the_rest() {
         let said = program.get(&format!("/api/v1/{path}")).await;
         assert_eq!((said.status, said.header("content-type")), (404, "application/problem+json"), "{path}: {said:?}");
     }
-    assert_eq!(program.post_json("/api/v1/runs", &json!({})).await.status, 405);
+    for (path, allowed) in [("runs", "GET, HEAD"), ("runs/1/retry", "POST"), ("document", "GET, HEAD, POST")] {
+        let said = program.delete(&format!("/api/v1/{path}")).await;
+        assert_eq!((said.status, said.header("allow")), (405, allowed), "{path}");
+    }
+    assert_eq!(nobody.get("/api/v1/runs").await.header("www-authenticate"), "Bearer");
     let answer = "/api/v1/questions/1/answer";
     for body in [&b"{"[..], b"[]", b"\xff", b"{\"answer\": [], \"seen\": \"x\"}", b"{\"answer\": 1, \"answer\": 2}"] {
         let said = program.post(answer, "application/json", body.to_vec()).await;

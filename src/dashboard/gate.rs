@@ -13,7 +13,7 @@ use url::form_urlencoded;
 
 use super::ask::{Ask, Field, Place, Values, Who};
 use super::problem::Problem;
-use super::routes::{Kind, Route};
+use super::routes::{self, Kind, Route, TABLE};
 use super::{Window, now_ms, pages};
 use crate::server::{Peer, read_within, secret};
 use crate::store::Role;
@@ -46,7 +46,26 @@ pub async fn unknown(window: Arc<Window>, is_method: bool, request: Request) -> 
         Ok(()) if is_method => Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this is not done there"),
         Ok(()) => Problem::new(StatusCode::NOT_FOUND, "there is nothing at this address"),
     };
-    guarded(refused(is_api, &problem), if is_api { Kind::Api } else { Kind::Page })
+    let mut response = refused(is_api, &problem);
+    if problem.status == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(header::ALLOW, allowed(parts.uri.path()));
+    }
+    guarded(response, if is_api { Kind::Api } else { Kind::Page })
+}
+
+/// What is done at an address (RFC 9110, section 10.2.1).
+fn allowed(path: &str) -> HeaderValue {
+    let fits = |route: &&Route| {
+        let (mut known, mut asked) = (route.path.split('/'), path.split('/'));
+        let alike = |(known, asked): (&str, &str)| known.starts_with('{') || known == asked;
+        known.by_ref().zip(asked.by_ref()).all(alike) && known.next().is_none() && asked.next().is_none()
+    };
+    let is_done = |method| TABLE.iter().filter(fits).any(|route| route.method == method);
+    HeaderValue::from_static(match (is_done(routes::Method::Get), is_done(routes::Method::Post)) {
+        (true, true) => "GET, HEAD, POST",
+        (true, false) => "GET, HEAD",
+        _ => "POST",
+    })
 }
 
 async fn pass(window: &Arc<Window>, route: &'static Route, parts: &mut Parts, body: Body) -> Result<Response, Problem> {

@@ -179,7 +179,16 @@ fn schemas() -> Value {
         "Summary": object(json!({
             "project": text(), "is_ready": { "type": "boolean" }, "runs": tally, "due": number(), "waiting": number(),
             "oldest_due_seconds": number(), "open_questions": number(), "ended_by_minute": numbers(),
-            "failed_by_minute": numbers(),
+            "failed_by_minute": numbers(), "at_work": number(), "at_once": number(),
+            "limits": { "type": "array", "items": { "$ref": "#/components/schemas/Limit" } },
+            "watched": { "type": "array", "items": { "$ref": "#/components/schemas/Watched" } },
+        })),
+        "Limit": object(json!({
+            "connection": text(), "requests": number(), "left": number(), "per_seconds": number(),
+        })),
+        "Watched": object(json!({
+            "workflow": text(), "tenant": may_be_text(), "may_be_silent_seconds": number(), "last_run_at": may_be_instant(),
+            "is_silent": { "type": "boolean" },
         })),
         "Workflow": object(json!({
             "name": text(), "file": text(), "started_by": one_of(&["event", "webhook", "poll", "schedule", "hand"]),
@@ -192,6 +201,7 @@ fn schemas() -> Value {
         "Connections": list("Connection"),
         "Run": run,
         "Runs": list("Run"),
+        "Done": object(json!({ "done": numbers() })),
         "Entry": entry,
         "Journal": list("Entry"),
         "Question": question,
@@ -206,6 +216,12 @@ fn schemas() -> Value {
             "record": text(), "pairs": pairs(), "under": pairs(), "runs": runs,
             "next": { "type": ["integer", "null"], "description": "The `cursor` with which `under` goes on; null: that is all." },
         })),
+        "Story": json!({
+            "type": "object", "required": ["no", "id", "workflow", "status", "event", "journal"],
+            "properties": { "journal": { "type": "array", "items": { "$ref": "#/components/schemas/Entry" } } },
+            "description": "A run with its event, its inputs and its journal.",
+        }),
+        "Stories": list("Story"),
         "Input": object(json!({
             "name": text(), "takes": text(), "required": { "type": "boolean" }, "description": may_be_text(),
         })),

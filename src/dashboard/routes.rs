@@ -78,6 +78,7 @@ const LIMIT: Field =
     Field::query("limit", Takes::Number { min: 1, max: 200 }, "At most so many; 50 if it is not said.");
 const CURSOR: Field = Field::query("cursor", NUMBER, "What the page before said as `next`.");
 const RUN: Field = Field::path("run", TEXT, "The run's number, its id, or a beginning of its id.");
+const SEVERAL: Field = Field::body("runs", Takes::Text(4_000), "Their numbers, with commas between them; at most 200.");
 const RECIPE: Field = Field::path("workflow", TEXT, "The name of a workflow or a sync.");
 const STARTED: &[Field] = &[
     RECIPE,
@@ -126,6 +127,15 @@ const RECORD: &[Field] = &[
     Field::path("id", TEXT, "The record's id on that side."),
     LIMIT,
     CURSOR,
+    BEFORE,
+];
+const BEFORE: Field = Field::query("before", NUMBER, "Only runs before this number.");
+const RECORD_STORY: &[Field] = &[
+    Field::path("connection", TEXT, "The account."),
+    Field::path("object", TEXT, "What kind of record it is."),
+    Field::path("id", TEXT, "The record's id on that side."),
+    Field::query("limit", Takes::Number { min: 1, max: 50 }, "At most so many; 10 if it is not said."),
+    BEFORE,
 ];
 const PAGE: &[Field] = &[LIMIT, CURSOR];
 const QUESTION: Field = Field::path("number", NUMBER, "The question's number.");
@@ -141,6 +151,8 @@ pub const TABLE: &[Route] = &[
     route!(Get "/api/v1/connections", READ, &[], "Connections", "How the accounts stand.", api::overview::connections),
     route!(Get "/api/v1/runs", READ, RUNS, "Runs", "Runs, newest first.", api::runs::list),
     route!(Get "/api/v1/dead-letters", READ, PAGE, "Runs", "Runs that failed for good, newest first.", api::runs::dead),
+    route!(Post "/api/v1/dead-letters/retry", OPERATE, &[SEVERAL], "Done", "Tries several dead letters again; what is none any more is left alone.", api::runs::retry_all),
+    route!(Post "/api/v1/dead-letters/drop", OPERATE, &[SEVERAL], "Done", "Gives several dead letters up; what is none any more is left alone.", api::runs::give_all_up),
     route!(Get "/api/v1/runs/{run}", READ, &[RUN], "Run", "One run, without its journal.", api::runs::show),
     route!(Get "/api/v1/runs/{run}/journal", READ, &[RUN, LIMIT, CURSOR], "Journal", "What a run did, oldest first.", api::runs::journal),
     route!(Post "/api/v1/runs/{run}/retry", OPERATE, &[RUN], "Run", "Tries the failed action of a run again.", api::runs::retry),
@@ -151,6 +163,7 @@ pub const TABLE: &[Route] = &[
     route!(Post "/api/v1/questions/{number}/answer", OPERATE, &[QUESTION, SAID, SEEN], "Question", "Says what is to be done.", api::questions::answer),
     route!(Get "/api/v1/records", READ, RECORDS, "Pairs", "Records that syncs keep alike, both sides as one.", api::records::list),
     route!(Get "/api/v1/records/{connection}/{object}/{id}", READ, RECORD, "Record", "One record, with what lives under it and the latest runs.", api::records::show),
+    route!(Get "/api/v1/records/{connection}/{object}/{id}/story", READ, RECORD_STORY, "Stories", "Why a record is as it is: the latest runs about it, or about what lives under it, each with all that it did. What it says as `next` is the `before` of the following page.", api::records::story),
     route!(Get "/api/v1/catalogue", READ, FOUND, "Catalogue", "What a workflow can use.", api::catalogue::list),
     route!(Get "/api/v1/document", READ, &[DOCUMENT], "Document", "A recipe as it is in the project's folder.", api::drafts::show),
     route!(Post "/api/v1/document", ADMIN, &[PATH, TEXT_OF, VERSION_SEEN], "Saved", "Saves a recipe in which nothing is wrong, in place of the version that was seen, and has it served.", api::drafts::save),
@@ -165,6 +178,8 @@ pub const TABLE: &[Route] = &[
     route!(Post "/runs/{run}/retry", OPERATE, &[RUN], "", "Tries a run again.", pages::run::retry),
     route!(Post "/runs/{run}/cancel", OPERATE, &[RUN], "", "Ends a run.", pages::run::cancel),
     route!(Post "/runs/{run}/drop", OPERATE, &[RUN], "", "Gives a run up.", pages::run::give_up),
+    route!(Post "/dead-letters/retry", OPERATE, &[SEVERAL], "", "Tries several dead letters again.", pages::runs::retry_all),
+    route!(Post "/dead-letters/drop", OPERATE, &[SEVERAL], "", "Gives several dead letters up.", pages::runs::give_all_up),
     route!(Get "/workflows", READ, &[CURSOR], "", "The recipes that are active.", pages::workflows::show),
     route!(Get "/workflows/{workflow}", READ, &[RECIPE], "", "One recipe.", pages::workflows::tell),
     route!(Post "/workflows/{workflow}/run", OPERATE, STARTED, "", "Starts a workflow by hand.", pages::by_hand::run),
@@ -177,6 +192,7 @@ pub const TABLE: &[Route] = &[
     route!(Get "/records/{connection}/{object}/{id}", READ, RECORD, "", "One record, both sides.", pages::records::tell),
     route!(Get "/connections", READ, &[], "", "How the accounts stand.", pages::connections::show),
     route!(Get "/catalogue", READ, SOUGHT, "", "What a workflow can use.", pages::catalogue::show),
+    route!(Get "/audit", ADMIN, &[CURSOR], "", "Who has done what.", pages::audit::show),
     route!(Get "/sign-in", OPEN, &[Field::query("code", TEXT, ""), Field::query("to", Takes::Text(500), "")], "", "The way in.", pages::sign_in::show),
     route!(Post "/sign-in", OPEN, SIGN_IN, "", "Redeems a code or a token.", pages::sign_in::sign_in),
     route!(Post "/sign-out", READ, &[], "", "The way out.", pages::sign_in::sign_out),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Engine, now_ms};
 use crate::clock;
 use crate::project::Plan;
-use crate::store::{self, Intake};
+use crate::store::{self, Filter, Intake};
 use crate::trigger::{Event, SILENCE};
 use crate::workflow::Workflow;
 
@@ -18,7 +18,35 @@ fn watched(plan: &Plan) -> impl Iterator<Item = (&Workflow, i64, Option<&str>)> 
     })
 }
 
+/// A workflow that tells people when it has not run for too long.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    pub workflow: String,
+    pub tenant: Option<String>,
+    /// How long it may be silent, in milliseconds.
+    pub span_ms: i64,
+    /// When it ran last, and whether that was to tell of its silence; None: not yet.
+    pub last: Option<(i64, bool)>,
+}
+
 impl Engine {
+    /// Who is watched for silence, at most so many.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn watched_for_silence(&self, limit: usize) -> Result<Vec<Watched>, store::Error> {
+        let plan = self.plan();
+        let mut all = Vec::new();
+        for (workflow, span_ms, tenant) in watched(&plan).take(limit) {
+            let (name, tenant) = (workflow.name.clone(), tenant.map(String::from));
+            let filter = Filter { workflow: Some(name.clone()), tenant: tenant.clone(), limit: 1, ..Filter::default() };
+            let last = self.inner.store.runs(filter).await?.pop();
+            let last = last.map(|run| (run.start.created_ms, run.start.event.source == SILENCE));
+            all.push(Watched { workflow: name, tenant, span_ms, last });
+        }
+        Ok(all)
+    }
+
     pub(super) async fn listen_for_ever(&self) {
         let mut reloaded = self.inner.reloaded.subscribe();
         loop {

@@ -95,6 +95,28 @@ async fn a_contact_and_its_note_are_seen_from_both_sides_and_so_is_what_they_dif
         assert_eq!(wrong, Vec::<String>::new(), "{path}: {said}");
     }
 
+    // Why it is as it is: what each run did, newest first, page by page.
+    let story = program.get(&format!("/api/v1{}/story?limit=1", addresses[0])).await.json();
+    let response = &document["paths"]["/api/v1/records/{connection}/{object}/{id}/story"]["get"]["responses"]["200"];
+    let wrong = schema::wrong(&story, &response["content"]["application/json"]["schema"], &document);
+    assert_eq!(wrong, Vec::<String>::new(), "{story}");
+    let mut told = Vec::new();
+    let mut before = String::new();
+    loop {
+        let page = program.get(&format!("/api/v1{}/story?limit=2{before}", addresses[0])).await.json();
+        told.extend(page["items"].as_array().expect("items").clone());
+        let Some(next) = page["next"].as_i64() else { break };
+        before = format!("&before={next}");
+    }
+    let numbers: Vec<i64> = told.iter().filter_map(|run| run["no"].as_i64()).collect();
+    assert!(numbers.len() > 1 && numbers.is_sorted_by(|one, other| one > other), "{numbers:?}");
+    assert!(told.iter().any(|run| run["journal"].to_string().contains("contact.create")), "{told:?}");
+    let page = person.get(&addresses[0]).await.text;
+    for part in ["Why it is as it is", "creates: contact.create at example-people", "<details class=\"happened\" open>"]
+    {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+
     // Changed on both sides while nobody listened: both values, and the way to decide.
     serve.term().await;
     stage.change(GHL, "contact", &ada, json!({ "lastName": "Byron" })).await;

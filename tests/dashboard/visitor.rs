@@ -69,6 +69,10 @@ impl Visitor {
         self.send(self.client.get(format!("{}{path}", self.base))).await
     }
 
+    pub async fn delete(&self, path: &str) -> Said {
+        self.send(self.client.delete(format!("{}{path}", self.base))).await
+    }
+
     pub async fn post_json(&self, path: &str, body: &Value) -> Said {
         let request = self.client.post(format!("{}{path}", self.base)).header("content-type", "application/json");
         self.send(request.body(body.to_string())).await

@@ -7,12 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::{LIMIT, answer};
+use super::{LIMIT, answer, page};
 use crate::dashboard::ask::Ask;
 use crate::dashboard::problem::Problem;
 use crate::run::RecordRef;
 use crate::store::{Filter, Paired, Place, Run, Shared, Status};
-use crate::story::shown;
+use crate::story::{Story, shown};
 use crate::sync::{Question, Which};
 
 /// So many pairs, or runs, are looked at for one page: what is rare is found page by page.
@@ -22,6 +22,9 @@ const STANDS: [(Option<Status>, usize); 3] =
     [(Some(Status::Pending), 5_000), (Some(Status::Failed), 5_000), (None, 500)];
 /// Runs that are told of one record.
 const RUNS_MAX: usize = 20;
+/// Stories that are told, if nobody says; and at most.
+const STORIES: usize = 10;
+const STORIES_MAX: usize = 50;
 
 /// A pair, and how it stands.
 pub struct Pair {
@@ -208,8 +211,7 @@ pub struct Known {
 
 /// The one that is named.
 pub async fn one(ask: &Ask, limit: usize) -> Result<Known, Problem> {
-    let part = |name: &str| ask.owned(name).unwrap_or_default();
-    let record = RecordRef { connection: part("connection"), object: part("object"), id: part("id") };
+    let record = record(ask);
     let found = ask.store().shared_of(&record).await?;
     if found.is_empty() {
         return Err(Problem::unknown("record in a pair"));
@@ -221,25 +223,44 @@ pub async fn one(ask: &Ask, limit: usize) -> Result<Known, Problem> {
         more |= some.len() > limit;
         under.extend(some.into_iter().take(limit));
     }
-    let runs = runs_of(ask, &found[0].known).await?;
+    let runs = runs_of(ask, &found[0].known, RUNS_MAX).await?;
     let pairs = standing(ask, found).await?;
     let under = standing(ask, under).await?;
     Ok(Known { record, pairs, under, next: more.then(|| from.saturating_add(count)), runs })
 }
 
-/// Runs about both halves, or about what lives under them.
-async fn runs_of(ask: &Ask, known: &Paired) -> Result<Vec<Run>, Problem> {
+/// Runs about both halves, or about what lives under them, newest first: those before what is asked for as `before`.
+async fn runs_of(ask: &Ask, known: &Paired, limit: usize) -> Result<Vec<Run>, Problem> {
     let mut all = Vec::new();
     for half in &known.pair {
         let (connection, record) = (Some(half.connection.clone()), Some(half.id.clone()));
-        let filter = Filter { connection, record, limit: RUNS_MAX, ..Filter::default() };
+        let filter = Filter { connection, record, limit, before: ask.number("before"), ..Filter::default() };
         let (runs, _) = ask.store().runs_within(filter, i64::try_from(LOOKED_AT_MAX).unwrap_or(i64::MAX)).await?;
         all.extend(runs);
     }
     all.sort_by_key(|run| std::cmp::Reverse(run.seq));
     all.dedup_by_key(|run| run.seq);
-    all.truncate(RUNS_MAX);
+    all.truncate(limit);
     Ok(all)
+}
+
+/// Why it is as it is: its latest runs, each with its whole journal.
+pub async fn story(ask: Ask) -> Result<Response, Problem> {
+    let limit = ask.limit(STORIES).min(STORIES_MAX);
+    let found = ask.store().shared_of(&record(&ask)).await?;
+    let known = found.first().map(|shared| &shared.known).ok_or_else(|| Problem::unknown("record in a pair"))?;
+    let runs = runs_of(&ask, known, limit.saturating_add(1)).await?;
+    let next = (runs.len() > limit).then(|| runs[limit - 1].seq);
+    let mut items = Vec::new();
+    for run in runs.into_iter().take(limit) {
+        items.push(Story::of(ask.store(), run).await?.as_value());
+    }
+    Ok(page(items, next))
+}
+
+fn record(ask: &Ask) -> RecordRef {
+    let part = |name: &str| ask.owned(name).unwrap_or_default();
+    RecordRef { connection: part("connection"), object: part("object"), id: part("id") }
 }
 
 pub async fn show(ask: Ask) -> Result<Response, Problem> {

@@ -90,6 +90,53 @@ pub enum Fate {
     Drop,
 }
 
+/// Several at once, at most.
+const TOGETHER_MAX: usize = 200;
+
+pub async fn retry_all(ask: Ask) -> Result<Response, Problem> {
+    let done = become_of_all(&ask, Fate::Retry).await?;
+    Ok(answer(json!({ "done": done })))
+}
+
+pub async fn give_all_up(ask: Ask) -> Result<Response, Problem> {
+    let done = become_of_all(&ask, Fate::Drop).await?;
+    Ok(answer(json!({ "done": done })))
+}
+
+/// Has all dead letters that are named go that way; gives the numbers of those that were dead letters still.
+///
+/// # Errors
+/// A name is no number.
+pub async fn become_of_all(ask: &Ask, fate: Fate) -> Result<Vec<i64>, Problem> {
+    let named = ask.text("runs").unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
+    let mut dead = Vec::new();
+    for (at, name) in named.enumerate() {
+        if at == TOGETHER_MAX {
+            return Err(Problem::bad(format!("`runs` names more than {TOGETHER_MAX}")));
+        }
+        if !story::is_number(name) {
+            return Err(Problem::bad("`runs` must be numbers of runs: `12, 15`"));
+        }
+        let run = story::called(ask.store(), name).await?;
+        dead.extend(
+            run.filter(|run| run.status == Status::Failed && !dead.iter().any(|known: &Run| known.seq == run.seq)),
+        );
+    }
+    let numbers: Vec<i64> = dead.iter().map(|run| run.seq).collect();
+    if numbers.is_empty() {
+        return Ok(numbers);
+    }
+    let what = if matches!(fate, Fate::Retry) { "tries runs again" } else { "gives runs up" };
+    let about: Vec<String> = numbers.iter().map(i64::to_string).collect();
+    ask.note(what, format!("runs {}", about.join(", "))).await?;
+    let ids: Vec<String> = dead.into_iter().map(|run| run.start.id).collect();
+    match fate {
+        Fate::Drop => ask.engine().drop_dead(&ids, &ask.by()).await?,
+        _ => ask.engine().retry(&ids, &ask.by()).await?,
+    }
+    Ok(numbers)
+}
+
 /// Has the run that is named go that way.
 ///
 /// # Errors

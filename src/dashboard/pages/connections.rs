@@ -44,12 +44,20 @@ fn told(standing: &Standing, limits: &[Left]) -> Markup {
             @if matches!(standing.health, AccountHealth::Refused(_) | AccountHealth::NotConnected) {
                 p { "On the computer that serves: " code { "dovetail connect " (said(name)) } }
             }
-            @for left in limits.iter().filter(|left| left.connection == *name) {
-                p.limit {
-                    meter min="0" max=(left.requests) value=(left.left) aria-label="requests left" {}
-                    span { (left.left) " of " (left.requests) " requests left in "
-                        (shown::span(i64::try_from(left.per.as_millis()).unwrap_or(i64::MAX))) }
-                }
+            @for one in limits.iter().filter(|left| left.connection == *name) { (left(one, false)) }
+        }
+    }
+}
+
+/// What is left of a limit.
+pub fn left(left: &Left, is_named: bool) -> Markup {
+    html! {
+        p.limit {
+            meter min="0" max=(left.requests) value=(left.left) aria-label="requests left" {}
+            span {
+                @if is_named { (said(&left.connection)) ": " }
+                (left.left) " of " (left.requests) " requests left in "
+                (shown::span(i64::try_from(left.per.as_millis()).unwrap_or(i64::MAX)))
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The pages: written here whole, so that they work without a script. Every value is somebody else's text and shown as such.
 
+pub mod audit;
 pub mod by_hand;
 pub mod catalogue;
 pub mod connections;
@@ -61,7 +62,10 @@ const PLACES: &[(&str, &str)] = &[
     ("/records", "Records"),
     ("/connections", "Connections"),
     ("/catalogue", "Catalogue"),
+    (AUDIT, "Audit"),
 ];
+/// For admins alone.
+const AUDIT: &str = "/audit";
 
 /// A whole page for somebody who has signed in. `here`: which of the places it belongs to. `is_live`: it looks again by itself.
 fn page(ask: &Ask, here: &str, title: &str, is_live: bool, content: Markup) -> Response {
@@ -71,7 +75,7 @@ fn page(ask: &Ask, here: &str, title: &str, is_live: bool, content: Markup) -> R
             a.skip href="#content" { "To the content" }
             a.brand href="/" { (mark()) span { (said(&project)) } }
             nav aria-label="Places" {
-                @for (address, name) in PLACES {
+                @for (address, name) in PLACES.iter().filter(|(address, _)| *address != AUDIT || ask.may(Role::Admin)) {
                     a href=(address) aria-current=[(*address == here).then_some("page")] { (name) }
                 }
             }

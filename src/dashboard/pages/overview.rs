@@ -3,16 +3,18 @@
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::{cut, page, plot, runs, said, time};
-use crate::dashboard::api::overview::{QUESTIONS_MAX, health};
+use super::{cut, page, part, plot, runs, said, time};
+use crate::dashboard::api::overview::{QUESTIONS_MAX, WATCHED_MAX, health, is_silent};
 use crate::dashboard::ask::Ask;
 use crate::dashboard::problem::Problem;
-use crate::engine::AccountHealth;
+use crate::engine::{AccountHealth, Watched};
 use crate::store::{Filter, Questions};
 use crate::story::shown;
 
 /// Runs that are shown.
 const LATEST: usize = 8;
+/// Limits that are shown, the scarcest first.
+const LIMITS_MAX: usize = 8;
 
 pub async fn show(ask: Ask) -> Result<Response, Problem> {
     let counts = ask.window.counts().await?;
@@ -22,6 +24,10 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
     let ill: Vec<_> = standings.iter().filter(|standing| standing.health != AccountHealth::Good).collect();
     let latest = ask.store().runs(Filter { limit: LATEST, ..Filter::default() }).await?;
     let lag = measures.lag.as_secs();
+    let watched = ask.engine().watched_for_silence(WATCHED_MAX).await?;
+    let mut scarce = measures.limits.clone();
+    scarce.sort_by_key(|left| left.left * 1_000 / left.requests.max(1));
+    scarce.truncate(LIMITS_MAX);
     let content = html! {
         h1 { "Overview" }
         @if !measures.is_ready {
@@ -47,6 +53,17 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
         section.card {
             h2 { "The last hour" }
             (plot::of(&ask.engine().pace()))
+            p.quiet {
+                (measures.at_work) " of " (measures.at_once) " places at work, "
+                @if lag == 0 { "nothing that is due waits" } @else { "the oldest run that is due waits for " (shown::span(i64::try_from(lag * 1_000).unwrap_or(i64::MAX))) }
+            }
+        }
+        @if !watched.is_empty() { (silence(&watched)) }
+        @if !scarce.is_empty() {
+            section.card {
+                h2 { "What is left of limits" }
+                @for left in &scarce { (super::connections::left(left, true)) }
+            }
         }
         section.card {
             h2 { "Latest runs" }
@@ -58,6 +75,30 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
         p.quiet { "As of " (time(crate::dashboard::now_ms())) }
     };
     Ok(page(&ask, "/", "Overview", true, content))
+}
+
+/// Workflows that tell when nothing comes, those first that have told it.
+fn silence(watched: &[Watched]) -> Markup {
+    let mut watched: Vec<&Watched> = watched.iter().collect();
+    watched.sort_by_key(|one| !is_silent(one));
+    html! {
+        section.card {
+            h2 { "Watched for silence" }
+            table.rows {
+                thead { tr { @for name in ["Workflow", "State", "Tells after", "Last run"] { th scope="col" { (name) } } } }
+                tbody {
+                    @for one in watched {
+                        tr {
+                            td.name { a href=(format!("/workflows/{}", part(&one.workflow))) { (said(&one.workflow)) } @if let Some(tenant) = &one.tenant { " for " (said(tenant)) } }
+                            td { @if is_silent(one) { span.badge.failed { "silent" } } @else { span.badge.good { "well" } } }
+                            td { (shown::span(one.span_ms)) }
+                            td.last { @if let Some((at_ms, _)) = one.last { (time(at_ms)) } @else { "not yet" } }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn tile(address: &str, number: &str, what: &str, is_urgent: bool) -> Markup {

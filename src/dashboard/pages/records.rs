@@ -5,12 +5,12 @@ use maud::{Markup, html};
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::{cut, empty, page, part, runs, said, time};
+use super::{cut, empty, page, part, said, time};
 use crate::dashboard::api::records::{Field, Known, Pair, State, concealed, one, some};
 use crate::dashboard::ask::Ask;
 use crate::dashboard::problem::Problem;
 use crate::run::RecordRef;
-use crate::story::{asks, count, shown};
+use crate::story::{Story, asks, count, shown};
 
 const LIMIT: usize = 30;
 /// Fields that are told of a pair in a list, and of one that has a page.
@@ -20,6 +20,9 @@ const UNDER_MAX: usize = 20;
 const LINE_MAX: usize = 120;
 const CALLED_MAX: usize = 60;
 const VALUE_MAX: usize = 600;
+/// Runs whose story is told, and lines of each.
+const STORIES_MAX: usize = 6;
+const STORY_LINES_MAX: usize = 40;
 
 pub async fn show(ask: Ask) -> Result<Response, Problem> {
     let (pairs, next) = some(&ask, ask.limit(LIMIT)).await?;
@@ -143,6 +146,10 @@ fn address(record: &RecordRef) -> String {
 pub async fn tell(ask: Ask) -> Result<Response, Problem> {
     let known = one(&ask, UNDER_MAX).await?;
     let Known { record, pairs, under, next, runs } = &known;
+    let mut stories = Vec::new();
+    for run in runs.iter().take(STORIES_MAX) {
+        stories.push(Story::of(ask.store(), run.clone()).await?);
+    }
     let content = html! {
         p.path { a href="/records" { "Records" } }
         h1 { @match pairs.first() { Some(pair) => { (said(&called(pair))) } None => { (said(&record.id)) } } }
@@ -158,13 +165,33 @@ pub async fn tell(ask: Ask) -> Result<Response, Problem> {
             }
         }
         section.card {
-            h2 { "What happened" }
-            (runs::table(runs, html! { "No run was about it lately." }))
+            h2 { "Why it is as it is" }
+            @if stories.is_empty() { (empty("No runs here", html! { "No run was about it lately." })) }
+            @for (at, story) in stories.iter().enumerate() { (happened(story, at == 0)) }
+            @if let Some(last) = stories.last().filter(|_| stories.len() < runs.len()) {
+                p.more { a href=(format!("{}?before={}", address(record), last.run.seq)) { "What came before" } }
+            }
         }
-        p.quiet { "All that is known of it: " code { "dovetail why " (said(&record.to_string())) } }
+        p.quiet { "All that is known of it, also from long ago: " code { "dovetail why " (said(&record.to_string())) } }
         p.quiet { "The same for programs: " a href=(format!("/api/v1{}", address(record))) { "this record" } }
     };
     Ok(page(&ask, "/records", &record.to_string(), false, content))
+}
+
+/// What one run did about it.
+fn happened(story: &Story, is_open: bool) -> Markup {
+    let run = &story.run;
+    let lines = story.lines(crate::dashboard::now_ms());
+    html! {
+        details.happened open[is_open] {
+            summary {
+                (time(run.start.created_ms)) " " (said(&run.start.workflow)) " " (super::badge(run.status)) " "
+                span.quiet { (said(&cut(&shown::about(&run.start), LINE_MAX))) }
+            }
+            ol.story { @for line in lines.iter().take(STORY_LINES_MAX) { (super::run::told(line)) } }
+            p.more { a href=(format!("/runs/{}", run.seq)) { "Run " (run.seq) @if lines.len() > STORY_LINES_MAX { ", whole" } } }
+        }
+    }
 }
 
 /// A pair whole: both ids, what waits, and each field.

@@ -4,8 +4,8 @@ use axum::response::Response;
 use maud::{Markup, html};
 use url::form_urlencoded;
 
-use super::{badge, cut, empty, page, said, time};
-use crate::dashboard::api;
+use super::{badge, csrf, cut, empty, may_operate, on_to, page, said, time};
+use crate::dashboard::api::{self, runs::Fate};
 use crate::dashboard::ask::Ask;
 use crate::dashboard::problem::Problem;
 use crate::store::{Run, Status};
@@ -45,6 +45,7 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
                 @if is_filtered { a.button.plain href="/runs" { "Show all" } }
             }
         }
+        @if ask.text("status") == Some("failed") && found.len() > 1 && may_operate(&ask) { (together(&ask, &found)) }
         section.card {
             (table(&found, nothing(is_filtered, next.is_some())))
             @if let Some(next) = next {
@@ -53,6 +54,33 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
         }
     };
     Ok(page(&ask, "/runs", "Runs", ask.number("cursor").is_none(), content))
+}
+
+/// What becomes of all that are shown.
+fn together(ask: &Ask, found: &[Run]) -> Markup {
+    let numbers: Vec<String> = found.iter().map(|run| run.seq.to_string()).collect();
+    let numbers = numbers.join(",");
+    html! {
+        div.acts {
+            @for (at, (verb, name)) in [("retry", "Try these"), ("drop", "Give these")].into_iter().enumerate() {
+                form method="post" action=(format!("/dead-letters/{verb}")) {
+                    (csrf(ask.who.as_ref()))
+                    input type="hidden" name="runs" value=(numbers);
+                    button.plain[at > 0] { (name) " " (found.len()) @if at == 0 { " again" } @else { " up" } }
+                }
+            }
+        }
+    }
+}
+
+pub async fn retry_all(ask: Ask) -> Result<Response, Problem> {
+    api::runs::become_of_all(&ask, Fate::Retry).await?;
+    Ok(on_to("/runs"))
+}
+
+pub async fn give_all_up(ask: Ask) -> Result<Response, Problem> {
+    api::runs::become_of_all(&ask, Fate::Drop).await?;
+    Ok(on_to("/runs?status=failed"))
 }
 
 fn nothing(is_filtered: bool, is_more: bool) -> Markup {
