@@ -15,43 +15,13 @@ use stage::{GHL, PEOPLE, Stage, browser, until};
 
 const CONNECTION: &str = "example-ghl";
 
-/// A project whose account of the first vendor uses OAuth.
-async fn set() -> Stage {
-    let stage = Stage::set().await;
-    let place = stage.address(GHL);
-    let project = std::fs::read_to_string(stage.project().join("dovetail.yaml")).expect("the project");
-    let lines: Vec<String> = project.lines().map(|line| oauth(line, &place)).collect();
-    stage.write("dovetail.yaml", &format!("{}\n", lines.join("\n")));
-    let mut secrets = std::fs::read_to_string(stage.project().join("../secrets.yaml")).expect("the secrets");
-    secrets.push_str("app_secret: sandbox-secret\n");
-    std::fs::write(stage.project().join("../secrets.yaml"), secrets).expect("the secrets");
-    browser::make_key(&stage);
-    stage
-}
-
-/// The connection as it stands in the shipped project, with OAuth in place of the token.
-fn oauth(line: &str, place: &str) -> String {
-    if !line.trim_start().starts_with("token: $.secrets.ghl_token") {
-        return line.replace("auth: token", "auth: oauth");
-    }
-    let indent = &line[..line.len() - line.trim_start().len()];
-    [
-        "client_id: sandbox-client".to_owned(),
-        "client_secret: $.secrets.app_secret".to_owned(),
-        format!("token_url: http://{place}/oauth/token"),
-        format!("authorize_url: http://{place}/v2/oauth/chooselocation"),
-    ]
-    .map(|line| format!("{indent}{line}"))
-    .join("\n")
-}
-
 fn output(command: &mut std::process::Command) -> (Option<i32>, String) {
     let output = command.output().expect("it runs");
     (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 
 async fn connected() -> Stage {
-    let stage = set().await;
+    let stage = browser::set().await;
     browser::connect(&stage, CONNECTION).await;
     stage
 }
@@ -172,7 +142,7 @@ async fn what_the_vendor_does_not_renew_waits_until_somebody_connects_while_serv
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_comes_back_with_another_state_changes_nothing() {
-    let stage = set().await;
+    let stage = browser::set().await;
     let (child, link) = browser::begin(&stage, CONNECTION);
     let link = url::Url::parse(&link).expect("a link");
     let redirect = link.query_pairs().find(|(name, _)| name == "redirect_uri").expect("the way back").1.into_owned();

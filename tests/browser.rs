@@ -146,6 +146,29 @@ async fn a_person_sees_what_happens_decides_and_writes_a_recipe() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_person_connects_an_account_at_the_vendor_and_comes_back() {
+    let mut stage = stage::browser::set().await;
+    stage.flags = ["--dashboard", "127.0.0.1:0"].map(String::from).into();
+    let serve = stage.serve().await;
+    let base = Visitor::of(&serve).await.base;
+    let Some(mut browser) = Browser::start("a_person_connects", &base) else { return };
+    come_in(&mut browser, &stage, Role::Admin);
+    browser.sees("not connected");
+    browser.go("/connections");
+    picture(&mut browser, "connections");
+    browser.click("Connect");
+    // The vendor is somebody else, and leads back.
+    browser.does("at", json!({ "to": null }));
+    browser.click("Go on to the vendor");
+    browser.sees("example-ghl is connected");
+    browser.does("at", json!({ "to": base }));
+    browser.click("To the connections");
+    browser.sees("Connect again");
+    browser.is_calm();
+    serve.term().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_ways_to_say_more_are_inert() {
     let (stage, serve, base) = open([payloads::PAYLOADS[0], payloads::PAYLOADS[1]]).await;
     let Some(mut browser) = Browser::start("a_hundred_ways", &base) else { return };

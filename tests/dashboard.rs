@@ -1,5 +1,7 @@
 //! The dashboard and its API at the door of the real program: who may what, and what is said to whoever may not.
 
+#[path = "dashboard/connections.rs"]
+mod connections;
 #[path = "dashboard/drafts.rs"]
 mod drafts;
 #[path = "dashboard/hostile.rs"]

@@ -5,7 +5,7 @@
 //!             └ secrets ─▶ asked for, without echo ───────────────────────────────────────────────┘
 //! ```
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::io::{BufRead as _, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use super::{Operator, Project, exit, say, secrets, shown};
 use crate::connector::{Connector, OAuth2};
-use crate::engine::scopes_needed;
+use crate::engine::{asked_of, lacking};
 use crate::project::{Connection, Plan};
 use crate::server::control::{self, Order};
 use crate::vault::{Account, Consent, Granted, Holder, SecretSource as _, Vault};
@@ -74,9 +74,7 @@ impl Connect {
                 "what is given is sealed: make a key with `dovetail key dovetail.key` and give it as `--key-file dovetail.key`",
             ));
         };
-        let mut needed = scopes_needed(&plan, connection, connector);
-        needed.extend(plan.borrowers(name).flat_map(|borrower| scopes_needed(&plan, borrower, connector)));
-        let oauth2 = connector.oauth2_of(connection.auth.as_deref()).map(|oauth2| asking(oauth2, needed));
+        let oauth2 = asked_of(&plan, connection, connector);
         let holder = Holder::of(&plan, connection, &source).map_err(exit::usage)?;
         match (&holder, &oauth2) {
             (None, _) => ask_for_secrets(&vault, connection)?,
@@ -87,7 +85,7 @@ impl Connect {
         }
         if holder.is_some() {
             let granted = vault.state(name)?.context("nothing was kept")?;
-            told(name, oauth2.as_ref().map_or(&[], |oauth2| oauth2.scopes.as_slice()), &granted);
+            told(name, oauth2.as_ref(), &granted);
         }
         for borrower in plan.borrowers(name) {
             vault.forget(&borrower.name)?;
@@ -176,15 +174,6 @@ pub fn find<'p>(plan: &'p Plan, name: &str) -> Result<(&'p Connection, &'p Conne
     Ok((connection, connector))
 }
 
-/// What the connector asks for, and what else the project's own operations need.
-fn asking(oauth2: &OAuth2, needed: BTreeSet<String>) -> OAuth2 {
-    let mut asking = oauth2.clone();
-    if !asking.scopes.is_empty() {
-        asking.scopes.extend(needed.into_iter().filter(|scope| !oauth2.scopes.contains(scope)));
-    }
-    asking
-}
-
 /// How every connection stands.
 fn list(plan: &Plan, vault: Option<&Vault>, source: &secrets::Source) -> Result<u8> {
     let mut rows = Vec::new();
@@ -227,14 +216,12 @@ fn state(
 }
 
 /// What came of it: what is granted, what is not, what the vendor says of the account.
-fn told(name: &str, scopes: &[String], granted: &Granted) {
+fn told(name: &str, oauth2: Option<&OAuth2>, granted: &Granted) {
     say::talk(&format!("`{name}` is connected"));
     for (setting, value) in &granted.saved {
         say::talk(&format!("  {setting}: {}", crate::expr::text_of(value)));
     }
-    let Some(scope) = &granted.scope else { return };
-    let has: Vec<&str> = scope.split([' ', ',']).filter(|scope| !scope.is_empty()).collect();
-    let lacks: Vec<&str> = scopes.iter().map(String::as_str).filter(|scope| !has.contains(scope)).collect();
+    let lacks = oauth2.map(|oauth2| lacking(oauth2, granted)).unwrap_or_default();
     if !lacks.is_empty() {
         say::warning(&format!("it was not granted {}: what needs that is refused as `scope`", lacks.join(", ")));
     }

@@ -21,6 +21,9 @@ pub struct Field {
     pub what: &'static str,
 }
 
+/// The name of a field that stands for whatever somebody else adds, which is not looked at.
+pub const OTHERS: &str = "*";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     Path,
@@ -129,6 +132,10 @@ impl Values {
                 continue;
             }
             let known = fields.iter().find(|field| field.name == name && field.place == place);
+            let others = fields.iter().any(|field| field.name == OTHERS && field.place == place);
+            if known.is_none() && others {
+                continue;
+            }
             let Some(field) = known else {
                 let names: Vec<&str> =
                     fields.iter().filter(|field| field.place == place).map(|field| field.name).collect();
@@ -262,8 +269,13 @@ impl Ask {
 
     /// Writes down what is about to be done: first this, then that.
     pub async fn note(&self, what: &str, about: String) -> Result<(), Problem> {
-        let who = self.who.as_ref().map_or_else(|| "somebody".to_owned(), |who| who.name.clone());
-        let (origin, what) = (self.origin.clone(), what.to_owned());
+        let who = self.who.as_ref().map_or("somebody", |who| who.name.as_str());
+        self.note_of(who, what, about).await
+    }
+
+    /// The same of somebody who is known in another way.
+    pub async fn note_of(&self, who: &str, what: &str, about: String) -> Result<(), Problem> {
+        let (who, origin, what) = (who.to_owned(), self.origin.clone(), what.to_owned());
         let deed = Deed { number: 0, at_ms: now_ms(), who, origin, what, about };
         Ok(self.engine().store().note(deed).await?)
     }

@@ -5,7 +5,8 @@
 //! ```
 //! - `routes.rs` the one table: what is not in it does not exist
 //! - `gate.rs` what every request passes; `ask.rs` what is left of it for a route; `problem.rs` what is said when it does not pass
-//! - `sessions.rs` people who have signed in; `tries.rs` those who tried in vain
+//! - `sessions.rs` people who have signed in; `tries.rs` those who tried in vain; `consents.rs` accounts that
+//!   somebody is about to connect
 //! - `documents.rs` the project's folder, which whoever opens the dashboard has; `drafts.rs` recipes as they are being written
 //! - `api/`, `pages/` the answers; `openapi.rs` the API's description, made of the table
 //! - `assets/` one file of style, one of script
@@ -14,6 +15,7 @@
 
 mod api;
 mod ask;
+mod consents;
 mod documents;
 mod drafts;
 mod gate;
@@ -77,6 +79,7 @@ pub(in crate::dashboard) struct Window {
     invitations: Invitations,
     sessions: sessions::Sessions,
     tries: tries::Tries,
+    consents: consents::Consents,
     listeners: Arc<Semaphore>,
     documents: Arc<dyn Documents>,
     benches: Arc<Semaphore>,
@@ -140,6 +143,7 @@ pub fn open(settings: Settings) -> Result<(Router, Invitations), store::Error> {
         invitations: invitations.clone(),
         sessions: sessions::Sessions::default(),
         tries: tries::Tries::default(),
+        consents: consents::Consents::default(),
         catalogue: Mutex::default(),
         listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
         documents,

@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use axum::response::Response;
 
-use super::ask::{Ask, Field, Takes};
+use super::ask::{Ask, Field, OTHERS, Takes};
 use super::problem::Problem;
 use super::{api, drafts, openapi, pages};
 use crate::store::Role;
@@ -191,6 +191,8 @@ pub const TABLE: &[Route] = &[
     route!(Get "/records", READ, RECORDS, "", "What syncs keep alike.", pages::records::show),
     route!(Get "/records/{connection}/{object}/{id}", READ, RECORD, "", "One record, both sides.", pages::records::tell),
     route!(Get "/connections", READ, &[], "", "How the accounts stand.", pages::connections::show),
+    route!(Post "/connections/{connection}/connect", ADMIN, &[ACCOUNT], "", "Begins to connect an account.", pages::connections::connect),
+    route!(Get "/connected", OPEN, BACK, "", "Where somebody comes back to who has agreed at a vendor.", pages::connections::back),
     route!(Get "/catalogue", READ, SOUGHT, "", "What a workflow can use.", pages::catalogue::show),
     route!(Get "/audit", ADMIN, &[CURSOR], "", "Who has done what.", pages::audit::show),
     route!(Get "/sign-in", OPEN, &[Field::query("code", TEXT, ""), Field::query("to", Takes::Text(500), "")], "", "The way in.", pages::sign_in::show),
@@ -226,6 +228,15 @@ const GIVEN: Field = Field {
     )
 };
 const WANTED: Field = Field::body("do", Takes::OneOf(&["check", "try"]), "What is wanted.");
+const ACCOUNT: Field = Field::path("connection", TEXT, "The account.");
+/// As RFC 6749, sections 4.1.2 and 4.1.2.1, with whatever vendors add.
+const BACK: &[Field] = &[
+    Field::query("state", TEXT, ""),
+    Field::query("code", Takes::Text(4_000), ""),
+    Field::query("error", TEXT, ""),
+    Field::query("error_description", Takes::Text(1_000), ""),
+    Field::query(OTHERS, Takes::Text(0), ""),
+];
 const PICKED: Field = Field::body("picked", Takes::Number { min: 1, max: 1_000_000 }, "Which of its answers.");
 const ID: Field = Field { required: false, ..Field::body("id", TEXT, "The id that is linked.") };
 const VERSION: Field = Field::query("v", TEXT, "What is kept is of this version.");
@@ -246,7 +257,8 @@ mod tests {
             if route.method == Method::Post && !leads_in_or_out {
                 assert!(route.right >= Some(Role::Operate), "{}", route.path);
             }
-            let is_open = route.kind() == Kind::File || route.path == "/sign-in";
+            // What comes back from a vendor is known by its state: a cookie does not come with it.
+            let is_open = route.kind() == Kind::File || ["/sign-in", "/connected"].contains(&route.path);
             assert_eq!(route.right.is_none(), is_open, "{}", route.path);
         }
     }

@@ -14,6 +14,7 @@ mod backfill;
 mod cancel;
 mod checking;
 mod circuit;
+mod consents;
 mod counters;
 mod drift;
 mod drive;
@@ -62,6 +63,7 @@ use crate::store::{self, Store};
 use crate::vault::{SecretSource, Vault};
 
 pub use backfill::{Backfill, BackfillError, Backfilled, Listed, Past};
+pub use consents::{Grants, asked_of, lacking};
 pub use counters::Counters;
 pub use drift::{Noted, noted};
 pub use examine::{Examiner, Health, Sign, scopes_needed};

@@ -5,6 +5,36 @@ use std::process::{Child, Stdio};
 
 use super::Stage;
 
+/// A project whose account of the first vendor uses OAuth.
+pub async fn set() -> Stage {
+    let stage = Stage::set().await;
+    let place = stage.address(super::GHL);
+    let project = std::fs::read_to_string(stage.project().join("dovetail.yaml")).expect("the project");
+    let lines: Vec<String> = project.lines().map(|line| oauth(line, &place)).collect();
+    stage.write("dovetail.yaml", &format!("{}\n", lines.join("\n")));
+    let mut secrets = std::fs::read_to_string(stage.project().join("../secrets.yaml")).expect("the secrets");
+    secrets.push_str("app_secret: sandbox-secret\n");
+    std::fs::write(stage.project().join("../secrets.yaml"), secrets).expect("the secrets");
+    make_key(&stage);
+    stage
+}
+
+/// The connection as it stands in the shipped project, with OAuth in place of the token.
+fn oauth(line: &str, place: &str) -> String {
+    if !line.trim_start().starts_with("token: $.secrets.ghl_token") {
+        return line.replace("auth: token", "auth: oauth");
+    }
+    let indent = &line[..line.len() - line.trim_start().len()];
+    [
+        "client_id: sandbox-client".to_owned(),
+        "client_secret: $.secrets.app_secret".to_owned(),
+        format!("token_url: http://{place}/oauth/token"),
+        format!("authorize_url: http://{place}/v2/oauth/chooselocation"),
+    ]
+    .map(|line| format!("{indent}{line}"))
+    .join("\n")
+}
+
 /// `connect`, and the link that it says.
 pub fn begin(stage: &Stage, connection: &str) -> (Child, String) {
     let mut command = stage.command(&["connect", connection, "--listen", "127.0.0.1:0", "--no-browser"]);

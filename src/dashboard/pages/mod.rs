@@ -133,9 +133,17 @@ fn mark() -> Markup {
     }
 }
 
+/// A page for whoever it is.
+fn alone(title: &str, content: Markup) -> Response {
+    framed(title, plain_top(), false, html! { section.card.narrow { (content) } }).into_response()
+}
+
+fn plain_top() -> Markup {
+    html! { header.top { a.brand href="/" { (mark()) span { "Dovetail" } } } }
+}
+
 /// What is said in place of a page.
 pub fn problem(problem: &Problem) -> Html<String> {
-    let top = html! { header.top { a.brand href="/" { (mark()) span { "Dovetail" } } } };
     let content = html! {
         section.card.narrow {
             h1 { (problem.title()) }
@@ -144,7 +152,7 @@ pub fn problem(problem: &Problem) -> Html<String> {
             p.quiet { "In the log under " code { (problem.id) } }
         }
     };
-    framed(problem.title(), top, false, content)
+    framed(problem.title(), plain_top(), false, content)
 }
 
 /// On to a page, after something was done.
