@@ -169,6 +169,38 @@ async fn a_person_connects_an_account_at_the_vendor_and_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_person_plans_a_first_run_looks_at_it_and_has_it_done() {
+    let mut stage = Stage::set().await;
+    stage.flags = ["--dashboard", "127.0.0.1:0"].map(String::from).into();
+    stage.activate(&["contacts"]);
+    let serve = stage.serve_hearing_both().await;
+    let base = Visitor::of(&serve).await.base;
+    let Some(mut browser) = Browser::start("a_person_plans", &base) else { return };
+    for (name, city) in [("Ada", "London"), ("Grace", "New York"), ("Hedy", "Vienna")] {
+        let email = format!("{}@example.com", name.to_lowercase());
+        stage.make(GHL, "contact", json!({ "firstName": name, "email": email, "city": city, "tags": ["vip"] })).await;
+    }
+    let there = json!({ "first_name": "Ada", "email": "ada@example.com", "city": "Paris" });
+    stage.make(PEOPLE, "contact", there).await;
+    come_in(&mut browser, &stage, Role::Operate);
+    browser.click("Plans");
+    browser.click("Make a plan");
+    // It is seen when it is ready, by itself.
+    browser.sees("3 records to bring into line");
+    picture(&mut browser, "plan");
+    browser.click("Apply it");
+    browser.sees("3 runs begun");
+    until("it is done", async || (stage.vendors[PEOPLE].records("contact").len() == 3).then_some(())).await;
+    stage.over().await;
+    browser.go("/records?search=ada%40example.com");
+    browser.click("Ada");
+    browser.sees("Why it is as it is");
+    picture(&mut browser, "record");
+    browser.is_calm();
+    serve.term().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_ways_to_say_more_are_inert() {
     let (stage, serve, base) = open([payloads::PAYLOADS[0], payloads::PAYLOADS[1]]).await;
     let Some(mut browser) = Browser::start("a_hundred_ways", &base) else { return };

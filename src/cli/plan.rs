@@ -12,8 +12,7 @@ use super::{Operator, Project, exit, say};
 use crate::engine::{Engine, PairSurveyed, SurveyError, Surveyed};
 use crate::server::control::{self, Order, Reply};
 use crate::store::{Status, Store};
-use crate::story::difference;
-use crate::sync::{Delete, Finding, Item, Verdict, Which};
+use crate::story::survey;
 
 /// Differences that are told without `--all`.
 const TOLD: usize = 20;
@@ -85,7 +84,7 @@ impl Plan {
         let hash = &surveyed.hash;
         let deep = if self.deep { " --deep" } else { "" };
         let there = self.whole.operator.whereabouts(&self.whole.project);
-        say::talk(&match work(&surveyed) {
+        say::talk(&match survey::to_do(&surveyed) {
             0 => format!(
                 "plan {hash}: there is nothing to do; `dovetail apply {} --plan {hash}{deep}{there}` begins",
                 surveyed.sync
@@ -94,7 +93,7 @@ impl Plan {
                 "plan {hash}: {} to bring into line, about {} and {}{}. Nothing was written. \
                  `dovetail apply {} --plan {hash}{deep}{there}` does it",
                 count(number, "record"),
-                count(requests(&surveyed), "request"),
+                count(survey::requests(&surveyed), "request"),
                 span(surveyed.seconds),
                 if surveyed.children == surveyed.pairs.len() - 1 {
                     ""
@@ -252,70 +251,17 @@ impl Whole {
     }
 }
 
-fn work(surveyed: &Surveyed) -> usize {
-    let items = surveyed.pairs.iter().flat_map(|pair| &pair.survey.items);
-    items.filter(|item| item.finding.is_to_do()).count()
-}
-
-fn requests(surveyed: &Surveyed) -> usize {
-    let all: u64 = surveyed.pairs.iter().flat_map(|pair| pair.requests).sum();
-    usize::try_from(all).unwrap_or(usize::MAX)
-}
-
 /// The table of what there is, and then each difference.
 fn tell(surveyed: &Surveyed, all: bool) {
     for pair in &surveyed.pairs {
-        let number = |is_it: &dyn Fn(&Item) -> bool| {
-            let found = pair.survey.items.iter().filter(|item| is_it(item)).count();
-            if found == 0 { "–".to_owned() } else { found.to_string() }
-        };
-        let on = |side: Which, item: &Item| item.side.other() == side;
-        let by_side = |is_it: &dyn Fn(Which, &Item) -> bool| Which::BOTH.map(|side| number(&|item| is_it(side, item)));
-        let mut rows = vec![("records".to_owned(), pair.survey.records.map(|records| records.to_string()))];
-        let mut row = |name: &str, cells: [String; 2]| {
-            if cells.iter().any(|cell| cell != "–") {
-                rows.push((name.to_owned(), cells));
-            }
-        };
-        row("create", by_side(&|side, item| matches!(item.finding, Finding::Create { .. }) && on(side, item)));
-        row(
-            "update",
-            by_side(&|side, item| {
-                matches!(item.finding, Finding::Match { .. } | Finding::Differ { .. }) && item.writes()[side.index()]
-            }),
-        );
-        let gone = |wanted: &'static [Delete]| {
-            by_side(&move |side, item| {
-                matches!(item.finding, Finding::Gone { then, .. } if wanted.contains(&then)) && on(side, item)
-            })
-        };
-        row("delete", gone(&[Delete::Delete]));
-        row("archive", gone(&[Delete::Archive]));
-        row("left alone", gone(&[Delete::Unlink]));
-        row("deleted: ask", gone(&[Delete::Ask]));
-        row("several fit", by_side(&|side, item| matches!(item.finding, Finding::Several { .. }) && !on(side, item)));
-        row("no other half", by_side(&|side, item| matches!(item.finding, Finding::Alone { .. }) && !on(side, item)));
-        row("requests", pair.requests.map(|requests| if requests == 0 { "–".into() } else { format!("~{requests}") }));
         let [first, second] = &pair.objects;
         let [one, other] = &pair.connections;
         let header = ["", &format!("{first} ({one})"), &format!("{second} ({other})")];
-        let cells = rows.into_iter().map(|(name, [one, other])| vec![name, one, other]).collect();
-        say::table(&header, cells);
-        let matched = number(&|item| matches!(item.finding, Finding::Match { .. }));
-        let settled = number(&|item| matches!(item.finding, Finding::Settled { .. }));
-        let asked: usize = pair.survey.items.iter().map(Item::asked).sum();
-        let asked = if asked == 0 { "–".to_owned() } else { asked.to_string() };
-        let told = [
-            ("in line", pair.survey.in_line.to_string()),
-            ("found to be pairs", matched),
-            ("differ as agreed", settled),
-            ("fields for a person to decide", asked),
-            ("not meant, or left on purpose", pair.survey.passed_by.to_string()),
-        ];
-        let told = told.into_iter().filter(|(_, number)| number != "–" && number != "0");
-        let told: Vec<String> = told.map(|(what, number)| format!("{number} {what}")).collect();
-        if !told.is_empty() {
-            say::data(&told.join(" · "));
+        let rows = survey::rows(pair);
+        say::table(&header, rows.into_iter().map(|(name, [one, other])| vec![name, one, other]).collect());
+        let besides = survey::besides(pair);
+        if !besides.is_empty() {
+            say::data(&besides.join(" · "));
         }
         differences(pair, all);
         say::data("");
@@ -325,36 +271,10 @@ fn tell(surveyed: &Surveyed, all: bool) {
 fn differences(pair: &PairSurveyed, all: bool) {
     let shown = if all { usize::MAX } else { TOLD };
     for item in pair.survey.items.iter().take(shown) {
-        let own = &pair.objects[item.side.index()];
-        let other = &pair.objects[item.side.other().index()];
         let name = if item.name.is_empty() { String::new() } else { format!("  {}", say::shortened(&item.name, 40)) };
-        let line = match &item.finding {
-            Finding::Create { .. } => format!("+ {other} from {own} {}{name}", item.id),
-            Finding::Match { other: id, .. } => format!("= {own} {} and {other} {id}{name}", item.id),
-            Finding::Differ { other: id, .. } => format!("~ {own} {} and {other} {id}{name}", item.id),
-            Finding::Settled { other: id, .. } => format!("· {own} {} and {other} {id}, as agreed{name}", item.id),
-            Finding::Gone { other: id, then } => {
-                let then = match then {
-                    Delete::Delete => "deleted",
-                    Delete::Archive => "put away",
-                    Delete::Unlink => "left",
-                    Delete::Ask => "for a person to decide",
-                };
-                format!("- {own} {} is gone: {other} {id} is {then}{name}", item.id)
-            }
-            Finding::Several { others, taken } => {
-                let ids: Vec<&str> = others.iter().chain(taken).map(String::as_str).collect();
-                format!("? {own} {}: may be {}{name}", item.id, ids.join(", "))
-            }
-            Finding::Alone { .. } => format!("? {own} {} has no other half{name}", item.id),
-        };
-        say::data(&line);
-        let is_create = matches!(item.finding, Finding::Create { .. });
-        for field in item.finding.fields().iter().filter(|field| !is_create || field.verdict != Verdict::Alike) {
-            if let Some(told) = difference(field, is_create) {
-                say::data(&format!("    {told}"));
-            }
-        }
+        let (sign, told) = survey::item(pair, item);
+        say::data(&format!("{sign} {told}{name}"));
+        survey::fields(item).iter().for_each(|told| say::data(&format!("    {told}")));
     }
     if pair.survey.items.len() > shown {
         say::data(&format!("… and {} more: `--all` tells them", pair.survey.items.len() - shown));

@@ -8,6 +8,7 @@
 //! - `sessions.rs` people who have signed in; `tries.rs` those who tried in vain; `consents.rs` accounts that
 //!   somebody is about to connect
 //! - `documents.rs` the project's folder, which whoever opens the dashboard has; `drafts.rs` recipes as they are being written
+//! - `plans.rs` what syncs would do about all records, until it is done
 //! - `api/`, `pages/` the answers; `openapi.rs` the API's description, made of the table
 //! - `assets/` one file of style, one of script
 //!
@@ -21,6 +22,7 @@ mod drafts;
 mod gate;
 mod openapi;
 mod pages;
+mod plans;
 mod problem;
 pub mod routes;
 mod sessions;
@@ -80,6 +82,7 @@ pub(in crate::dashboard) struct Window {
     sessions: sessions::Sessions,
     tries: tries::Tries,
     consents: consents::Consents,
+    plans: plans::Plans,
     listeners: Arc<Semaphore>,
     documents: Arc<dyn Documents>,
     benches: Arc<Semaphore>,
@@ -144,6 +147,7 @@ pub fn open(settings: Settings) -> Result<(Router, Invitations), store::Error> {
         sessions: sessions::Sessions::default(),
         tries: tries::Tries::default(),
         consents: consents::Consents::default(),
+        plans: plans::Plans::default(),
         catalogue: Mutex::default(),
         listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
         documents,

@@ -33,7 +33,7 @@ pub fn document() -> Value {
             "securitySchemes": {
                 "token": { "type": "http", "scheme": "bearer", "description": "From `dovetail token create`." },
             },
-            "schemas": schemas(),
+            "schemas": all_schemas(),
         },
     })
 }
@@ -65,6 +65,7 @@ fn operation(route: &Route) -> Value {
         statuses.push(("409", "It is not in a state for this, or is not what it was."));
     }
     if route.method == Method::Post {
+        statuses.push(("404", "There is none of this name."));
         statuses.push(("408", "The body came too slowly."));
         statuses.push(("413", "The body is too long."));
         statuses.push(("415", "The body is no JSON."));
@@ -127,6 +128,14 @@ fn list(of: &str) -> Value {
     let next =
         json!({ "type": ["integer", "null"], "description": "The `cursor` of the next page; null: this is the last." });
     object(json!({ "items": items, "next": next }))
+}
+
+fn all_schemas() -> Value {
+    let mut all = schemas();
+    if let (Some(all), Value::Object(more)) = (all.as_object_mut(), schemas_of_work()) {
+        all.extend(more);
+    }
+    all
 }
 
 fn schemas() -> Value {
@@ -216,12 +225,6 @@ fn schemas() -> Value {
             "record": text(), "pairs": pairs(), "under": pairs(), "runs": runs,
             "next": { "type": ["integer", "null"], "description": "The `cursor` with which `under` goes on; null: that is all." },
         })),
-        "Story": json!({
-            "type": "object", "required": ["no", "id", "workflow", "status", "event", "journal"],
-            "properties": { "journal": { "type": "array", "items": { "$ref": "#/components/schemas/Entry" } } },
-            "description": "A run with its event, its inputs and its journal.",
-        }),
-        "Stories": list("Story"),
         "Input": object(json!({
             "name": text(), "takes": text(), "required": { "type": "boolean" }, "description": may_be_text(),
         })),
@@ -231,6 +234,23 @@ fn schemas() -> Value {
             "inputs": { "type": "array", "items": { "$ref": "#/components/schemas/Input" } }, "example": text(),
         })),
         "Catalogue": list("Item"),
+        "Deed": object(json!({
+            "number": number(), "at": instant(), "who": text(), "from": text(), "what": text(), "about": text(),
+        })),
+        "Deeds": list("Deed"),
+    })
+}
+
+/// Those of recipes that are written, of plans, and of what happened to records.
+fn schemas_of_work() -> Value {
+    let text = || json!({ "type": "string" });
+    let may_be_text = || json!({ "type": ["string", "null"] });
+    let number = || json!({ "type": "integer" });
+    let may_be_number = || json!({ "type": ["integer", "null"] });
+    let instant = || json!({ "type": "string", "format": "date-time" });
+    let texts = || json!({ "type": "array", "items": { "type": "string" } });
+    let one_of = |words: &[&str]| json!({ "type": "string", "enum": words });
+    json!({
         "Document": object(json!({ "path": text(), "text": text(), "version": text() })),
         "Finding": json!({
             "type": "object", "required": ["severity", "code", "message", "primary", "related", "help"],
@@ -254,10 +274,25 @@ fn schemas() -> Value {
             "left_out": number(), "why": may_be_text(),
         })),
         "Saved": object(json!({ "version": text(), "is_served": { "type": "boolean" }, "told": text() })),
-        "Deed": object(json!({
-            "number": number(), "at": instant(), "who": text(), "from": text(), "what": text(), "about": text(),
+        "Plan": object(json!({
+            "number": number(), "sync": text(), "tenant": may_be_text(), "deep": { "type": "boolean" }, "by": text(),
+            "asked_at": instant(), "state": one_of(&["looking", "ready", "applying", "applied", "failed"]),
+            "hash": may_be_text(), "to_do": may_be_number(), "requests": may_be_number(), "seconds": may_be_number(),
+            "runs": may_be_number(), "why": may_be_text(),
         })),
-        "Deeds": list("Deed"),
+        "Plans": list("Plan"),
+        "Difference": object(json!({ "sign": one_of(&["+", "=", "~", "·", "-", "?"]), "about": text(), "name": text(), "fields": texts() })),
+        "PlanFound": object(json!({
+            "plan": { "$ref": "#/components/schemas/Plan" },
+            "items": { "type": "array", "items": { "$ref": "#/components/schemas/Difference" } },
+            "next": { "type": ["integer", "null"], "description": "The `cursor` of the next page; null: this is the last." },
+        })),
+        "Story": json!({
+            "type": "object", "required": ["no", "id", "workflow", "status", "event", "journal"],
+            "properties": { "journal": { "type": "array", "items": { "$ref": "#/components/schemas/Entry" } } },
+            "description": "A run with its event, its inputs and its journal.",
+        }),
+        "Stories": list("Story"),
     })
 }
 
@@ -267,7 +302,7 @@ mod tests {
 
     #[test]
     fn whatever_a_route_answers_is_described() {
-        let schemas = schemas();
+        let schemas = all_schemas();
         for route in TABLE.iter().filter(|route| route.kind() == Kind::Api) {
             let is_known = ["Description", "Happenings"].contains(&route.gives) || schemas.get(route.gives).is_some();
             assert!(is_known, "{} answers {}", route.path, route.gives);

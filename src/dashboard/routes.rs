@@ -161,6 +161,10 @@ pub const TABLE: &[Route] = &[
     route!(Get "/api/v1/questions", READ, PAGE, "Questions", "What syncs leave to a person, oldest first.", api::questions::list),
     route!(Get "/api/v1/questions/{number}", READ, &[QUESTION], "Question", "One question.", api::questions::show),
     route!(Post "/api/v1/questions/{number}/answer", OPERATE, &[QUESTION, SAID, SEEN], "Question", "Says what is to be done.", api::questions::answer),
+    route!(Get "/api/v1/plans", READ, &[], "Plans", "The latest plans, newest first.", api::plans::list),
+    route!(Post "/api/v1/plans", OPERATE, PLANNED, "Plan", "Begins to look at all records of a sync; nothing is written.", api::plans::make),
+    route!(Get "/api/v1/plans/{plan}", READ, &[PLAN, LIMIT, CURSOR], "PlanFound", "One plan, with what it found.", api::plans::show),
+    route!(Post "/api/v1/plans/{plan}/apply", OPERATE, &[PLAN], "Plan", "Has done what a plan says, if both sides are as they were.", api::plans::apply),
     route!(Get "/api/v1/records", READ, RECORDS, "Pairs", "Records that syncs keep alike, both sides as one.", api::records::list),
     route!(Get "/api/v1/records/{connection}/{object}/{id}", READ, RECORD, "Record", "One record, with what lives under it and the latest runs.", api::records::show),
     route!(Get "/api/v1/records/{connection}/{object}/{id}/story", READ, RECORD_STORY, "Stories", "Why a record is as it is: the latest runs about it, or about what lives under it, each with all that it did. What it says as `next` is the `before` of the following page.", api::records::story),
@@ -188,6 +192,10 @@ pub const TABLE: &[Route] = &[
     route!(Post "/edit/save", ADMIN, &[PATH, TEXT_OF, VERSION_SEEN, SAMPLE, GIVEN], "", "Saves a recipe.", pages::edit::save),
     route!(Get "/questions", READ, &[CURSOR], "", "What waits for a person.", pages::questions::show),
     route!(Post "/questions/{number}/answer", OPERATE, &[QUESTION, PICKED, SEEN, ID], "", "Answers a question.", pages::questions::take),
+    route!(Get "/plans", READ, &[], "", "What syncs would do about all records.", pages::plans::show),
+    route!(Post "/plans", OPERATE, PLANNED, "", "Makes a plan.", pages::plans::make),
+    route!(Get "/plans/{plan}", READ, &[PLAN, CURSOR], "", "One plan.", pages::plans::tell),
+    route!(Post "/plans/{plan}/apply", OPERATE, &[PLAN], "", "Applies a plan.", pages::plans::apply),
     route!(Get "/records", READ, RECORDS, "", "What syncs keep alike.", pages::records::show),
     route!(Get "/records/{connection}/{object}/{id}", READ, RECORD, "", "One record, both sides.", pages::records::tell),
     route!(Get "/connections", READ, &[], "", "How the accounts stand.", pages::connections::show),
@@ -228,6 +236,15 @@ const GIVEN: Field = Field {
     )
 };
 const WANTED: Field = Field::body("do", Takes::OneOf(&["check", "try"]), "What is wanted.");
+const PLAN: Field = Field::path("plan", NUMBER, "The plan's number.");
+const PLANNED: &[Field] = &[
+    Field::body("sync", TEXT, "The sync's name."),
+    Field { required: false, ..Field::body("tenant", TEXT, "For whom, where there are several tenants.") },
+    Field {
+        required: false,
+        ..Field::body("deep", Takes::OneOf(&["yes", "no"]), "Whether what lives under the records is looked at, too.")
+    },
+];
 const ACCOUNT: Field = Field::path("connection", TEXT, "The account.");
 /// As RFC 6749, sections 4.1.2 and 4.1.2.1, with whatever vendors add.
 const BACK: &[Field] = &[

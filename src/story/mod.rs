@@ -4,6 +4,7 @@
 
 mod run;
 pub mod shown;
+pub mod survey;
 mod sync;
 
 use std::fmt::Display;

@@ -8,7 +8,7 @@ use super::visitor::{Visitor, code, token};
 use super::{hostile, schema};
 
 /// The shipped sync, of which both vendors tell a `serve` that has a dashboard.
-async fn hearing() -> (Stage, Serve) {
+pub async fn hearing() -> (Stage, Serve) {
     let mut stage = Stage::set().await;
     stage.flags = ["--dashboard", "127.0.0.1:0"].map(String::from).into();
     stage.activate(&["contacts"]);
@@ -16,7 +16,7 @@ async fn hearing() -> (Stage, Serve) {
     (stage, serve)
 }
 
-async fn made(stage: &Stage, vendor: &str, object: &str, record: Value) -> String {
+pub async fn made(stage: &Stage, vendor: &str, object: &str, record: Value) -> String {
     let said = stage.control("POST", vendor, &format!("/records/{object}"), record).await;
     said["records"][0]["id"].as_str().expect("an id").to_owned()
 }

@@ -4,6 +4,7 @@ pub mod catalogue;
 pub mod drafts;
 pub mod events;
 pub mod overview;
+pub mod plans;
 pub mod questions;
 pub mod records;
 pub mod runs;

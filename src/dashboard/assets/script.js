@@ -39,12 +39,17 @@ async function lookAgain() {
   main.replaceChildren(...anew.childNodes);
 }
 
+// What will be another in a moment is looked at again.
+function lookUntilItIs() {
+  if (document.querySelector("[data-soon]")) lookSoon();
+}
+
 let soon = 0;
 function lookSoon() {
   if (soon) return;
   soon = setTimeout(() => {
     soon = 0;
-    lookAgain().catch(() => {});
+    lookAgain().catch(() => {}).finally(lookUntilItIs);
   }, 1000);
 }
 
@@ -72,6 +77,7 @@ if (desk) {
 }
 
 tellTimes(document);
+lookUntilItIs();
 if (document.body.dataset.live) {
   let happens = null;
   const listen = () => {

@@ -7,6 +7,7 @@ pub mod connections;
 pub mod edit;
 pub mod overview;
 mod picture;
+pub mod plans;
 pub mod plot;
 pub mod questions;
 pub mod records;
@@ -58,6 +59,7 @@ const PLACES: &[(&str, &str)] = &[
     ("/", "Overview"),
     ("/runs", "Runs"),
     ("/workflows", "Workflows"),
+    ("/plans", "Plans"),
     ("/questions", "Questions"),
     ("/records", "Records"),
     ("/connections", "Connections"),

@@ -143,7 +143,10 @@ pub async fn again(ask: Ask, tried: &Tried) -> Result<Response, Problem> {
         p.lead { (said(&cut(&found.begins(), 400))) ", written in " (said(&path)) }
         @if let Some(description) = found.description() { p { (said(&cut(description, 1_000))) } }
         @if may_operate(&ask) && path.starts_with(drafts::FOLDER) {
-            p.acts { a.button.plain href=(format!("/edit?path={}", part(&path))) { "Edit or try" } }
+            p.acts {
+                a.button.plain href=(format!("/edit?path={}", part(&path))) { "Edit or try" }
+                @if matches!(found, Recipe::Sync(_)) { a.button.plain href="/plans" { "Plan its first run" } }
+            }
         }
         (drawn)
         @if let Some(text) = &text { section.card { h2 { "As it is written" } (yaml::written(text, &path, None)) } }
