@@ -44,8 +44,13 @@ impl Program {
 
     /// The engine in its real form, which may call the vendors at these addresses.
     pub async fn serve(folder: &Path, vendors: &[String]) -> Program {
+        Program::serve_with_dashboard(folder, vendors, "off").await
+    }
+
+    /// The same with a dashboard at this address.
+    pub async fn serve_with_dashboard(folder: &Path, vendors: &[String], dashboard: &str) -> Program {
         Program::start(Path::new(env!("CARGO_BIN_EXE_dovetail")), |command, port| {
-            command.args(["serve", "--no-watch", "--dashboard", "off"]);
+            command.args(["serve", "--no-watch", "--dashboard", dashboard]);
             for vendor in vendors {
                 command.args(["--allow-net", vendor]);
             }

@@ -85,7 +85,8 @@ fn with(documents: &dyn Documents, draft: Option<Text>, is_active: bool) -> Resu
     Ok(Read { own, shipped, loaded })
 }
 
-fn own(documents: &dyn Documents) -> Result<Vec<Text>, Problem> {
+/// The project's documents, as they are now.
+pub fn own(documents: &dyn Documents) -> Result<Vec<Text>, Problem> {
     documents.own().map_err(|why| Problem::conflict(format!("the project's folder cannot be read: {why}")))
 }
 
@@ -221,7 +222,7 @@ pub async fn save(ask: &Ask, draft: Text, seen: String) -> Result<Saved, Problem
 }
 
 /// Does it where it holds up nobody; a few at a time.
-async fn at_work<T: Send + 'static>(
+pub async fn at_work<T: Send + 'static>(
     ask: &Ask,
     work: impl FnOnce(&dyn Documents) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {

@@ -7,7 +7,8 @@
 //! - `gate.rs` what every request passes; `ask.rs` what is left of it for a route; `problem.rs` what is said when it does not pass
 //! - `sessions.rs` people who have signed in; `tries.rs` those who tried in vain; `consents.rs` accounts that
 //!   somebody is about to connect
-//! - `documents.rs` the project's folder, which whoever opens the dashboard has; `drafts.rs` recipes as they are being written
+//! - `documents.rs` the project's folder, which whoever opens the dashboard has; `drafts.rs` recipes as they are being written;
+//!   `switch.rs` which of them are active
 //! - `plans.rs` what syncs would do about all records, until it is done
 //! - `api/`, `pages/` the answers; `openapi.rs` the API's description, made of the table
 //! - `assets/` one file of style, one of script
@@ -26,6 +27,7 @@ mod plans;
 mod problem;
 pub mod routes;
 mod sessions;
+mod switch;
 mod tries;
 
 use std::net::SocketAddr;

@@ -56,6 +56,9 @@ fn operation(route: &Route) -> Value {
         ("503", "There is no room to do it just now."),
         ("500", "It failed; the log tells why."),
     ];
+    if route.gives == "Switched" {
+        statuses.push(("422", "With it active the project would have errors."));
+    }
     if of(Place::Body).any(|field| matches!(field.takes, Takes::Lines(_))) {
         statuses.push(("409", "It is not what it was, or cannot be read or written."));
         statuses.push(("422", "What was written has errors."));
@@ -273,6 +276,7 @@ fn schemas_of_work() -> Value {
             },
             "left_out": number(), "why": may_be_text(),
         })),
+        "Switched": object(json!({ "is_served": { "type": "boolean" }, "told": text() })),
         "Saved": object(json!({ "version": text(), "is_served": { "type": "boolean" }, "told": text() })),
         "Plan": object(json!({
             "number": number(), "sync": text(), "tenant": may_be_text(), "deep": { "type": "boolean" }, "by": text(),

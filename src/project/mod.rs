@@ -7,6 +7,7 @@
 //! `catalogue` says what can be used. `editor` says with JSON Schema what `check` says, so that much of it is seen while typing. Handed texts, never a folder. A plan is data: its documents under their hash rebuild it anywhere.
 
 mod accounts;
+mod active;
 mod bounds;
 pub mod catalogue;
 mod check;
@@ -25,6 +26,7 @@ mod test_document;
 mod via;
 
 pub use accounts::Bindings;
+pub use active::with_active;
 pub use check::{Root, roots};
 pub use connection::Connection;
 pub use document::{Document, schema};

@@ -233,3 +233,41 @@ async fn a_workflow_is_started_by_hand_with_what_it_takes() {
     assert!(!reader.get("/workflows/greets").await.text.contains("Run it by hand"));
     serve.term().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recipe_is_switched_on_and_off_and_the_rest_of_the_project_stays_as_it_is_written() {
+    let (stage, serve, nobody) = desk().await;
+    let program = nobody.with_token(&token(&stage, Role::Admin));
+    let (admin, csrf) = person(&stage, &nobody, Role::Admin).await;
+    let (operator, other) = person(&stage, &nobody, Role::Operate).await;
+    stage.write("workflows/later.yaml", &RIGHT.replace("greets", "later"));
+    let written = || std::fs::read_to_string(stage.project().join("dovetail.yaml")).expect("the project");
+    let before = written();
+    let start = async |name: &str| {
+        let body = json!({ "inputs": { "name": "Ada" } });
+        program.post_json(&format!("/api/v1/workflows/{name}/run"), &body).await.status
+    };
+    let page = admin.get("/workflows").await.text;
+    assert!(page.contains("Not active") && page.contains("action=\"/workflows/later/on\""), "{page}");
+    assert!(!operator.get("/workflows").await.text.contains("Switch on"));
+    assert_eq!(operator.submit("/workflows/later/on", &[("csrf", &other)]).await.status, 403);
+    assert_eq!(start("later").await, 404);
+
+    assert_eq!(admin.submit("/workflows/later/on", &[("csrf", &csrf)]).await.status, 303);
+    assert_eq!(start("later").await, 200);
+    assert!(written().contains("  - later\n") && written().replace("  - later\n", "") == before, "{}", written());
+    let off = program.post_json("/api/v1/workflows/later/off", &json!({})).await;
+    described(&program, "/api/v1/workflows/{workflow}/off", "post", &off.json()).await;
+    assert_eq!((off.status, &off.json()["is_served"]), (200, &json!(true)), "{off:?}");
+    assert_eq!(written(), before);
+    assert_eq!((start("later").await, start("greets").await), (404, 200));
+
+    // One that cannot run beside the others stays off.
+    let clash = program.post_json("/api/v1/workflows/contacts/on", &json!({})).await;
+    assert!(clash.status == 422 && clash.text.contains("both serve"), "{clash:?}");
+    assert_eq!(program.post_json("/api/v1/workflows/nobody/on", &json!({})).await.status, 404);
+    assert_eq!(written(), before);
+    let (_, said) = plain(&stage, &["token", "audit"]);
+    assert!(said.contains("switches on: later") && said.contains("switches off: later"), "{said}");
+    serve.term().await;
+}

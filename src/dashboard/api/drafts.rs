@@ -8,6 +8,7 @@ use super::answer;
 use crate::dashboard::ask::Ask;
 use crate::dashboard::drafts::{self, Came, Saved, Trying};
 use crate::dashboard::problem::Problem;
+use crate::dashboard::switch;
 use crate::project::Text;
 use crate::source::{Report, Severity, render_json};
 
@@ -43,6 +44,21 @@ pub async fn save(ask: Ask) -> Result<Response, Problem> {
     }
 }
 
+pub async fn switch_on(ask: Ask) -> Result<Response, Problem> {
+    switched(ask, true).await
+}
+
+pub async fn switch_off(ask: Ask) -> Result<Response, Problem> {
+    switched(ask, false).await
+}
+
+async fn switched(ask: Ask, is_on: bool) -> Result<Response, Problem> {
+    match switch::switch(&ask, ask.text("workflow").unwrap_or_default(), is_on).await? {
+        Saved::Written(came) => Ok(answer(json!({ "is_served": came.present, "told": came.told }))),
+        Saved::Wrong(report) => Err(wrong(&report)),
+    }
+}
+
 pub fn draft(ask: &Ask) -> Result<Text, Problem> {
     drafts::draft(ask.text("path").unwrap_or_default(), ask.owned("text").unwrap_or_default())
 }
@@ -51,7 +67,7 @@ fn findings(report: &Report) -> Value {
     serde_json::from_str(&render_json(report)).unwrap_or_default()
 }
 
-fn wrong(report: &Report) -> Problem {
+pub fn wrong(report: &Report) -> Problem {
     let mut errors = report.diagnostics.iter().filter(|found| found.severity == Severity::Error);
     let first = errors.next().map_or_else(String::new, |found| {
         let place = found.primary.as_ref();

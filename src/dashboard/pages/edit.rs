@@ -109,7 +109,7 @@ pub async fn save(ask: Ask) -> Result<Response, Problem> {
                 pre { (said(&came.told)) }
                 @match name {
                     Some(name) if is_active(&name) => { p { a href=(format!("/workflows/{}", part(&name))) { "To " (said(&name)) } } }
-                    Some(name) => { p.notice.wait { "It is not active: name " code { (said(&name)) } " under " code { "active:" } " in dovetail.yaml." } }
+                    Some(name) => { p.notice.wait { (said(&name)) " is not active: " a href="/workflows" { "switch it on" } " when it is to run." } }
                     None => {}
                 }
             }

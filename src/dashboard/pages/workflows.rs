@@ -4,13 +4,15 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use super::by_hand::{self, Tried};
-use super::{cut, empty, may_operate, page, part, picture, runs, said, yaml};
+use super::{csrf, cut, empty, may_operate, on_to, page, part, picture, runs, said, yaml};
+use crate::dashboard::api;
 use crate::dashboard::ask::Ask;
-use crate::dashboard::drafts;
+use crate::dashboard::drafts::{self, Saved};
 use crate::dashboard::problem::Problem;
+use crate::dashboard::switch::{self, Inactive};
 use crate::project::Plan;
 use crate::source::Place;
-use crate::store::{Filter, Run};
+use crate::store::{Filter, Role, Run};
 use crate::sync::Sync;
 use crate::workflow::{Starts, Workflow};
 
@@ -85,6 +87,7 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
     let plan = ask.engine().plan();
     let all = recipes(&plan);
     let from = usize::try_from(ask.number("cursor").unwrap_or_default()).unwrap_or_default();
+    let inactive = if may_operate(&ask) && from == 0 { switch::inactive(&ask).await? } else { Vec::new() };
     let content = html! {
         h1 { "Workflows" }
         p.lead { "The recipes of this project that are active." }
@@ -102,8 +105,58 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
                 p.more { a href=(format!("/workflows?cursor={}", from + LIMIT)) rel="next" { "More" } }
             }
         }
+        @if !inactive.is_empty() {
+            section.card {
+                h2 { "Not active" }
+                table.rows {
+                    thead { tr { @for name in ["Recipe", "File", ""] { th scope="col" { (name) } } } }
+                    tbody { @for one in inactive.iter().take(LIMIT) { (sleeping(&ask, one)) } }
+                }
+            }
+        }
     };
     Ok(page(&ask, "/workflows", "Workflows", false, content))
+}
+
+fn sleeping(ask: &Ask, one: &Inactive) -> Markup {
+    html! {
+        tr {
+            td { a href=(format!("/edit?path={}", part(&one.path))) { (said(&one.name)) } }
+            td.wide { (said(&one.path)) }
+            td.last { @if may_switch(ask) { (button(ask, &one.name, "on", "Switch on")) } }
+        }
+    }
+}
+
+fn may_switch(ask: &Ask) -> bool {
+    ask.may(Role::Admin) && ask.window.documents.may_be_changed()
+}
+
+fn button(ask: &Ask, name: &str, verb: &str, what: &str) -> Markup {
+    html! {
+        form method="post" action=(format!("/workflows/{}/{verb}", part(name))) {
+            (csrf(ask.who.as_ref()))
+            button.plain { (what) }
+        }
+    }
+}
+
+pub async fn switch_on(ask: Ask) -> Result<Response, Problem> {
+    switched(&ask, true).await
+}
+
+pub async fn switch_off(ask: Ask) -> Result<Response, Problem> {
+    switched(&ask, false).await
+}
+
+async fn switched(ask: &Ask, is_on: bool) -> Result<Response, Problem> {
+    match switch::switch(ask, ask.text("workflow").unwrap_or_default(), is_on).await? {
+        Saved::Written(came) if came.present => Ok(on_to("/workflows")),
+        Saved::Written(came) => {
+            Err(Problem::conflict(format!("written, and not served yet: {}", cut(&came.told, 2_000))))
+        }
+        Saved::Wrong(report) => Err(api::drafts::wrong(&report)),
+    }
 }
 
 fn row(recipe: &Recipe<'_>) -> Markup {
@@ -143,8 +196,9 @@ pub async fn again(ask: Ask, tried: &Tried) -> Result<Response, Problem> {
         p.lead { (said(&cut(&found.begins(), 400))) ", written in " (said(&path)) }
         @if let Some(description) = found.description() { p { (said(&cut(description, 1_000))) } }
         @if may_operate(&ask) && path.starts_with(drafts::FOLDER) {
-            p.acts {
+            div.acts {
                 a.button.plain href=(format!("/edit?path={}", part(&path))) { "Edit or try" }
+                @if may_switch(&ask) { (button(&ask, &name, "off", "Switch off")) }
                 @if matches!(found, Recipe::Sync(_)) { a.button.plain href="/plans" { "Plan its first run" } }
             }
         }
