@@ -4,6 +4,8 @@
 mod connections;
 #[path = "dashboard/drafts.rs"]
 mod drafts;
+#[path = "dashboard/fuzz.rs"]
+mod fuzz;
 #[path = "dashboard/hostile.rs"]
 mod hostile;
 #[path = "dashboard/payloads.rs"]
