@@ -135,6 +135,10 @@ async fn a_person_sees_what_happens_decides_and_writes_a_recipe() {
     browser.click("Save");
     browser.sees("Saved, and served from now on.");
     browser.click("To greets");
+    browser.click("How it was written before");
+    browser.sees("1 line added, 1 line taken away");
+    picture(&mut browser, "history");
+    browser.go("/workflows/greets");
     browser.fill("Whom", "Cleo");
     browser.click("Run");
     browser.sees("Hello, dear Cleo!");
@@ -277,6 +281,7 @@ async fn everybody_can_use_each_page() {
         "/workflows/contact-to-opinion-stage",
         "/workflows/greets",
         "/edit?path=workflows/greets.yaml",
+        "/workflows/greets/history",
         "/questions",
         "/records",
         "/connections",

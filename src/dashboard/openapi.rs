@@ -276,6 +276,8 @@ fn schemas_of_work() -> Value {
             },
             "left_out": number(), "why": may_be_text(),
         })),
+        "Version": object(json!({ "at": instant(), "version": text(), "text": text() })),
+        "Versions": list("Version"),
         "Switched": object(json!({ "is_served": { "type": "boolean" }, "told": text() })),
         "Saved": object(json!({ "version": text(), "is_served": { "type": "boolean" }, "told": text() })),
         "Plan": object(json!({

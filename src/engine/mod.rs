@@ -247,6 +247,8 @@ impl Engine {
             engine.spawn_for_ever("the syncs".into(), |engine| async move { engine.check_for_ever().await });
             // In a rehearsal nothing grows old.
             if !clock::is_turned() {
+                let noting = engine.clone();
+                engine.spawn(async move { noting.note_editions().await });
                 engine.spawn_for_ever("what is kept".into(), |engine| async move { engine.forget_for_ever().await });
             }
             engine.follow();

@@ -7,6 +7,7 @@
 //! Runs end on the version that they began with: what they wait for is heard for them, also when the present version
 //! waits for it no more.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{ENVIRONMENT, Engine, filled, now_ms, poll, schedule};
@@ -64,6 +65,7 @@ impl Engine {
         self.make_present(Arc::new(filled(plan, self.inner.vault.as_deref()))).await?;
         self.follow();
         drop(one_at_a_time);
+        self.note_editions().await;
         self.ask_again();
         Ok(true)
     }
@@ -74,6 +76,19 @@ impl Engine {
         let environment = plan.environment.clone().unwrap_or_default();
         let documents: Vec<(String, String)> = documents.chain([(ENVIRONMENT.to_string(), environment)]).collect();
         self.inner.store.keep_plan(&plan.hash, &documents).await
+    }
+
+    /// Keeps the recipes that have changed, as they are written now: for people who look what was before.
+    pub(super) async fn note_editions(&self) {
+        let plan = self.plan();
+        let recipes = plan.workflows.iter().map(|workflow| &workflow.place.path);
+        let recipes: HashSet<&str> =
+            recipes.chain(plan.syncs.iter().map(|sync| &sync.place.path)).map(|path| &**path).collect();
+        let written = plan.documents.iter().filter(|text| recipes.contains(text.path.as_str()));
+        let written = written.map(|text| (text.path.clone(), text.text.clone())).collect();
+        if let Err(error) = self.inner.store.note_editions(written).await {
+            tracing::warn!(%error, "how the recipes are written now is not kept");
+        }
     }
 
     /// Makes a version the present one, and forgets those that no run needs.

@@ -19,6 +19,7 @@
 mod backup;
 mod batch;
 mod credentials;
+mod editions;
 mod erase;
 mod error;
 mod intake;
@@ -48,6 +49,7 @@ use crate::trigger::Event;
 
 pub use backup::{Copied, back_up, restore};
 pub use credentials::{Credentials, Sealed};
+pub use editions::Edition;
 pub use erase::{Holding, Sought};
 pub use error::Error;
 pub use kept::Wanted;

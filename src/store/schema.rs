@@ -11,7 +11,7 @@ pub(super) const APPLICATION_ID: i64 = 0x446f_7665;
 
 /// From version n to n + 1, each in one transaction.
 pub(super) const MIGRATIONS: &[&str] =
-    &[FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT, IN_LINE, PACTS, SOURCES, STANDING, TOKENS, UNDER];
+    &[FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT, IN_LINE, PACTS, SOURCES, STANDING, TOKENS, UNDER, EDITIONS];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -217,6 +217,17 @@ CREATE TABLE deeds (
 const UNDER: &str = "
 -- What lives under a pair.
 CREATE INDEX pacts_by_parent ON pacts (connection, pact ->> '$.parents[0]');
+";
+
+const EDITIONS: &str = "
+-- Recipes as they were written from an instant on.
+CREATE TABLE editions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    path TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    text TEXT NOT NULL
+) STRICT;
+CREATE INDEX editions_by_path ON editions (path, number);
 ";
 
 /// The version of an opened file; 0 for one that holds nothing yet.

@@ -14,11 +14,12 @@ use serde_json::Value;
 use super::reader::Reader;
 use super::writer::{Admission, Writer};
 use super::{
-    Accepted, Asked, Commit, Counts, Deed, Error, Filter, Holding, Intake, Measured, NewToken, Observed, Old, Paired,
-    Pending, Place, Pruned, Questions, Run, Shared, Sought, Status, Tally, Token, Wanted,
+    Accepted, Asked, Commit, Counts, Deed, Edition, Error, Filter, Holding, Intake, Measured, NewToken, Observed, Old,
+    Paired, Pending, Place, Pruned, Questions, Run, Shared, Sought, Status, Tally, Token, Wanted,
 };
 use super::{
-    erase, intake, journal, kept, known, links, measure, messages, open, pacts, prune, records, runs, shelf, tokens,
+    editions, erase, intake, journal, kept, known, links, measure, messages, open, pacts, prune, records, runs, shelf,
+    tokens,
 };
 use crate::clock;
 use crate::run::{Asking, Entry, Known, Link, Received, RecordRef, Subscription};
@@ -386,6 +387,17 @@ impl Store {
     pub async fn keep_plan(&self, hash: &str, documents: &[(String, String)]) -> Result<(), Error> {
         let (hash, documents) = (hash.to_owned(), serde_json::to_string(documents)?);
         self.write(move |connection| shelf::keep_plan(connection, &hash, &documents, now_ms())).await
+    }
+
+    /// Keeps recipes that have changed since they were noted last, each as its path and its text.
+    pub async fn note_editions(&self, documents: Vec<(String, String)>) -> Result<(), Error> {
+        self.write(move |connection| editions::note(connection, &documents, now_ms())).await
+    }
+
+    /// A recipe as it was before, newest first; before a number.
+    pub async fn editions(&self, path: &str, before: Option<i64>, limit: usize) -> Result<Vec<Edition>, Error> {
+        let path = path.to_owned();
+        self.read(move |connection| editions::of(connection, &path, before.unwrap_or(i64::MAX), limit)).await
     }
 
     /// Forgets versions of the project that were kept before an instant and with which no run began; these are needed.

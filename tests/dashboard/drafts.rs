@@ -81,6 +81,23 @@ async fn a_program_checks_tries_and_saves_a_recipe_and_it_is_served() {
     let (exit, said) = stage.run(&["run", "greets", "--input", r#"{ "name": "Ada" }"#]);
     assert!(exit == Some(0) && said.contains("Hello, Ada!"), "{said}");
 
+    // How it was written before, and what is other now.
+    let versions = program.get("/api/v1/workflows/greets/versions").await.json();
+    described(&program, "/api/v1/workflows/{workflow}/versions", "get", &versions).await;
+    let told: Vec<&Value> = versions["items"].as_array().expect("items").iter().map(|one| &one["version"]).collect();
+    assert_eq!(told, [&saved.json()["version"], &known["version"]], "{versions}");
+    let one = program.get("/api/v1/workflows/greets/versions?limit=1").await.json();
+    let next = one["next"].as_i64().expect("there is more");
+    let rest = program.get(&format!("/api/v1/workflows/greets/versions?cursor={next}")).await.json();
+    assert_eq!((&rest["items"][0]["version"], &rest["next"]), (&known["version"], &Value::Null), "{rest}");
+    let (reader, _) = person(&stage, &nobody, Role::Read).await;
+    let page = reader.get("/workflows/greets/history").await.text;
+    for part in
+        ["<del>-   - stop: &quot;Good night,", "<ins>+   - stop: &quot;Hello,", "1 line added, 1 line taken away"]
+    {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+
     // A new one waits until it is said that it is to run, and is judged as if it were.
     let mut new = saving(&WRONG.replace("greets", "greets-too"), "new");
     new["path"] = json!("workflows/more/greets-too.yaml");

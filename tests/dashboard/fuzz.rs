@@ -97,7 +97,6 @@ fn request(random: &mut Random, route: &Route) -> (String, Value) {
 async fn the_api_never_fails_and_answers_nothing_that_is_not_described() {
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0 | 1);
-    println!("SEED={seed}");
     let mut random = Random(seed);
     let (stage, serve, nobody) = open(Vec::new()).await;
     let contact = stage.make(GHL, "contact", json!({ "firstName": "Ada", "email": "ada@example.com" })).await;

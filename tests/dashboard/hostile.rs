@@ -8,7 +8,7 @@ pub use super::payloads::PAYLOADS;
 
 const TAGS: &str = " html head meta title link script body header a svg path rect line span nav form input button main h1 h2 h3 p ul li \
                     strong section figure figcaption table thead tbody tr th td time div label select option datalist dl dt dd \
-                    details summary pre ol article small code meter textarea h4 ";
+                    details summary pre ol article small code meter textarea h4 ins del ";
 const ATTRIBUTES: &str = " lang charset name content rel href src defer class viewbox width height aria-hidden d aria-label \
                           aria-current aria-labelledby method action type value title role id tabindex datetime scope data-live \
                           list maxlength placeholder selected start required autocomplete preserveaspectratio x y x1 x2 y1 y2 \

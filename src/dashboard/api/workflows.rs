@@ -5,11 +5,16 @@ use serde_json::{Map, Value, json};
 
 use super::{answer, page};
 use crate::dashboard::ask::Ask;
+use crate::dashboard::drafts;
 use crate::dashboard::problem::Problem;
 use crate::engine::{ByHandError, Whose};
-use crate::store::Run;
+use crate::store::{Edition, Run};
 use crate::story::{self, shown};
 use crate::workflow::{Starts, Workflow};
+
+/// Versions that are told, if nobody says; and at most.
+const VERSIONS: usize = 10;
+const VERSIONS_MAX: usize = 50;
 
 pub async fn list(ask: Ask) -> Result<Response, Problem> {
     let plan = ask.engine().plan();
@@ -26,6 +31,26 @@ fn started_by(workflow: &Workflow) -> &'static str {
         Starts::Schedule { .. } => "schedule",
         Starts::Manual { .. } => "hand",
     }
+}
+
+/// The versions of the recipe that is named: its path, one more than so many, and where it goes on.
+pub async fn editions_of(ask: &Ask, limit: usize) -> Result<(String, Vec<Edition>, Option<i64>), Problem> {
+    let (plan, name) = (ask.engine().plan(), ask.text("workflow").unwrap_or_default());
+    let workflow = plan.workflows.iter().find(|workflow| workflow.name == name).map(|workflow| &workflow.place);
+    let place = workflow.or_else(|| plan.syncs.iter().find(|sync| sync.name == name).map(|sync| &sync.place));
+    let path = place.ok_or_else(|| Problem::unknown("active recipe"))?.path.to_string();
+    let editions = ask.store().editions(&path, ask.number("cursor"), limit.saturating_add(1)).await?;
+    let next = editions.get(limit).and_then(|_| editions.get(limit - 1)).map(|edition| edition.number);
+    Ok((path, editions, next))
+}
+
+pub async fn versions(ask: Ask) -> Result<Response, Problem> {
+    let limit = ask.limit(VERSIONS).min(VERSIONS_MAX);
+    let (_, editions, next) = editions_of(&ask, limit).await?;
+    let told = editions.iter().take(limit).map(|edition| {
+        json!({ "at": shown::instant(edition.at_ms), "version": drafts::version(&edition.text), "text": edition.text })
+    });
+    Ok(page(told.collect(), next))
 }
 
 pub async fn start(ask: Ask) -> Result<Response, Problem> {

@@ -5,6 +5,7 @@ pub mod by_hand;
 pub mod catalogue;
 pub mod connections;
 pub mod edit;
+pub mod history;
 pub mod overview;
 mod picture;
 pub mod plans;

@@ -203,7 +203,13 @@ pub async fn again(ask: Ask, tried: &Tried) -> Result<Response, Problem> {
             }
         }
         (drawn)
-        @if let Some(text) = &text { section.card { h2 { "As it is written" } (yaml::written(text, &path, None)) } }
+        @if let Some(text) = &text {
+            section.card {
+                h2 { "As it is written" }
+                (yaml::written(text, &path, None))
+                p.more { a href=(format!("/workflows/{}/history", part(&name))) { "How it was written before" } }
+            }
+        }
         @if let (Recipe::Workflow(workflow), true) = (found, may_operate(&ask)) { (by_hand::form(&ask, &plan, workflow, tried)) }
         section.card {
             h2 { "Latest runs" }
