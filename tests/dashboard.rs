@@ -626,6 +626,28 @@ async fn recipes_are_seen_as_they_are_written() {
     for part in ["2 runs", "1 failed", "1 done"] {
         assert!(one.contains(part), "{part}: {one}");
     }
+    // Each request as it was sent, without what proves who we are.
+    let page = person.get("/runs/1").await.text;
+    assert!(!page.to_lowercase().contains("authorization"), "{page}");
+    assert!(
+        page.contains("<code>POST http://127.0.0.1:") && page.contains("&quot;first_name&quot;: &quot;Ada&quot;"),
+        "{page}"
+    );
+    let journal = nobody.with_token(&token(&stage, Role::Read)).get("/api/v1/runs/1/journal").await.json();
+    let items = journal["items"].as_array().expect("items");
+    let sent: Vec<&Value> =
+        items.iter().map(|entry| &entry["request"]).filter(|request| request["method"] == "POST").collect();
+    assert!(sent.len() == 1 && sent[0]["body"]["first_name"] == "Ada", "{journal}");
+
+    // From the same event once more, by the recipe as it is now.
+    let (operator, csrf) = nobody.signed_in("code", &code(&stage, Role::Operate)).await;
+    assert!(operator.get("/runs/1").await.text.contains("Run it anew"));
+    assert!(!person.get("/runs/1").await.text.contains("Run it anew"));
+    let again = operator.submit("/runs/1/replay", &[("csrf", &csrf)]).await;
+    assert_eq!((again.status, again.header("location")), (303, "/runs/3"), "{again:?}");
+    let runs = stage.over().await;
+    let (first, third) = (&runs[0].start, &runs[2].start);
+    assert_eq!((&third.event.replay_of, &third.workflow), (&Some(first.event.id.clone()), &first.workflow));
     serve.term().await;
 }
 

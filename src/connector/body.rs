@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
@@ -46,6 +46,20 @@ pub(super) enum Shape {
 }
 
 impl Body {
+    /// What is sent, for people: of what is no text only how long it is.
+    pub fn told(&self) -> Value {
+        let bytes = |content: &[u8]| match std::str::from_utf8(content) {
+            Ok(text) => json!(text),
+            Err(_) => json!(format!("{} bytes", content.len())),
+        };
+        match self {
+            Body::Json(value) => value.clone(),
+            Body::Form(pairs) => pairs.iter().map(|(name, value)| json!([name, value])).collect(),
+            Body::Multipart(parts) => parts.iter().map(|part| json!([part.name, bytes(&part.content)])).collect(),
+            Body::Bytes { content, .. } => bytes(content),
+        }
+    }
+
     /// Its kind and its bytes, as they are sent.
     pub fn encoded(&self) -> (String, Vec<u8>) {
         match self {

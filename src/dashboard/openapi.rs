@@ -191,7 +191,7 @@ fn schemas() -> Value {
         "Summary": object(json!({
             "project": text(), "is_ready": { "type": "boolean" }, "runs": tally, "due": number(), "waiting": number(),
             "oldest_due_seconds": number(), "open_questions": number(), "ended_by_minute": numbers(),
-            "failed_by_minute": numbers(), "at_work": number(), "at_once": number(),
+            "failed_by_minute": numbers(), "late_ms_by_minute": numbers(), "at_work": number(), "at_once": number(),
             "limits": { "type": "array", "items": { "$ref": "#/components/schemas/Limit" } },
             "watched": { "type": "array", "items": { "$ref": "#/components/schemas/Watched" } },
         })),
@@ -276,6 +276,10 @@ fn schemas_of_work() -> Value {
             },
             "left_out": number(), "why": may_be_text(),
         })),
+        "Sync": object(json!({
+            "name": text(), "file": text(), "pairs": { "type": "array", "items": { "type": "array", "items": { "type": "string" } } },
+        })),
+        "Syncs": list("Sync"),
         "Version": object(json!({ "at": instant(), "version": text(), "text": text() })),
         "Versions": list("Version"),
         "Switched": object(json!({ "is_served": { "type": "boolean" }, "told": text() })),

@@ -536,6 +536,9 @@ impl<'e> Life<'e> {
             [Next::Wait { until_ms, .. }] if !self.state.is_on_its_way() => *until_ms,
             _ => 0,
         };
+        if let Some(Entry { at_ms, fact: Fact::Started {} }) = entries.first() {
+            self.engine.inner.counters.pace.begun(at_ms - self.start.created_ms, *at_ms);
+        }
         let (length, ending) = (self.state.length - entries.len(), self.state.ending.clone());
         let commit = Commit { run: self.start.id.clone(), length, entries, due_ms, ending, ..commit };
         if self.engine.commit(commit).await? {

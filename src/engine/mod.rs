@@ -75,7 +75,7 @@ pub use outside::{Answering, Door};
 pub use probe::{Left, Probed, Prober};
 pub use replay::{Replay, ReplayError, Replayed};
 pub use silence::Watched;
-pub use standing::{AccountHealth, MINUTES, Standing};
+pub use standing::{AccountHealth, MINUTES, Minute, Standing};
 pub use survey::{PairSurveyed, SurveyError, Surveyed};
 pub use tap::{About, Happened, Listening, Tapping};
 pub use traces::Collector;

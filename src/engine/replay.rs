@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::present::Present;
 use super::{Engine, now_ms, queue};
-use crate::store::{self, Intake, Wanted};
+use crate::run::Start;
+use crate::store::{self, Intake, Run, Wanted};
 use crate::trigger::Event;
 use crate::workflow::Starts;
 
@@ -81,6 +82,22 @@ impl Engine {
                 replayed.runs += runs as u64;
             }
         }
+    }
+
+    /// Starts a workflow once more from the event of one of its runs; gives the id of the new run. None: it is an event of no account
+    /// and no webhook, or it starts nothing as the project is now.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn replay_run(&self, run: &Run) -> Result<Option<String>, store::Error> {
+        let number = uuid::Uuid::now_v7().to_string();
+        let start = &run.start;
+        let intake = self.again(&self.present(), start.event.clone(), &number, Some(&start.workflow));
+        let is_it = |other: &&Start| other.tenant == start.tenant;
+        let Some(id) = intake.runs.iter().find(is_it).map(|run| run.id.clone()) else { return Ok(None) };
+        let runs = intake.runs.into_iter().filter(|run| run.id == id).collect();
+        self.take_in(vec![Intake { event: intake.event, runs }], Vec::new()).await?;
+        Ok(Some(id))
     }
 
     /// The event as one of its own, with the runs that it starts now.

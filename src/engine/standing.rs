@@ -31,33 +31,54 @@ pub enum AccountHealth {
     NotConnected,
 }
 
-/// Runs that ended in each of the last minutes: all, and those that failed.
+/// A minute of the last hour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Minute {
+    /// Runs that ended, and those of them that failed.
+    pub ended: u64,
+    pub failed: u64,
+    /// How long after its event the latest run began, in milliseconds.
+    pub late_ms: u64,
+}
+
+/// The last minutes.
 #[derive(Debug, Default)]
-pub(super) struct Pace(Mutex<VecDeque<(i64, [u64; 2])>>);
+pub(super) struct Pace(Mutex<VecDeque<(i64, Minute)>>);
 
 impl Pace {
     pub(super) fn ended(&self, status: Status, now_ms: i64) {
-        let minute = now_ms.div_euclid(60_000);
+        self.at(now_ms, |minute| {
+            minute.ended += 1;
+            minute.failed += u64::from(status == Status::Failed);
+        });
+    }
+
+    /// A run has begun, so long after its event was accepted.
+    pub(super) fn begun(&self, late_ms: i64, now_ms: i64) {
+        self.at(now_ms, |minute| minute.late_ms = minute.late_ms.max(u64::try_from(late_ms).unwrap_or_default()));
+    }
+
+    fn at(&self, now_ms: i64, tell: impl FnOnce(&mut Minute)) {
+        let now = now_ms.div_euclid(60_000);
         let mut minutes = self.0.lock();
-        if minutes.back().is_none_or(|(last, _)| *last < minute) {
-            minutes.push_back((minute, [0, 0]));
+        if minutes.back().is_none_or(|(last, _)| *last < now) {
+            minutes.push_back((now, Minute::default()));
             if minutes.len() > MINUTES {
                 minutes.pop_front();
             }
         }
-        if let Some((_, [all, failed])) = minutes.back_mut() {
-            *all += 1;
-            *failed += u64::from(status == Status::Failed);
+        if let Some((_, minute)) = minutes.back_mut() {
+            tell(minute);
         }
     }
 
-    fn read(&self, now_ms: i64) -> Vec<[u64; 2]> {
+    fn read(&self, now_ms: i64) -> Vec<Minute> {
         let now = now_ms.div_euclid(60_000);
-        let mut read = vec![[0, 0]; MINUTES];
-        for (minute, numbers) in &*self.0.lock() {
+        let mut read = vec![Minute::default(); MINUTES];
+        for (minute, told) in &*self.0.lock() {
             let ago = usize::try_from(now - minute).unwrap_or_default();
             if let Some(place) = (MINUTES - 1).checked_sub(ago) {
-                read[place] = *numbers;
+                read[place] = *told;
             }
         }
         read
@@ -65,8 +86,8 @@ impl Pace {
 }
 
 impl Engine {
-    /// Runs that ended in each of the last minutes, oldest first: all, and those that failed. Only since the start.
-    pub fn pace(&self) -> Vec<[u64; 2]> {
+    /// What happened in each of the last minutes, oldest first. Only since the start.
+    pub fn pace(&self) -> Vec<Minute> {
         self.inner.counters.pace.read(now_ms())
     }
 
@@ -108,10 +129,13 @@ mod tests {
         let minute = 60_000;
         pace.ended(Status::Completed, 0);
         (0..3).for_each(|_| pace.ended(Status::Failed, 59 * minute));
+        pace.begun(70, 59 * minute);
+        pace.begun(20, 59 * minute);
+        let told = |ended, failed, late_ms| Minute { ended, failed, late_ms };
         let read = pace.read(59 * minute + 1);
-        assert_eq!((read[0], read[1], read[59]), ([1, 0], [0, 0], [3, 3]));
+        assert_eq!((read[0], read[1], read[59]), (told(1, 0, 0), Minute::default(), told(3, 3, 70)));
         let read = pace.read(60 * minute);
-        assert_eq!((read[0], read[58], read[59]), ([0, 0], [3, 3], [0, 0]));
+        assert_eq!((read[0], read[58], read[59]), (Minute::default(), told(3, 3, 70), Minute::default()));
         (0..200).for_each(|at| pace.ended(Status::Completed, at * minute));
         assert!(pace.0.lock().len() <= MINUTES);
     }

@@ -9,7 +9,7 @@ use super::play::{Chosen, Performed, perform, rehearse};
 use super::scene::{Scene, is_of};
 use super::story::Exchange;
 use crate::clock;
-use crate::connector::{Body, Object, Request};
+use crate::connector::{Object, Request};
 use crate::project::Test;
 use crate::run::Ending;
 use crate::sandbox::example;
@@ -75,16 +75,7 @@ impl Exchange {
 
     /// What is sent; of what is no text only how long it is, in bytes.
     pub fn body(&self) -> Option<Value> {
-        let bytes = |content: &[u8]| match std::str::from_utf8(content) {
-            Ok(text) => json!(text),
-            Err(_) => json!(format!("{} bytes", content.len())),
-        };
-        let body = match self.request.body.as_ref()? {
-            Body::Json(value) => value.clone(),
-            Body::Form(pairs) => pairs.iter().map(|(name, value)| json!([name, value])).collect(),
-            Body::Multipart(parts) => parts.iter().map(|part| json!([part.name, bytes(&part.content)])).collect(),
-            Body::Bytes { content, .. } => bytes(content),
-        };
+        let body = self.request.body.as_ref()?.told();
         Some(shown::concealed(&body))
     }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::store::{self, Deed, Filter, Run, Store};
 
-pub use run::{Line, Story};
+pub use run::{Asked, Line, Story};
 pub use sync::{answers, asks, choice, difference};
 
 /// A run by its number, its id, or a beginning of its id that no other run has.

@@ -6,7 +6,7 @@ use super::{count, difference, shown};
 use crate::connector::Failure;
 use crate::engine::kept_plan;
 use crate::project::Plan;
-use crate::run::{Answer, Ending, Entry, Fact, Purpose};
+use crate::run::{Answer, Ending, Entry, Fact, Purpose, Sent};
 use crate::source::Place;
 use crate::store::{self, Run, Status, Store};
 use crate::sync::Compared;
@@ -33,6 +33,16 @@ pub struct Line {
     pub text: String,
     /// It may be cut where there is no room.
     pub is_value: bool,
+    /// What was sent, where a line tells of that.
+    pub request: Option<Asked>,
+}
+
+/// A request as the documents of then say it: without its credential, which is attached last, and without other secrets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    pub method: String,
+    pub url: String,
+    pub body: Option<Value>,
 }
 
 impl Story {
@@ -124,6 +134,11 @@ impl Story {
                 let value = entry.fact.failure().and_then(|(address, failure)| known.place(address, failure));
                 let place = value.or_else(|| action.map(|action| action.place.clone()));
                 told.insert("place".into(), json!(place.map(|place| place.to_string())));
+                if let Fact::Sent(sent) = &entry.fact
+                    && let Some(Asked { method, url, body }) = known.asked(sent)
+                {
+                    told.insert("request".into(), json!({ "method": method, "url": url, "body": body }));
+                }
                 told.extend(fact);
             }
             Value::Object(told)
@@ -144,6 +159,16 @@ impl<'a> Known<'a> {
     fn action(&self, address: &str) -> Option<&'a Action> {
         let (plan, workflow) = self.0?;
         plan.action_at(workflow, address)
+    }
+
+    fn asked(&self, sent: &Sent) -> Option<Asked> {
+        let (plan, _) = self.0?;
+        let connection = plan.connection(&sent.connection)?;
+        let connector = plan.connector(&connection.connector)?;
+        let operation = connector.operation(&sent.operation)?;
+        let request = operation.request(connector, &connection.settings, &sent.input, &sent.page).ok()?;
+        let body = request.body.as_ref().map(|body| shown::concealed(&body.told()));
+        Some(Asked { method: request.method, url: shown::uncovered(&request.url), body })
     }
 
     /// Where a value stands that could not be made.
@@ -193,6 +218,9 @@ impl Teller<'_> {
                     &sent.address,
                     &format!("{what}{} at {}{page}{attempt}", sent.operation, sent.connection),
                 );
+                if let Some(line) = self.lines.last_mut() {
+                    line.request = self.known.asked(sent);
+                }
                 self.value("with ", &sent.input);
             }
             Fact::Answered { address, answer, .. } => match answer {
@@ -299,11 +327,11 @@ impl Teller<'_> {
         if depth == 0 {
             self.at.clear();
         }
-        self.lines.push(Line { at_ms: Some(ms), depth, text: text.to_owned(), is_value: false });
+        self.lines.push(Line { at_ms: Some(ms), depth, text: text.to_owned(), is_value: false, request: None });
     }
 
     fn below(&mut self, depth: u8, text: String) {
-        self.lines.push(Line { at_ms: None, depth, text, is_value: false });
+        self.lines.push(Line { at_ms: None, depth, text, is_value: false, request: None });
     }
 
     fn value(&mut self, what: &str, value: &Value) {
@@ -311,7 +339,7 @@ impl Teller<'_> {
         if !empty && self.shown != *value {
             self.shown = value.clone();
             let text = format!("{what}{}", shown::line(value));
-            self.lines.push(Line { at_ms: None, depth: 2, text, is_value: true });
+            self.lines.push(Line { at_ms: None, depth: 2, text, is_value: true, request: None });
         }
     }
 

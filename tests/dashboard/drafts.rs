@@ -230,6 +230,9 @@ async fn a_workflow_is_started_by_hand_with_what_it_takes() {
         assert!(said.status == 400 && said.text.contains(why), "{body}: {said:?}");
     }
     assert_eq!(start("nobody", json!({})).await.status, 404);
+    // No event of an account: there is nothing to start it from once more.
+    let again = program.post_json("/api/v1/runs/1/replay", &json!({})).await;
+    assert!(again.status == 409 && again.text.contains("start others by hand"), "{again:?}");
 
     let (person, csrf) = person(&stage, &nobody, Role::Operate).await;
     let page = person.get("/workflows/greets").await.text;

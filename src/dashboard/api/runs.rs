@@ -82,6 +82,30 @@ pub async fn give_up(ask: Ask) -> Result<Response, Problem> {
     show(ask).await
 }
 
+pub async fn replay(ask: Ask) -> Result<Response, Problem> {
+    Ok(answer(Value::Object(shown::run(&replayed(&ask).await?))))
+}
+
+/// Starts the workflow of the run that is named once more, from the same event; gives the new run.
+///
+/// # Errors
+/// It is the event of no account and no webhook, or starts nothing any more.
+pub async fn replayed(ask: &Ask) -> Result<Run, Problem> {
+    let run = one(ask).await?;
+    ask.note("starts a run anew", format!("run {} ({})", run.seq, run.start.workflow)).await?;
+    let Some(id) = ask.engine().replay_run(&run).await? else {
+        let why =
+            "what an account or a webhook has told is started anew, by a workflow that is active: start others by hand";
+        return Err(Problem::conflict(why));
+    };
+    story::called(ask.store(), &id).await?.ok_or_else(|| Problem::unknown("run"))
+}
+
+/// Is it an event that can start a run anew?
+pub fn can_be_replayed(run: &Run) -> bool {
+    run.start.event.connection.is_some() || run.start.event.source.starts_with('/')
+}
+
 /// What may become of a run.
 #[derive(Clone, Copy)]
 pub enum Fate {

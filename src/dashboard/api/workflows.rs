@@ -22,6 +22,16 @@ pub async fn list(ask: Ask) -> Result<Response, Problem> {
     Ok(page(plan.workflows.iter().map(told).collect(), None))
 }
 
+pub async fn syncs(ask: Ask) -> Result<Response, Problem> {
+    let plan = ask.engine().plan();
+    let told = plan.syncs.iter().map(|sync| {
+        let pairs =
+            sync.pairs().map(|pair| pair.sides.each_ref().map(|side| format!("{}.{}", side.alias, side.object)));
+        json!({ "name": sync.name, "file": sync.place.path.to_string(), "pairs": pairs.collect::<Vec<_>>() })
+    });
+    Ok(page(told.collect(), None))
+}
+
 /// In one word.
 fn started_by(workflow: &Workflow) -> &'static str {
     match &workflow.trigger.starts {

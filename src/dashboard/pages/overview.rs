@@ -24,6 +24,7 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
     let ill: Vec<_> = standings.iter().filter(|standing| standing.health != AccountHealth::Good).collect();
     let latest = ask.store().runs(Filter { limit: LATEST, ..Filter::default() }).await?;
     let lag = measures.lag.as_secs();
+    let pace = ask.engine().pace();
     let watched = ask.engine().watched_for_silence(WATCHED_MAX).await?;
     let mut scarce = measures.limits.clone();
     scarce.sort_by_key(|left| left.left * 1_000 / left.requests.max(1));
@@ -52,7 +53,8 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
         }
         section.card {
             h2 { "The last hour" }
-            (plot::of(&ask.engine().pace()))
+            (plot::ended(&pace))
+            (plot::late(&pace))
             p.quiet {
                 (measures.at_work) " of " (measures.at_once) " places at work, "
                 @if lag == 0 { "nothing that is due waits" } @else { "the oldest run that is due waits for " (shown::span(i64::try_from(lag * 1_000).unwrap_or(i64::MAX))) }

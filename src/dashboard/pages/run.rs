@@ -7,8 +7,8 @@ use super::{badge, csrf, cut, may_operate, on_to, page, said, time};
 use crate::dashboard::api::runs::{self, Fate};
 use crate::dashboard::ask::Ask;
 use crate::dashboard::problem::Problem;
-use crate::store::Status;
-use crate::story::{Line, Story};
+use crate::store::{Run, Status};
+use crate::story::{Asked, Line, Story};
 
 /// What is told of a run besides its head.
 const VALUES: [&str; 3] = ["record", "body", "inputs"];
@@ -16,6 +16,7 @@ const VALUES: [&str; 3] = ["record", "body", "inputs"];
 const LINES_MAX: usize = 100;
 const LINE_MAX: usize = 300;
 const VALUE_MAX: usize = 6_000;
+const BODY_MAX: usize = 1_000;
 
 pub async fn show(ask: Ask) -> Result<Response, Problem> {
     let run = runs::one(&ask).await?;
@@ -30,7 +31,7 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
         p.path { a href="/runs" { "Runs" } }
         h1 { "Run " (number) " " (badge(status)) }
         p.lead { (said(&run.start.workflow)) ", accepted " (time(run.start.created_ms)) }
-        @if may_operate(&ask) { (acts(&ask, number, status)) }
+        @if may_operate(&ask) { (acts(&ask, run)) }
         section.card {
             h2 { "What happened" }
             @if let Some(why) = &story.unreadable { p.notice.bad { (said(why)) } }
@@ -67,26 +68,48 @@ pub fn told(line: &Line) -> Markup {
         li class=(kind) {
             @if let Some(ms) = line.at_ms { (time(ms)) }
             span { (said(&cut(&line.text, LINE_MAX))) }
+            @if let Some(asked) = &line.request { (sent(asked)) }
         }
     }
 }
 
-fn acts(ask: &Ask, number: i64, status: Status) -> Markup {
-    let all: &[(&str, &str, &str)] = match status {
-        Status::Failed => &[
+/// The request itself; its body where somebody wants to see it.
+fn sent(asked: &Asked) -> Markup {
+    let line = format!("{} {}", asked.method, asked.url);
+    html! {
+        @match &asked.body {
+            None => { code.sent { (said(&cut(&line, LINE_MAX))) } }
+            Some(body) => {
+                details.sent {
+                    summary { code { (said(&cut(&line, LINE_MAX))) } }
+                    pre { (said(&super::value(body, BODY_MAX))) }
+                }
+            }
+        }
+    }
+}
+
+fn acts(ask: &Ask, run: &Run) -> Markup {
+    let number = run.seq;
+    let mut all: Vec<(&str, &str, &str)> = match run.status {
+        Status::Failed => vec![
             ("retry", "Try again", "It goes on where it failed; what is done stays done."),
             ("drop", "Give up", "It stays readable, and is not tried again."),
         ],
-        Status::Pending => &[("cancel", "End it", "What is done stays done.")],
-        _ => &[],
+        Status::Pending => vec![("cancel", "End it", "What is done stays done.")],
+        _ => Vec::new(),
     };
+    let is_active = ask.engine().plan().workflows.iter().any(|workflow| workflow.name == run.start.workflow);
+    if run.status != Status::Pending && is_active && runs::can_be_replayed(run) {
+        all.push(("replay", "Run it anew", "Another run, from the same event, of the recipe as it is now."));
+    }
     html! {
         @if !all.is_empty() {
             div.acts {
                 @for (at, (verb, name, what)) in all.iter().enumerate() {
                     form method="post" action=(format!("/runs/{number}/{verb}")) {
                         (csrf(ask.who.as_ref()))
-                        button.plain[at > 0] title=(what) { (name) }
+                        button.plain[at > 0 || *verb == "replay"] title=(what) { (name) }
                     }
                 }
             }
@@ -104,6 +127,11 @@ pub async fn cancel(ask: Ask) -> Result<Response, Problem> {
 
 pub async fn give_up(ask: Ask) -> Result<Response, Problem> {
     become_of(ask, Fate::Drop).await
+}
+
+pub async fn replay(ask: Ask) -> Result<Response, Problem> {
+    let run = runs::replayed(&ask).await?;
+    Ok(on_to(&format!("/runs/{}", run.seq)))
 }
 
 async fn become_of(ask: Ask, fate: Fate) -> Result<Response, Problem> {

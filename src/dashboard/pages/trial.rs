@@ -26,7 +26,9 @@ pub fn told(tried: &Tried) -> Markup {
 
 fn one(tried: &TriedRun) -> Markup {
     let TriedRun { story, exchanges } = tried;
-    let lines = story.lines(crate::dashboard::now_ms());
+    let mut lines = story.lines(crate::dashboard::now_ms());
+    // What is sent stands below, with what was answered.
+    lines.iter_mut().for_each(|line| line.request = None);
     html! {
         h3 { (said(&story.run.start.workflow)) " " (badge(story.run.status)) }
         ol.story { @for line in lines.iter().take(LINES_MAX) { (run::told(line)) } }
