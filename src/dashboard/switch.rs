@@ -1,5 +1,7 @@
 //! Which recipes are active, changed in the project's own document, checked whole, and served.
 
+use std::collections::HashSet;
+
 use axum::http::StatusCode;
 use serde_json::Value;
 
@@ -23,12 +25,13 @@ pub struct Inactive {
 pub async fn inactive(ask: &Ask) -> Result<Vec<Inactive>, Problem> {
     let plan = ask.engine().plan();
     at_work(ask, move |documents| {
-        let is_active = |name: &String| {
-            plan.workflows.iter().any(|workflow| workflow.name == *name)
-                || plan.syncs.iter().any(|sync| sync.name == *name)
-        };
-        let mut all: Vec<Inactive> =
-            recipes(&own(documents)?).into_iter().filter(|one| !is_active(&one.name)).collect();
+        // What is active need not be read anew.
+        let active = plan.workflows.iter().map(|workflow| &workflow.place.path);
+        let active: HashSet<&str> =
+            active.chain(plan.syncs.iter().map(|sync| &sync.place.path)).map(|path| &**path).collect();
+        let mut own = own(documents)?;
+        own.retain(|text| !active.contains(text.path.as_str()));
+        let mut all = recipes(&own);
         all.sort_by(|one, two| one.name.cmp(&two.name));
         Ok(all)
     })

@@ -4,9 +4,10 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::Error;
 
-/// Texts that are kept of one document, and of all.
+/// Texts that are kept of one document.
 const OF_ONE_MAX: i64 = 50;
-const ALL_MAX: i64 = 20_000;
+/// How long the texts of all documents may be together, in characters.
+const ALL_MAX: i64 = 64 * 1024 * 1024;
 
 /// A document as it was from an instant on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,8 @@ pub(super) fn note(connection: &Connection, documents: &[(String, String)], now_
         }
     }
     if is_changed {
-        let sql = "DELETE FROM editions WHERE number <= (SELECT max(number) FROM editions) - ?";
+        let sql = "DELETE FROM editions WHERE number IN (SELECT number FROM
+                 (SELECT number, sum(length(text)) OVER (ORDER BY number DESC) AS size FROM editions) WHERE size > ?)";
         connection.prepare_cached(sql)?.execute([ALL_MAX])?;
     }
     Ok(())
@@ -75,5 +77,10 @@ mod tests {
         (10..100).for_each(|at| put("a", &at.to_string(), at));
         assert_eq!(of(&connection, "a", i64::MAX, 1_000).unwrap().len(), 50);
         assert_eq!(of(&connection, "b", i64::MAX, 9).unwrap().len(), 1);
+        // However long they are, all together have a bound.
+        let long = "x".repeat(ALL_MAX as usize / 2);
+        (0..3).for_each(|number| put("c", &format!("{number}{long}"), 200));
+        assert_eq!(of(&connection, "c", i64::MAX, 9).unwrap().len(), 1);
+        assert!(of(&connection, "a", i64::MAX, 9).unwrap().is_empty());
     }
 }

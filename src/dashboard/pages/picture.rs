@@ -18,6 +18,8 @@ use crate::workflow::{Outcome, Workflow};
 /// Runs whose steps are counted.
 const RUNS_MAX: usize = 50;
 const LOOKED_AT_MAX: i64 = 30_000;
+/// Lines of their journals that are read.
+const ENTRIES_MAX: usize = 5_000;
 /// Actions that are drawn.
 const ACTIONS_MAX: usize = 150;
 const TITLE_MAX: usize = 120;
@@ -45,8 +47,12 @@ struct Counted {
 pub async fn of(ask: &Ask, plan: &Plan, workflow: &Workflow, start: &str) -> Result<Markup, Problem> {
     let filter = Filter { workflow: Some(workflow.name.clone()), limit: RUNS_MAX, ..Filter::default() };
     let (runs, _) = ask.store().runs_within(filter, LOOKED_AT_MAX).await?;
-    let mut counted = Counted::default();
+    let (mut counted, mut entries) = (Counted::default(), 0);
     for run in runs.iter().filter(|run| run.start.plan == plan.hash) {
+        entries += run.length;
+        if entries > ENTRIES_MAX {
+            break;
+        }
         counted.add(ask, plan, workflow, run).await?;
     }
     let mut left = ACTIONS_MAX;
