@@ -368,6 +368,38 @@ async fn a_person_decides_and_it_is_done_and_in_the_audit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_questions_are_answered_at_once_and_what_has_changed_is_left() {
+    let alone = Question::Alone { other: "contact of os".into(), missing: None };
+    let conflicts = ["Byron", "Turing", "Hopper"].map(|name| conflict([name, "Lovelace"]));
+    let (stage, serve, nobody) = open(conflicts.into_iter().chain([alone]).collect()).await;
+    let program = nobody.with_token(&token(&stage, Role::Admin));
+    let (person, csrf) = nobody.signed_in("code", &code(&stage, Role::Operate)).await;
+    let page = person.get("/questions").await.text;
+    assert!(page.contains("Take those of ghl for all 3") && page.contains("Take those of os for all 3"), "{page}");
+    let all = program.get("/api/v1/questions").await.json();
+    let seen = |number: usize| all["items"][number - 1]["seen"].as_str().expect("it").to_owned();
+    let answer = async |questions: &str, answer: &str| {
+        program.post_json("/api/v1/questions/answer", &json!({ "questions": questions, "answer": answer })).await
+    };
+    // The second has changed since it was read; there is no fifth.
+    let done = answer(&format!("1:{}, 2:{}, 5:{}", seen(1), seen(1), seen(1)), "ghl").await;
+    assert_eq!((done.status, &done.json()["done"]), (200, &json!([1])), "{done:?}");
+    let form = [("csrf", csrf.as_str()), ("answer", "os"), ("questions", &format!("2:{},3:{}", seen(2), seen(3)))];
+    assert_eq!(person.submit("/questions/answer", &form).await.header("location"), "/questions");
+    for (questions, why) in [("x", "must be numbers"), (&*format!("4:{}", seen(4)), "no answer to question 4")] {
+        let said = answer(questions, "ghl").await;
+        assert!(said.status == 400 && said.text.contains(why), "{said:?}");
+    }
+    let deeds = program.get("/api/v1/audit").await.json();
+    let told: Vec<&str> =
+        deeds["items"].as_array().expect("items").iter().filter_map(|one| one["about"].as_str()).collect();
+    for what in ["question 1 of contacts: ghl", "question 2 of contacts: os", "question 3 of contacts: os"] {
+        assert!(told.contains(&what), "{what}: {told:?}");
+    }
+    serve.term().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_dead_letters_are_decided_at_once_and_who_is_silent_is_seen() {
     let (mut stage, serve, _) = open(Vec::new()).await;
     serve.term().await;

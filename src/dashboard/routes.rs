@@ -140,6 +140,11 @@ const RECORD_STORY: &[Field] = &[
 const PAGE: &[Field] = &[LIMIT, CURSOR];
 const QUESTION: Field = Field::path("number", NUMBER, "The question's number.");
 const SAID: Field = Field::body("answer", TEXT, "One of the question's `answers`, with the id where it says ID.");
+const ASKED: Field = Field::body(
+    "questions",
+    Takes::Text(4_000),
+    "Numbers of questions, each with its `seen`: `12:SEEN, 15:SEEN`; at most 100.",
+);
 const SEEN: Field = Field::body("seen", TEXT, "The question's `seen`: what is answered is what was read.");
 
 pub const TABLE: &[Route] = &[
@@ -164,6 +169,7 @@ pub const TABLE: &[Route] = &[
     route!(Post "/api/v1/runs/{run}/drop", OPERATE, &[RUN], "Run", "Gives a failed run up.", api::runs::give_up),
     route!(Post "/api/v1/runs/{run}/replay", OPERATE, &[RUN], "Run", "Starts a run's workflow once more, from the same event; gives the new run.", api::runs::replay),
     route!(Get "/api/v1/questions", READ, PAGE, "Questions", "What syncs leave to a person, oldest first.", api::questions::list),
+    route!(Post "/api/v1/questions/answer", OPERATE, &[ASKED, SAID], "Done", "Says the same to several questions; what has changed since it was read is left alone.", api::questions::answer_all),
     route!(Get "/api/v1/questions/{number}", READ, &[QUESTION], "Question", "One question.", api::questions::show),
     route!(Post "/api/v1/questions/{number}/answer", OPERATE, &[QUESTION, SAID, SEEN], "Question", "Says what is to be done.", api::questions::answer),
     route!(Get "/api/v1/plans", READ, &[], "Plans", "The latest plans, newest first.", api::plans::list),
@@ -200,6 +206,7 @@ pub const TABLE: &[Route] = &[
     route!(Post "/edit", OPERATE, &[PATH, TEXT_OF, VERSION_SEEN, SAMPLE, GIVEN, WANTED], "", "Checks a recipe, or tries it.", pages::edit::work),
     route!(Post "/edit/save", ADMIN, &[PATH, TEXT_OF, VERSION_SEEN, SAMPLE, GIVEN], "", "Saves a recipe.", pages::edit::save),
     route!(Get "/questions", READ, &[CURSOR], "", "What waits for a person.", pages::questions::show),
+    route!(Post "/questions/answer", OPERATE, &[ASKED, SAID], "", "Answers several questions.", pages::questions::take_all),
     route!(Post "/questions/{number}/answer", OPERATE, &[QUESTION, PICKED, SEEN, ID], "", "Answers a question.", pages::questions::take),
     route!(Get "/plans", READ, &[], "", "What syncs would do about all records.", pages::plans::show),
     route!(Post "/plans", OPERATE, PLANNED, "", "Makes a plan.", pages::plans::make),

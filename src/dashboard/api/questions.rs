@@ -1,5 +1,6 @@
 //! What syncs leave to a person, and what the person says.
 
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
@@ -46,11 +47,16 @@ pub async fn answer(ask: Ask) -> Result<Response, Problem> {
 /// It is none, or the question is not what it was.
 pub async fn decide(ask: &Ask, said: &str) -> Result<Asked, Problem> {
     let asked = one(ask).await?;
+    decide_as(ask, &asked, ask.text("seen").unwrap_or_default(), said).await?;
+    Ok(asked)
+}
+
+async fn decide_as(ask: &Ask, asked: &Asked, read: &str, said: &str) -> Result<(), Problem> {
     let number = asked.number;
-    if ask.text("seen") != Some(seen(&asked).as_str()) {
+    if read != seen(asked) {
         return Err(Problem::conflict(format!("question {number} has changed since: look at it again")));
     }
-    if is_answered(&asked) {
+    if is_answered(asked) {
         return Err(Problem::conflict(format!("question {number} is answered already, and acted on")));
     }
     let words: Vec<String> = match said.split_once(' ') {
@@ -63,7 +69,42 @@ pub async fn decide(ask: &Ask, said: &str) -> Result<Asked, Problem> {
     };
     ask.note("answers a question", format!("question {number} of {}: {said}", asked.sync)).await?;
     ask.engine().answer(number, &choice).await?;
-    Ok(asked)
+    Ok(())
+}
+
+/// Several at once, at most.
+const TOGETHER_MAX: usize = 100;
+
+pub async fn answer_all(ask: Ask) -> Result<Response, Problem> {
+    Ok(answered(json!({ "done": decide_all(&ask).await? })))
+}
+
+/// Takes one answer to several questions, each with what was read of it; gives the numbers of those that were answered. What has
+/// changed since, or is answered already, is left alone.
+///
+/// # Errors
+/// They are not written as they should be; it is no answer to one of them: those before it are answered.
+pub async fn decide_all(ask: &Ask) -> Result<Vec<i64>, Problem> {
+    let said = ask.text("answer").unwrap_or_default();
+    let form = || Problem::bad("`questions` must be numbers, each with what was read: `12:SEEN, 15:SEEN`");
+    let mut named = Vec::new();
+    for one in ask.text("questions").unwrap_or_default().split(',') {
+        let (number, read) = one.trim().split_once(':').ok_or_else(form)?;
+        named.push((number.parse::<i64>().map_err(|_| form())?, read));
+    }
+    if named.len() > TOGETHER_MAX {
+        return Err(Problem::bad(format!("`questions` names more than {TOGETHER_MAX}")));
+    }
+    let mut done = Vec::new();
+    for (number, read) in named {
+        let Some(asked) = ask.store().question(number).await? else { continue };
+        match decide_as(ask, &asked, read, said).await {
+            Ok(()) => done.push(number),
+            Err(problem) if problem.status == StatusCode::CONFLICT => {}
+            Err(problem) => return Err(problem),
+        }
+    }
+    Ok(done)
 }
 
 /// A person has said something, and it is at work.

@@ -1,10 +1,12 @@
 //! What waits for a person: both values side by side, and a button for each answer.
 
+use std::collections::BTreeMap;
+
 use axum::response::Response;
 use maud::{Markup, html};
 
 use super::{csrf, cut, empty, may_operate, on_to, page, said, time};
-use crate::dashboard::api::questions::{decide, is_answered, one, seen, some};
+use crate::dashboard::api::questions::{decide, decide_all, is_answered, one, seen, some};
 use crate::dashboard::ask::Ask;
 use crate::dashboard::problem::Problem;
 use crate::store::Asked;
@@ -22,10 +24,42 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
         @if open.is_empty() {
             (empty("Nothing waits for you", html! { "Where both sides of a sync have changed the same thing, it is asked here." }))
         }
+        @if may_operate(&ask) { (together(&ask, &open)) }
         @for asked in &open { (told(&ask, asked)) }
         @if let Some(next) = next { p.more { a href=(format!("/questions?cursor={next}")) rel="next" { "More questions" } } }
     };
     Ok(page(&ask, "/questions", "Questions", false, content))
+}
+
+/// Where several fields were changed on both sides, one side may count for all that are shown.
+fn together(ask: &Ask, open: &[Asked]) -> Markup {
+    let mut by_side: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for asked in open.iter().filter(|asked| !is_answered(asked)) {
+        let Question::Conflict { sides, .. } = &asked.question else { continue };
+        for side in sides {
+            by_side.entry(side).or_default().push(format!("{}:{}", asked.number, seen(asked)));
+        }
+    }
+    by_side.retain(|_, asked| asked.len() > 1);
+    html! {
+        @if !by_side.is_empty() {
+            div.acts {
+                @for (side, asked) in &by_side {
+                    form method="post" action="/questions/answer" {
+                        (csrf(ask.who.as_ref()))
+                        input type="hidden" name="questions" value=(asked.join(","));
+                        input type="hidden" name="answer" value=(side);
+                        button.plain { "Take those of " (said(&cut(side, 60))) " for all " (asked.len()) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+pub async fn take_all(ask: Ask) -> Result<Response, Problem> {
+    decide_all(&ask).await?;
+    Ok(on_to("/questions"))
 }
 
 fn told(ask: &Ask, asked: &Asked) -> Markup {
