@@ -85,6 +85,7 @@ fn something(name: &str) -> &'static str {
     match name {
         "path" => "workflows/no-such.yaml",
         "do" => "check",
+        "questions" => "999999:x",
         _ => "1",
     }
 }
