@@ -9,10 +9,10 @@ use serde_json::json;
 use super::bar::{Bar, span};
 use super::count;
 use super::{Operator, Project, exit, say};
-use crate::engine::{Engine, PairSurveyed, SurveyError, Surveyed};
+use crate::engine::{Engine, PairSurveyed, Progress, SurveyError, Surveyed};
 use crate::server::control::{self, Order, Reply};
 use crate::store::{Status, Store};
-use crate::story::survey;
+use crate::story::{shown, survey};
 
 /// Differences that are told without `--all`.
 const TOLD: usize = 20;
@@ -77,7 +77,7 @@ impl Plan {
     pub async fn run(self) -> Result<u8> {
         let Some((surveyed, _)) = self.whole.survey(self.deep, None).await? else { return Ok(exit::FINDINGS) };
         if self.whole.json {
-            say::data(&serde_json::to_string_pretty(&surveyed)?);
+            say::data(&serde_json::to_string_pretty(&shown::concealed(&json!(surveyed)))?);
             return Ok(exit::OK);
         }
         tell(&surveyed, self.all);
@@ -129,7 +129,7 @@ impl Audit {
         let Some((surveyed, _)) = self.whole.survey(!self.shallow, None).await? else { return Ok(exit::FINDINGS) };
         let differing: usize = surveyed.pairs.iter().map(|pair| pair.survey.items.len()).sum();
         if self.whole.json {
-            say::data(&serde_json::to_string_pretty(&surveyed)?);
+            say::data(&serde_json::to_string_pretty(&shown::concealed(&json!(surveyed)))?);
         } else {
             tell(&surveyed, self.all);
             let in_line: usize = surveyed.pairs.iter().map(|pair| pair.survey.in_line).sum();
@@ -163,8 +163,8 @@ impl Whole {
         // What was pending before is taken up by the next `serve` only.
         let others = engine.store().count_of(Status::Pending, &self.prefix()).await?;
         let surveyed = match apply {
-            None => engine.survey(sync, tenant, deep).await.map(|surveyed| (surveyed, 0)),
-            Some(expected) => engine.apply(sync, tenant, deep, expected).await,
+            None => engine.survey(sync, tenant, deep, &Progress::default()).await.map(|surveyed| (surveyed, 0)),
+            Some(expected) => engine.apply(sync, tenant, deep, expected, &Progress::default()).await,
         };
         let (surveyed, runs) = surveyed.map_err(|error| match error {
             SurveyError::Refused(why) => exit::usage(why),
@@ -271,7 +271,8 @@ fn tell(surveyed: &Surveyed, all: bool) {
 fn differences(pair: &PairSurveyed, all: bool) {
     let shown = if all { usize::MAX } else { TOLD };
     for item in pair.survey.items.iter().take(shown) {
-        let name = if item.name.is_empty() { String::new() } else { format!("  {}", say::shortened(&item.name, 40)) };
+        let name = survey::name(item);
+        let name = if name.is_empty() { name } else { format!("  {}", say::shortened(&name, 40)) };
         let (sign, told) = survey::item(pair, item);
         say::data(&format!("{sign} {told}{name}"));
         survey::fields(item).iter().for_each(|told| say::data(&format!("    {told}")));

@@ -287,6 +287,7 @@ fn schemas_of_work() -> Value {
         "Plan": object(json!({
             "number": number(), "sync": text(), "tenant": may_be_text(), "deep": { "type": "boolean" }, "by": text(),
             "asked_at": instant(), "state": one_of(&["looking", "ready", "applying", "applied", "failed"]),
+            "read": json!({ "type": "integer", "description": "So many records of both sides were read, at the latest look." }),
             "hash": may_be_text(), "to_do": may_be_number(), "requests": may_be_number(), "seconds": may_be_number(),
             "runs": may_be_number(), "why": may_be_text(),
         })),

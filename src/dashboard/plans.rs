@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use super::ask::Ask;
 use super::now_ms;
 use super::problem::Problem;
-use crate::engine::{SurveyError, Surveyed};
+use crate::engine::{Progress, SurveyError, Surveyed};
 
 /// Plans that are kept, each with all that it found: the oldest gives way.
 const KEPT_MAX: usize = 4;
@@ -24,6 +24,8 @@ pub struct Kept {
     pub deep: bool,
     pub who: String,
     pub asked_ms: i64,
+    /// Of the latest look at both sides.
+    pub progress: Progress,
     state: Mutex<State>,
 }
 
@@ -124,24 +126,38 @@ pub async fn begin(ask: &Ask) -> Result<Arc<Kept>, Problem> {
         deep,
         who,
         asked_ms: now_ms(),
+        progress: Progress::default(),
         state: Mutex::new(State::Looking),
     };
     let kept = ask.window.plans.begin(wanted)?;
     let (engine, begun) = (ask.engine().clone(), kept.clone());
-    tokio::spawn(async move {
-        let surveyed = engine.survey(&begun.sync, begun.tenant.as_deref(), begun.deep).await;
-        *begun.state.lock() = match surveyed {
-            Ok(surveyed) => State::Ready(Arc::new(surveyed)),
-            Err(error) => State::Failed(words(error)),
-        };
+    work(&kept, async move {
+        let surveyed = engine.survey(&begun.sync, begun.tenant.as_deref(), begun.deep, &begun.progress).await?;
+        Ok(State::Ready(Arc::new(surveyed)))
     });
     Ok(kept)
+}
+
+/// The plan is in the state that the work comes to, or has failed: also where the work breaks off, so that its place is free again.
+fn work(kept: &Arc<Kept>, work: impl Future<Output = Result<State, SurveyError>> + Send + 'static) {
+    let kept = kept.clone();
+    tokio::spawn(async move {
+        let state = match tokio::spawn(work).await {
+            Ok(Ok(state)) => state,
+            Ok(Err(error)) => State::Failed(words(error)),
+            Err(error) => {
+                tracing::error!(%error, plan = kept.number, "a plan broke off");
+                State::Failed("it broke off: the log tells more".into())
+            }
+        };
+        *kept.state.lock() = state;
+    });
 }
 
 /// Has done what a plan says, if both sides are as they were when it was made.
 ///
 /// # Errors
-/// There is none; it is not ready.
+/// There is none; it is not ready, or not the one that was read.
 pub async fn apply(ask: &Ask) -> Result<Arc<Kept>, Problem> {
     let kept = one(ask)?;
     let surveyed = match kept.state() {
@@ -154,6 +170,13 @@ pub async fn apply(ask: &Ask) -> Result<Arc<Kept>, Problem> {
             )));
         }
     };
+    // Numbers begin anew with each `serve`.
+    if ask.text("hash") != Some(surveyed.hash.as_str()) {
+        return Err(Problem::conflict(format!(
+            "plan {} is not the one that you have read: look at it again",
+            kept.number
+        )));
+    }
     ask.note("applies a plan", format!("plan {} of {}", surveyed.hash, kept.sync)).await?;
     {
         let plans = ask.window.plans.0.lock();
@@ -162,15 +185,14 @@ pub async fn apply(ask: &Ask) -> Result<Arc<Kept>, Problem> {
         if !matches!(*state, State::Ready(_)) {
             return Err(Problem::conflict("somebody has applied it just now"));
         }
+        kept.progress.begin();
         *state = State::Applying(surveyed.clone());
     }
     let (engine, begun) = (ask.engine().clone(), kept.clone());
-    tokio::spawn(async move {
-        let applied = engine.apply(&begun.sync, begun.tenant.as_deref(), begun.deep, Some(&surveyed.hash)).await;
-        *begun.state.lock() = match applied {
-            Ok((_, runs)) => State::Applied(surveyed, runs),
-            Err(error) => State::Failed(words(error)),
-        };
+    work(&kept, async move {
+        let (tenant, hash) = (begun.tenant.as_deref(), Some(surveyed.hash.as_str()));
+        let (_, runs) = engine.apply(&begun.sync, tenant, begun.deep, hash, &begun.progress).await?;
+        Ok(State::Applied(surveyed, runs))
     });
     Ok(kept)
 }

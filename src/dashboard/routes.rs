@@ -175,7 +175,7 @@ pub const TABLE: &[Route] = &[
     route!(Get "/api/v1/plans", READ, &[], "Plans", "The latest plans, newest first.", api::plans::list),
     route!(Post "/api/v1/plans", OPERATE, PLANNED, "Plan", "Begins to look at all records of a sync; nothing is written.", api::plans::make),
     route!(Get "/api/v1/plans/{plan}", READ, &[PLAN, LIMIT, CURSOR], "PlanFound", "One plan, with what it found.", api::plans::show),
-    route!(Post "/api/v1/plans/{plan}/apply", OPERATE, &[PLAN], "Plan", "Has done what a plan says, if both sides are as they were.", api::plans::apply),
+    route!(Post "/api/v1/plans/{plan}/apply", OPERATE, &[PLAN, HASH], "Plan", "Has done what a plan says, if both sides are as they were.", api::plans::apply),
     route!(Get "/api/v1/records", READ, RECORDS, "Pairs", "Records that syncs keep alike, both sides as one.", api::records::list),
     route!(Get "/api/v1/records/{connection}/{object}/{id}", READ, RECORD, "Record", "One record, with what lives under it and the latest runs.", api::records::show),
     route!(Get "/api/v1/records/{connection}/{object}/{id}/story", READ, RECORD_STORY, "Stories", "Why a record is as it is: the latest runs about it, or about what lives under it, each with all that it did. What it says as `next` is the `before` of the following page.", api::records::story),
@@ -208,10 +208,10 @@ pub const TABLE: &[Route] = &[
     route!(Get "/questions", READ, &[CURSOR], "", "What waits for a person.", pages::questions::show),
     route!(Post "/questions/answer", OPERATE, &[ASKED, SAID], "", "Answers several questions.", pages::questions::take_all),
     route!(Post "/questions/{number}/answer", OPERATE, &[QUESTION, PICKED, SEEN, ID], "", "Answers a question.", pages::questions::take),
-    route!(Get "/plans", READ, &[], "", "What syncs would do about all records.", pages::plans::show),
+    route!(Get "/plans", READ, &[SYNC], "", "What syncs would do about all records.", pages::plans::show),
     route!(Post "/plans", OPERATE, PLANNED, "", "Makes a plan.", pages::plans::make),
     route!(Get "/plans/{plan}", READ, &[PLAN, CURSOR], "", "One plan.", pages::plans::tell),
-    route!(Post "/plans/{plan}/apply", OPERATE, &[PLAN], "", "Applies a plan.", pages::plans::apply),
+    route!(Post "/plans/{plan}/apply", OPERATE, &[PLAN, HASH], "", "Applies a plan.", pages::plans::apply),
     route!(Get "/records", READ, RECORDS, "", "What syncs keep alike.", pages::records::show),
     route!(Get "/records/{connection}/{object}/{id}", READ, RECORD, "", "One record, both sides.", pages::records::tell),
     route!(Get "/connections", READ, &[], "", "How the accounts stand.", pages::connections::show),
@@ -253,6 +253,8 @@ const GIVEN: Field = Field {
 };
 const WANTED: Field = Field::body("do", Takes::OneOf(&["check", "try"]), "What is wanted.");
 const PLAN: Field = Field::path("plan", NUMBER, "The plan's number.");
+const HASH: Field = Field::body("hash", TEXT, "The plan's `hash`: what is applied is what was read.");
+const SYNC: Field = Field::query("sync", TEXT, "Which one is chosen in the form.");
 const PLANNED: &[Field] = &[
     Field::body("sync", TEXT, "The sync's name."),
     Field { required: false, ..Field::body("tenant", TEXT, "For whom, where there are several tenants.") },

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::survey::SurveyError;
+use super::survey::{Progress, SurveyError};
 use super::{Engine, now_ms};
 use crate::clock;
 use crate::project::Plan;
@@ -82,7 +82,7 @@ impl Engine {
                 continue;
             }
             let deep = since_ms.is_some();
-            match self.apply(&sync.name, tenant, deep, None).await {
+            match self.apply(&sync.name, tenant, deep, None, &Progress::default()).await {
                 Ok((surveyed, runs)) => {
                     let in_line: usize = surveyed.pairs.iter().map(|pair| pair.survey.in_line).sum();
                     tracing::info!(sync = sync.name, tenant, in_line, runs, "all records were compared");

@@ -76,7 +76,7 @@ pub use probe::{Left, Probed, Prober};
 pub use replay::{Replay, ReplayError, Replayed};
 pub use silence::Watched;
 pub use standing::{AccountHealth, MINUTES, Minute, Standing};
-pub use survey::{PairSurveyed, SurveyError, Surveyed};
+pub use survey::{PairSurveyed, Progress, SurveyError, Surveyed};
 pub use tap::{About, Happened, Listening, Tapping};
 pub use traces::Collector;
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -46,6 +47,22 @@ pub struct PairSurveyed {
     pub survey: Survey,
 }
 
+/// How far a survey has come, for whoever waits for it.
+#[derive(Debug, Default)]
+pub struct Progress(AtomicUsize);
+
+impl Progress {
+    /// So many records of both sides have been read.
+    pub fn records(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// It begins anew.
+    pub fn begin(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
 /// Why there is nothing to tell.
 #[derive(Debug, thiserror::Error)]
 pub enum SurveyError {
@@ -71,6 +88,7 @@ struct Bound<'p> {
     tenant: Option<&'p str>,
     /// By side.
     connections: [&'p Connection; 2],
+    progress: &'p Progress,
 }
 
 impl Engine {
@@ -78,9 +96,15 @@ impl Engine {
     ///
     /// # Errors
     /// There is no such sync, or a list cannot be read.
-    pub async fn survey(&self, sync: &str, tenant: Option<&str>, deep: bool) -> Result<Surveyed, SurveyError> {
+    pub async fn survey(
+        &self,
+        sync: &str,
+        tenant: Option<&str>,
+        deep: bool,
+        progress: &Progress,
+    ) -> Result<Surveyed, SurveyError> {
         let plan = self.plan();
-        let bound = bind(&plan, sync, tenant)?;
+        let bound = bind(&plan, sync, tenant, progress)?;
         let mut above = None;
         let mut pairs = Vec::new();
         for (number, pair) in bound.sync.pairs().enumerate().take(if deep { usize::MAX } else { 1 }) {
@@ -109,8 +133,9 @@ impl Engine {
         tenant: Option<&str>,
         deep: bool,
         expected: Option<&str>,
+        progress: &Progress,
     ) -> Result<(Surveyed, usize), SurveyError> {
-        let surveyed = self.survey(sync, tenant, deep).await?;
+        let surveyed = self.survey(sync, tenant, deep, progress).await?;
         if let Some(expected) = expected.filter(|expected| *expected != surveyed.hash) {
             let now = &surveyed.hash;
             return Err(SurveyError::Refused(format!(
@@ -118,7 +143,7 @@ impl Engine {
             )));
         }
         let plan = self.plan();
-        let bound = bind(&plan, sync, tenant)?;
+        let bound = bind(&plan, sync, tenant, progress)?;
         let items = surveyed.pairs.iter().enumerate().flat_map(|(number, pair)| {
             let is_now = |item: &&Item| item.finding.is_to_do() && !item.follows;
             pair.survey.items.iter().filter(is_now).map(move |item| (number, item))
@@ -179,7 +204,11 @@ impl Engine {
         let (connector, object) = object_of(bound.plan, connection, name)?;
         let list = list_of(connector, object).map_err(SurveyError::Refused)?;
         let names = self.names_of(bound, number, side, connection, (connector, object)).await?;
-        let records = self.records(bound.plan, connector, connection, object, (&list, json!({})), &to_the_end).await?;
+        let count = |page: &[Value]| {
+            bound.progress.0.fetch_add(page.len(), Ordering::Relaxed);
+            to_the_end(page)
+        };
+        let records = self.records(bound.plan, connector, connection, object, (&list, json!({})), &count).await?;
         if records.len() >= RECORDS_MAX {
             let message = format!("`{name}` has {RECORDS_MAX} records or more, which are not compared at once");
             return Err(SurveyError::Refused(message));
@@ -220,7 +249,12 @@ impl Engine {
     }
 }
 
-fn bind<'p>(plan: &'p Plan, name: &str, tenant: Option<&str>) -> Result<Bound<'p>, SurveyError> {
+fn bind<'p>(
+    plan: &'p Plan,
+    name: &str,
+    tenant: Option<&str>,
+    progress: &'p Progress,
+) -> Result<Bound<'p>, SurveyError> {
     let refused = |why: String| Err(SurveyError::Refused(why));
     let Some(sync) = plan.syncs.iter().find(|sync| sync.name == name) else {
         let known: Vec<&str> = plan.syncs.iter().map(|sync| sync.name.as_str()).collect();
@@ -255,7 +289,7 @@ fn bind<'p>(plan: &'p Plan, name: &str, tenant: Option<&str>) -> Result<Bound<'p
         plan.connection(bindings.as_ref()?.get(alias)?)
     };
     match (connection(Which::First), connection(Which::Second)) {
-        (Some(first), Some(second)) => Ok(Bound { plan, sync, tenant, connections: [first, second] }),
+        (Some(first), Some(second)) => Ok(Bound { plan, sync, tenant, connections: [first, second], progress }),
         _ => {
             refused(format!("an alias of `{name}` stands for several connections: name a single one under its `uses`"))
         }

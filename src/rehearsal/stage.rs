@@ -10,7 +10,7 @@ use super::scene::StandIn;
 use super::story;
 use crate::clock;
 use crate::connector::Feed;
-use crate::engine::Engine;
+use crate::engine::{Engine, Progress};
 use crate::store::{Status, Store};
 use crate::sync::{Mode, Sync};
 use crate::workflow::Starts;
@@ -90,7 +90,7 @@ impl Stage {
         let (Some(sync), Some(engine)) = (scene.plan.syncs.iter().find(is_planned), self.company.seen.engine()) else {
             return Ok(None);
         };
-        let applied = engine.apply(&sync.name, None, true, None).await;
+        let applied = engine.apply(&sync.name, None, true, None, &Progress::default()).await;
         let (surveyed, _) = applied.map_err(|error| format!("the first run of `{}`: {error}", sync.name))?;
         let begun_ms = clock::now_ms();
         self.settle().await?;

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::invitations::{Invitation, Invitations};
 use crate::clock;
 use crate::engine::{
-    Backfill, Backfilled, Engine, Hook, Listed, Listening, Replay, Replayed, SurveyError, Surveyed, Whose,
+    Backfill, Backfilled, Engine, Hook, Listed, Listening, Progress, Replay, Replayed, SurveyError, Surveyed, Whose,
 };
 #[cfg(unix)]
 use crate::engine::{BackfillError, ByHandError};
@@ -245,10 +245,16 @@ async fn carry_out(Door { engine, reloads, invitations }: &Door, order: Order) -
         }
         Order::Reload {} => return Reply::Reloaded(reload(reloads).await),
         Order::Survey { sync, tenant, deep, file } => {
-            return surveyed(engine.survey(&sync, tenant.as_deref(), deep).await.map(|found| (found, 0)), &file);
+            return surveyed(
+                engine.survey(&sync, tenant.as_deref(), deep, &Progress::default()).await.map(|found| (found, 0)),
+                &file,
+            );
         }
         Order::Apply { sync, tenant, deep, plan, file } => {
-            return surveyed(engine.apply(&sync, tenant.as_deref(), deep, plan.as_deref()).await, &file);
+            return surveyed(
+                engine.apply(&sync, tenant.as_deref(), deep, plan.as_deref(), &Progress::default()).await,
+                &file,
+            );
         }
         Order::Answer { number, choice } => engine.answer(number, &choice).await,
         Order::Tell { asked } => engine.tell(*asked).await,

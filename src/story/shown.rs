@@ -102,16 +102,18 @@ pub fn line(value: &Value) -> String {
 /// A value without what looks like a secret, by its key, or is one, by what the environment holds.
 pub fn concealed(value: &Value) -> Value {
     match value {
-        Value::Object(map) => {
-            let hide = |(key, value): (&String, &Value)| {
-                let secret = sounds_secret(key) && (value.is_string() || value.is_number());
-                (key.clone(), if secret { Value::String(HIDDEN.into()) } else { concealed(value) })
-            };
-            Value::Object(map.iter().map(hide).collect())
-        }
+        Value::Object(map) => Value::Object(map.iter().map(|(key, value)| (key.clone(), field(key, value))).collect()),
         Value::Array(items) => Value::Array(items.iter().map(concealed).collect()),
         Value::String(text) => Value::String(uncovered(text)),
         other => other.clone(),
+    }
+}
+
+/// The value of a field, hidden where its name sounds like a secret.
+pub fn field(name: &str, value: &Value) -> Value {
+    match value {
+        Value::String(_) | Value::Number(_) if sounds_secret(name) => Value::String(HIDDEN.into()),
+        value => concealed(value),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a sync would do about all records, in words.
 
-use super::difference;
+use super::{difference, shown};
 use crate::engine::{PairSurveyed, Surveyed};
 use crate::sync::{Delete, Finding, Item, Verdict, Which};
 
@@ -74,11 +74,16 @@ pub fn besides(pair: &PairSurveyed) -> Vec<String> {
     told.map(|(what, number)| format!("{number} {what}")).collect()
 }
 
+/// What people know a record by; empty where there is nothing.
+pub fn name(item: &Item) -> String {
+    shown::uncovered(&item.name)
+}
+
 /// One record that is not in line: a sign for what would be done, and what it is about.
 pub fn item(pair: &PairSurveyed, item: &Item) -> (char, String) {
     let own = &pair.objects[item.side.index()];
     let other = &pair.objects[item.side.other().index()];
-    match &item.finding {
+    let (sign, about) = match &item.finding {
         Finding::Create { .. } => ('+', format!("{other} from {own} {}", item.id)),
         Finding::Match { other: id, .. } => ('=', format!("{own} {} and {other} {id}", item.id)),
         Finding::Differ { other: id, .. } => ('~', format!("{own} {} and {other} {id}", item.id)),
@@ -97,7 +102,8 @@ pub fn item(pair: &PairSurveyed, item: &Item) -> (char, String) {
             ('?', format!("{own} {}: may be {}", item.id, ids.join(", ")))
         }
         Finding::Alone { .. } => ('?', format!("{own} {} has no other half", item.id)),
-    }
+    };
+    (sign, shown::uncovered(&about))
 }
 
 /// What would be written, or is asked, field by field.

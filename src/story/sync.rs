@@ -1,12 +1,14 @@
 //! What syncs find, ask and are told, in words.
 
-use super::shortened;
+use serde_json::Value;
+
+use super::{shortened, shown};
 use crate::sync::{Because, Choice, Compared, Question, Verdict, Which};
 
 /// `firstName "Ada" → first_name "Adda"`, and why.
 pub fn difference(field: &Compared, is_create: bool) -> Option<String> {
     let [first, second] = &field.names;
-    let [one, other] = field.values.each_ref().map(|value| shortened(&value.to_string(), 40));
+    let [one, other] = both(&field.names, &field.values);
     let because = |because: &Because| match because {
         Because::Changed => "",
         Because::Filled => ", which has none",
@@ -27,11 +29,16 @@ pub fn difference(field: &Compared, is_create: bool) -> Option<String> {
     })
 }
 
+/// Both values in short. Hidden before they are cut: the beginning of a secret would not be known as one.
+fn both(names: &[String; 2], values: &[Value; 2]) -> [String; 2] {
+    [0, 1].map(|side| shortened(&shown::field(&names[side], &values[side]).to_string(), 40))
+}
+
 /// The question in words.
 pub fn asks(question: &Question) -> String {
     match question {
         Question::Conflict { sides, names, values } => {
-            let [one, other] = values.each_ref().map(|value| shortened(&value.to_string(), 40));
+            let [one, other] = both(names, values);
             format!("changed on both sides: {}.{} {one} or {}.{} {other}?", sides[0], names[0], sides[1], names[1])
         }
         Question::Several { other, ids, taken } if ids.is_empty() => {

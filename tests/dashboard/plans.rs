@@ -1,12 +1,12 @@
 //! What a sync would do is looked at by a person, and then done; another state than the one that was seen is not touched.
 
-use dovetail::store::Role;
+use dovetail::store::{Role, Store};
 use serde_json::{Value, json};
 
 use super::records::{hearing, made};
-use super::schema;
-use super::stage::{GHL, PEOPLE, until};
+use super::stage::{GHL, PEOPLE, Stage, until};
 use super::visitor::{Visitor, code, plain, token};
+use super::{asked, conflict, schema};
 
 /// The plan, as soon as it is in this state.
 async fn is(program: &Visitor, number: i64, state: &str) -> Value {
@@ -42,6 +42,7 @@ async fn a_plan_is_looked_at_and_then_done_as_it_was_looked_at() {
     let told = is(&program, 1, "ready").await;
     described("/api/v1/plans/{plan}", "get", &told).await;
     assert_eq!((&told["plan"]["to_do"], &told["next"]), (&json!(2), &Value::Null), "{told}");
+    assert_eq!(told["plan"]["read"], json!(3), "{told}");
     let signs: Vec<&str> =
         told["items"].as_array().expect("items").iter().filter_map(|item| item["sign"].as_str()).collect();
     assert_eq!(signs, ["+", "="], "{told}");
@@ -59,7 +60,9 @@ async fn a_plan_is_looked_at_and_then_done_as_it_was_looked_at() {
 
     // Somebody changes something meanwhile: what was seen is not what would be done.
     made(&stage, GHL, "contact", json!({ "firstName": "Cyd", "email": "cyd@example.com" })).await;
-    assert_eq!(person.submit("/plans/1/apply", &[("csrf", &csrf)]).await.status, 303);
+    let hash = told["plan"]["hash"].as_str().expect("a hash");
+    assert!(person.get("/plans/1").await.text.contains(&format!("name=\"hash\" value=\"{hash}\"")));
+    assert_eq!(person.submit("/plans/1/apply", &[("csrf", &csrf), ("hash", hash)]).await.status, 303);
     let told = is(&program, 1, "failed").await;
     assert!(told["plan"]["why"].as_str().is_some_and(|why| why.contains("have changed since plan")), "{told}");
     assert_eq!(stage.vendors[PEOPLE].records("contact").len(), 1);
@@ -68,12 +71,17 @@ async fn a_plan_is_looked_at_and_then_done_as_it_was_looked_at() {
     let made = person.submit("/plans", &[("csrf", &csrf), ("sync", "contacts"), ("deep", "yes")]).await;
     assert_eq!(made.header("location"), "/plans/2", "{made:?}");
     let hash = is(&program, 2, "ready").await["plan"]["hash"].take();
-    let applied = program.post_json("/api/v1/plans/2/apply", &json!({})).await;
+    // Another one had this number when it was read.
+    let other = program.post_json("/api/v1/plans/2/apply", &json!({ "hash": "000000000000" })).await;
+    assert!(other.status == 409 && other.text.contains("not the one that you have read"), "{other:?}");
+    assert_eq!(program.post_json("/api/v1/plans/2/apply", &json!({})).await.status, 400);
+    assert_eq!(program.get("/api/v1/plans/2").await.json()["plan"]["state"], json!("ready"));
+    let applied = program.post_json("/api/v1/plans/2/apply", &json!({ "hash": hash })).await;
     described("/api/v1/plans/{plan}/apply", "post", &applied.json()).await;
     let told = is(&program, 2, "applied").await;
     assert_eq!((&told["plan"]["runs"], &told["plan"]["hash"]), (&json!(3), &hash), "{told}");
     until("it is done", async || (stage.vendors[PEOPLE].records("contact").len() == 3).then_some(())).await;
-    let again = program.post_json("/api/v1/plans/2/apply", &json!({})).await;
+    let again = program.post_json("/api/v1/plans/2/apply", &json!({ "hash": hash })).await;
     assert!(again.status == 409 && again.text.contains("only one that is ready"), "{again:?}");
     stage.over().await;
 
@@ -97,5 +105,44 @@ async fn a_plan_is_looked_at_and_then_done_as_it_was_looked_at() {
     }
     assert_eq!(program.get("/api/v1/plans/2").await.status, 404);
     assert_eq!(program.get("/api/v1/plans").await.json()["items"].as_array().map(Vec::len), Some(4));
+    serve.term().await;
+}
+
+/// A vendor may hold what should be known to nobody. The beginning of it is a secret, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_a_question_and_a_story_show_no_part_of_a_secret() {
+    let secret = "Jk4nQ7".repeat(10);
+    let mut stage = Stage::set().await;
+    stage.flags = ["--dashboard", "127.0.0.1:0"].map(String::from).into();
+    stage.variables = vec![("DOVETAIL_SECRET_HELD", secret.clone())];
+    stage.activate(&["contacts"]);
+    let store = Store::open(&stage.data()).expect("a store");
+    store.tell(asked("p1", conflict([&secret, "Lovelace"]))).await.expect("asked");
+    store.close().await;
+    let serve = stage.serve_hearing_both().await;
+    let nobody = Visitor::of(&serve).await;
+    let program = nobody.with_token(&token(&stage, Role::Operate));
+    let (person, _) = nobody.signed_in("code", &code(&stage, Role::Operate)).await;
+    let ada = json!({ "firstName": secret, "email": "ada@example.com", "city": "Paris" });
+    let ada = made(&stage, GHL, "contact", ada).await;
+    made(&stage, PEOPLE, "contact", json!({ "first_name": "Ada", "email": "ada@example.com" })).await;
+    made(&stage, GHL, "contact", json!({ "email": format!("{secret}@example.com") })).await;
+    assert_eq!(program.post_json("/api/v1/plans", &json!({ "sync": "contacts" })).await.status, 200);
+    let told = is(&program, 1, "ready").await;
+    let plan = [told.to_string(), person.get("/plans/1").await.text];
+    let apply = json!({ "hash": told["plan"]["hash"] });
+    assert_eq!(program.post_json("/api/v1/plans/1/apply", &apply).await.status, 200);
+    is(&program, 1, "applied").await;
+    stage.over().await;
+    let record = format!("/records/example-ghl/contact/{ada}");
+    let story = program.get(&format!("/api/v1{record}/story")).await.text;
+    let record = [story, person.get(&record).await.text];
+    let question = [program.get("/api/v1/questions").await.text, person.get("/questions").await.text];
+    for (what, told) in [("a plan", plan), ("a record", record), ("a question", question)] {
+        for told in told {
+            assert!(told.contains("***"), "{what} tells of it: {told}");
+            assert!(!told.contains(&secret[..12]), "{what} shows it: {told}");
+        }
+    }
     serve.term().await;
 }

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use super::documents::Folder;
 use super::{check, exit, past, sandbox, say, serve, shipped};
 use crate::dashboard;
-use crate::engine::{Engine, Settings};
+use crate::engine::{Engine, Progress, Settings};
 use crate::http::Guard;
 use crate::project::{Text, read};
 use crate::sandbox::Vendor;
@@ -159,7 +159,7 @@ impl Stage {
     /// The syncs begin: what was there before is brought into line.
     async fn first_run(&self) -> Result<()> {
         for sync in &self.engine.plan().syncs {
-            let (surveyed, runs) = self.engine.apply(&sync.name, None, false, None).await?;
+            let (surveyed, runs) = self.engine.apply(&sync.name, None, false, None, &Progress::default()).await?;
             let [first, second] = &surveyed.pairs[0].objects;
             say::talk(&format!(
                 "The first run of the sync `{}`: {first} and {second}, {runs} to bring into line",

@@ -32,8 +32,8 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
             let items = all().skip(from).take(limit).map(|(pair, item)| {
                 let (sign, about) = survey::item(pair, item);
                 json!({
-                    "sign": sign.to_string(), "about": about, "name": shown::uncovered(&item.name),
-                    "fields": survey::fields(item).iter().map(|told| shown::uncovered(told)).collect::<Vec<_>>(),
+                    "sign": sign.to_string(), "about": about, "name": survey::name(item),
+                    "fields": survey::fields(item),
                 })
             });
             let items: Vec<Value> = items.collect();
@@ -51,6 +51,7 @@ fn told(kept: &Kept) -> Value {
     json!({
         "number": kept.number, "sync": kept.sync, "tenant": kept.tenant, "deep": kept.deep, "by": kept.who,
         "asked_at": shown::instant(kept.asked_ms), "state": state.word(),
+        "read": kept.progress.records(),
         "hash": surveyed.map(|surveyed| &surveyed.hash),
         "to_do": surveyed.map(|surveyed| survey::to_do(surveyed)),
         "requests": surveyed.map(|surveyed| survey::requests(surveyed)),

@@ -280,7 +280,7 @@ fn told(pair: &Pair) -> Value {
     let fields = pair.fields.iter().map(|field| {
         let secret = |values: &[Value; 2]| {
             let [one, other] = &field.names;
-            json!([concealed(one, &values[0]), concealed(other, &values[1])])
+            json!([shown::field(one, &values[0]), shown::field(other, &values[1])])
         };
         json!({
             "names": field.names,
@@ -299,9 +299,4 @@ fn told(pair: &Pair) -> Value {
         "last_run_at": pair.last.as_ref().map(|run| shown::instant(run.start.created_ms)),
         "fields": fields.collect::<Vec<_>>(),
     })
-}
-
-/// A field's value; one that sounds like a secret is hidden.
-pub fn concealed(name: &str, value: &Value) -> Value {
-    shown::concealed(&json!({ name: value }))[name].take()
 }

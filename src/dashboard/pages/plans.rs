@@ -48,7 +48,7 @@ fn form(ask: &Ask) -> Markup {
         } @else {
             form.filter method="post" action="/plans" {
                 (csrf(ask.who.as_ref()))
-                label { "Sync" select name="sync" { @for sync in plan.syncs.iter().take(200) { option { (said(&sync.name)) } } } }
+                label { "Sync" select name="sync" { @for sync in plan.syncs.iter().take(200) { option selected[ask.text("sync") == Some(&sync.name)] { (said(&sync.name)) } } } }
                 @if !tenants.is_empty() {
                     label { "Tenant" select name="tenant" { option value="" { "the only one" } @for tenant in tenants { option { (said(tenant)) } } } }
                 }
@@ -97,8 +97,8 @@ pub async fn tell(ask: Ask) -> Result<Response, Problem> {
             @if let Some(tenant) = &kept.tenant { ", for " (said(tenant)) }
         }
         @match &state {
-            State::Looking => { p.notice.wait data-soon="" { "All records of both sides are being read, within the limits of the accounts." } }
-            State::Applying(_) => { p.notice.wait data-soon="" { "Both sides are looked at once more, and what the plan says is begun." } }
+            State::Looking => { p.notice.wait data-soon="" { "All records of both sides are being read, within the limits of the accounts: " (kept.progress.records()) " so far." } }
+            State::Applying(_) => { p.notice.wait data-soon="" { "Both sides are looked at once more, and what the plan says is begun: " (count(kept.progress.records(), "record")) " so far." } }
             State::Failed(why) => { p.notice.bad { (said(&cut(&shown::uncovered(why), WHY_MAX))) } p { a.button href="/plans" { "Make another" } } }
             State::Applied(surveyed, runs) => {
                 p.notice.good { (count(*runs, "run")) " begun: " a href="/runs" { "see how they go" } ". From now on " (said(&surveyed.sync)) " acts." }
@@ -128,6 +128,7 @@ fn ready(ask: &Ask, kept: &Kept, surveyed: &Surveyed) -> Markup {
         @if may_operate(ask) {
             form.acts method="post" action=(format!("/plans/{}/apply", kept.number)) {
                 (csrf(ask.who.as_ref()))
+                input type="hidden" name="hash" value=(surveyed.hash);
                 button { "Apply it" }
             }
         }
@@ -147,12 +148,12 @@ fn found(kept: &Kept, surveyed: &Arc<Surveyed>, from: usize) -> Markup {
             ul.differences {
                 @for (pair, item) in all().skip(from).take(ITEMS) {
                     @let (sign, about) = survey::item(pair, item);
-                    @let fields = survey::fields(item);
+                    @let (name, fields) = (survey::name(item), survey::fields(item));
                     li {
                         code aria-hidden="true" { (sign) } " " (said(&cut(&about, LINE_MAX)))
-                        @if !item.name.is_empty() { " " strong { (said(&cut(&item.name, LINE_MAX))) } }
+                        @if !name.is_empty() { " " strong { (said(&cut(&name, LINE_MAX))) } }
                         @if !fields.is_empty() {
-                            ul { @for told in fields.iter().take(FIELDS_MAX) { li { (said(&cut(&shown::uncovered(told), LINE_MAX))) } } }
+                            ul { @for told in fields.iter().take(FIELDS_MAX) { li { (said(&cut(told, LINE_MAX))) } } }
                         }
                     }
                 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::{cut, empty, page, part, said, time};
-use crate::dashboard::api::records::{Field, Known, Pair, State, concealed, one, some};
+use crate::dashboard::api::records::{Field, Known, Pair, State, one, some};
 use crate::dashboard::ask::Ask;
 use crate::dashboard::problem::Problem;
 use crate::run::RecordRef;
@@ -120,7 +120,7 @@ fn first(field: &Field, room: usize) -> String {
 
 /// A value as people read it; several texts in one line.
 fn text(name: &str, value: &Value, room: usize) -> String {
-    let value = concealed(name, value);
+    let value = shown::field(name, value);
     let texts = value.as_array().and_then(|items| items.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
     match texts.filter(|texts| !texts.is_empty()) {
         Some(texts) => cut(&texts.join(", "), room).into_owned(),

@@ -199,7 +199,7 @@ pub async fn again(ask: Ask, tried: &Tried) -> Result<Response, Problem> {
             div.acts {
                 a.button.plain href=(format!("/edit?path={}", part(&path))) { "Edit or try" }
                 @if may_switch(&ask) { (button(&ask, &name, "off", "Switch off")) }
-                @if matches!(found, Recipe::Sync(_)) { a.button.plain href="/plans" { "Plan its first run" } }
+                @if let Recipe::Sync(sync) = found { a.button.plain href=(format!("/plans?sync={}", part(&sync.name))) { "Plan its first run" } }
             }
         }
         (drawn)
