@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
-use super::{Window, now_ms};
+use super::{LOOKED_AT_MAX, Window, now_ms};
 use crate::engine::Engine;
-use crate::store::{Deed, Role, Store};
+use crate::store::{Deed, Filter, Role, Run, Store};
 use crate::story::{self, shown};
 
 /// Something that a route takes. What it does not list is refused.
@@ -255,6 +255,17 @@ impl Ask {
     /// For looking only.
     pub fn store(&self) -> &Store {
         &self.window.store
+    }
+
+    /// Runs that are asked for, newest first, among those that are looked at for one page; and before which to look on.
+    pub async fn runs(&self, filter: Filter) -> Result<(Vec<Run>, Option<i64>), Problem> {
+        let most = i64::try_from(LOOKED_AT_MAX).unwrap_or(i64::MAX);
+        Ok(self.store().runs_within(filter, most).await?)
+    }
+
+    /// The latest runs of a workflow.
+    pub async fn latest_of(&self, workflow: &str, limit: usize) -> Result<Vec<Run>, Problem> {
+        Ok(self.runs(Filter { workflow: Some(workflow.to_owned()), limit, ..Filter::default() }).await?.0)
     }
 
     /// Whom a change is told to be of.

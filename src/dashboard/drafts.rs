@@ -14,7 +14,6 @@ use crate::rehearsal::{self, Trial, Tried};
 use crate::server::control::Reloaded;
 use crate::server::secret;
 use crate::source::{File, Report, Severity};
-use crate::store::Filter;
 
 /// Of a document, in characters.
 pub const TEXT_MAX: usize = 200_000;
@@ -165,13 +164,10 @@ pub fn read_value(name: &str, text: &str) -> Result<Value, Problem> {
 
 /// What started it last.
 async fn latest(ask: &Ask, workflow: &str) -> Result<Option<Value>, Problem> {
-    let filter = Filter { workflow: Some(workflow.to_owned()), limit: 1, ..Filter::default() };
-    let (runs, _) = ask.store().runs_within(filter, LOOKED_AT_MAX).await?;
+    let runs = ask.latest_of(workflow, 1).await?;
     let values = runs.into_iter().next().map(|run| [run.start.inputs, run.start.event.record, run.start.event.body]);
     Ok(values.and_then(|values| values.into_iter().find(Value::is_object)))
 }
-
-const LOOKED_AT_MAX: i64 = 30_000;
 
 /// What came of saving.
 pub enum Saved {

@@ -57,6 +57,9 @@ const FRESH: Duration = Duration::from_secs(3);
 /// Who follows what happens at the same time; others have room beside them.
 const LISTENERS_MAX: usize = 48;
 
+/// So many runs, or pairs of records, are looked at for one page: what is rare is found page by page.
+const LOOKED_AT_MAX: usize = 30_000;
+
 /// Drafts that are checked or tried at the same time; others wait.
 const BENCHES: usize = 2;
 

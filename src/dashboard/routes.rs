@@ -180,7 +180,7 @@ pub const TABLE: &[Route] = &[
     route!(Get "/api/v1/records/{connection}/{object}/{id}", READ, RECORD, "Record", "One record, with what lives under it and the latest runs.", api::records::show),
     route!(Get "/api/v1/records/{connection}/{object}/{id}/story", READ, RECORD_STORY, "Stories", "Why a record is as it is: the latest runs about it, or about what lives under it, each with all that it did. What it says as `next` is the `before` of the following page.", api::records::story),
     route!(Get "/api/v1/catalogue", READ, FOUND, "Catalogue", "What a workflow can use.", api::catalogue::list),
-    route!(Get "/api/v1/document", READ, &[DOCUMENT], "Document", "A recipe as it is in the project's folder.", api::drafts::show),
+    route!(Get "/api/v1/document", OPERATE, &[DOCUMENT], "Document", "A recipe as it is in the project's folder.", api::drafts::show),
     route!(Post "/api/v1/document", ADMIN, &[PATH, TEXT_OF, VERSION_SEEN], "Saved", "Saves a recipe in which nothing is wrong, in place of the version that was seen, and has it served.", api::drafts::save),
     route!(Post "/api/v1/checks", OPERATE, &[PATH, TEXT_OF], "Findings", "All findings about the project, with this recipe in place of what is saved.", api::drafts::check),
     route!(Post "/api/v1/trials", OPERATE, &[PATH, TEXT_OF, SAMPLE, GIVEN], "Trial", "What a recipe would do and send, between pretend vendors.", api::drafts::try_out),

@@ -26,9 +26,7 @@ pub async fn inactive(ask: &Ask) -> Result<Vec<Inactive>, Problem> {
     let plan = ask.engine().plan();
     at_work(ask, move |documents| {
         // What is active need not be read anew.
-        let active = plan.workflows.iter().map(|workflow| &workflow.place.path);
-        let active: HashSet<&str> =
-            active.chain(plan.syncs.iter().map(|sync| &sync.place.path)).map(|path| &**path).collect();
+        let active: HashSet<&str> = plan.recipes().map(|(_, place)| &*place.path).collect();
         let mut own = own(documents)?;
         own.retain(|text| !active.contains(text.path.as_str()));
         let mut all = recipes(&own);

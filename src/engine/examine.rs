@@ -336,7 +336,7 @@ fn scopes(needed: &[(String, String)], can_be_told: bool, granted: Option<&str>)
 }
 
 /// The scopes that the project needs at a connection.
-pub fn scopes_needed(plan: &Plan, connection: &Connection, connector: &Connector) -> BTreeSet<String> {
+pub(super) fn scopes_needed(plan: &Plan, connection: &Connection, connector: &Connector) -> BTreeSet<String> {
     let scopes = needed(plan, connection, connector).into_iter().map(|(_, scope)| scope);
     scopes.flat_map(|scope| scope.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
 }

@@ -66,7 +66,7 @@ pub use backfill::{Backfill, BackfillError, Backfilled, Listed, Past};
 pub use consents::{Grants, asked_of, lacking};
 pub use counters::Counters;
 pub use drift::{Noted, noted};
-pub use examine::{Examiner, Health, Sign, scopes_needed};
+pub use examine::{Examiner, Health, Sign};
 pub use hooks::Hook;
 pub use intake::{ByHandError, Taken, Whose, unknown};
 pub use keeping::Forgotten;

@@ -81,9 +81,7 @@ impl Engine {
     /// Keeps the recipes that have changed, as they are written now: for people who look what was before.
     pub(super) async fn note_editions(&self) {
         let plan = self.plan();
-        let recipes = plan.workflows.iter().map(|workflow| &workflow.place.path);
-        let recipes: HashSet<&str> =
-            recipes.chain(plan.syncs.iter().map(|sync| &sync.place.path)).map(|path| &**path).collect();
+        let recipes: HashSet<&str> = plan.recipes().map(|(_, place)| &*place.path).collect();
         let written = plan.documents.iter().filter(|text| recipes.contains(text.path.as_str()));
         let written = written.map(|text| (text.path.clone(), text.text.clone())).collect();
         if let Err(error) = self.inner.store.note_editions(written).await {

@@ -118,6 +118,12 @@ impl Plan {
         self.hearing().nth(*self.index.paths.get(path)?)
     }
 
+    /// What people have written that runs, workflows and syncs: each by its name, with where it stands.
+    pub fn recipes(&self) -> impl Iterator<Item = (&str, &Place)> {
+        let workflows = self.workflows.iter().map(|workflow| (workflow.name.as_str(), &workflow.place));
+        workflows.chain(self.syncs.iter().map(|sync| (sync.name.as_str(), &sync.place)))
+    }
+
     /// All that events may start.
     pub fn hearing(&self) -> impl Iterator<Item = &Workflow> {
         self.workflows.iter().chain(&self.listeners).chain(&self.syncing)

@@ -48,7 +48,7 @@ impl Tried {
         let exchange = |exchange: &Exchange| {
             json!({
                 "at": shown::instant(exchange.at_ms), "connection": exchange.connection, "operation": exchange.operation,
-                "method": exchange.request.method, "url": exchange.request.url, "headers": headers(&exchange.request),
+                "method": exchange.request.method, "url": shown::uncovered(&exchange.request.url), "headers": headers(&exchange.request),
                 "body": exchange.body(), "status": exchange.answer.as_ref().map(|answer| answer.status),
                 "answer": exchange.answer.as_ref().map(|answer| shown::concealed(&answer.body)),
             })

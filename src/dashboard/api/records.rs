@@ -8,15 +8,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::{LIMIT, answer, page};
+use crate::dashboard::LOOKED_AT_MAX;
 use crate::dashboard::ask::Ask;
 use crate::dashboard::problem::Problem;
 use crate::run::RecordRef;
-use crate::store::{Filter, Paired, Place, Run, Shared, Status};
+use crate::store::{Filter, Place, Run, Shared, Status};
 use crate::story::{Story, shown};
 use crate::sync::{Question, Which};
 
-/// So many pairs, or runs, are looked at for one page: what is rare is found page by page.
-const LOOKED_AT_MAX: usize = 30_000;
 /// The latest runs by which it is said how pairs stand: so many of each of these states, and of all.
 const STANDS: [(Option<Status>, usize); 3] =
     [(Some(Status::Pending), 5_000), (Some(Status::Failed), 5_000), (None, 500)];
@@ -103,7 +102,7 @@ async fn standing(ask: &Ask, found: Vec<Shared>) -> Result<Vec<Pair>, Problem> {
     if !found.is_empty() {
         for (status, limit) in STANDS {
             let filter = Filter { status, limit, ..Filter::default() };
-            let (runs, _) = ask.store().runs_within(filter, i64::try_from(LOOKED_AT_MAX).unwrap_or(i64::MAX)).await?;
+            let (runs, _) = ask.runs(filter).await?;
             for run in runs.into_iter().filter(is_of_sync) {
                 let Some(record) = about(&run) else { continue };
                 let known = latest.get(&record).is_none_or(|known| known.seq < run.seq);
@@ -223,19 +222,22 @@ pub async fn one(ask: &Ask, limit: usize) -> Result<Known, Problem> {
         more |= some.len() > limit;
         under.extend(some.into_iter().take(limit));
     }
-    let runs = runs_of(ask, &found[0].known, RUNS_MAX).await?;
+    let runs = runs_of(ask, &found, RUNS_MAX).await?;
     let pairs = standing(ask, found).await?;
     let under = standing(ask, under).await?;
     Ok(Known { record, pairs, under, next: more.then(|| from.saturating_add(count)), runs })
 }
 
-/// Runs about both halves, or about what lives under them, newest first: those before what is asked for as `before`.
-async fn runs_of(ask: &Ask, known: &Paired, limit: usize) -> Result<Vec<Run>, Problem> {
+/// Runs about the halves of all its pairs, or about what lives under them, newest first: those before what is asked for as `before`.
+async fn runs_of(ask: &Ask, found: &[Shared], limit: usize) -> Result<Vec<Run>, Problem> {
+    let mut halves: Vec<&RecordRef> = found.iter().flat_map(|shared| &shared.known.pair).collect();
+    halves.sort_by_key(|half| half.to_string());
+    halves.dedup();
     let mut all = Vec::new();
-    for half in &known.pair {
+    for half in halves {
         let (connection, record) = (Some(half.connection.clone()), Some(half.id.clone()));
         let filter = Filter { connection, record, limit, before: ask.number("before"), ..Filter::default() };
-        let (runs, _) = ask.store().runs_within(filter, i64::try_from(LOOKED_AT_MAX).unwrap_or(i64::MAX)).await?;
+        let (runs, _) = ask.runs(filter).await?;
         all.extend(runs);
     }
     all.sort_by_key(|run| std::cmp::Reverse(run.seq));
@@ -248,8 +250,10 @@ async fn runs_of(ask: &Ask, known: &Paired, limit: usize) -> Result<Vec<Run>, Pr
 pub async fn story(ask: Ask) -> Result<Response, Problem> {
     let limit = ask.limit(STORIES).min(STORIES_MAX);
     let found = ask.store().shared_of(&record(&ask)).await?;
-    let known = found.first().map(|shared| &shared.known).ok_or_else(|| Problem::unknown("record in a pair"))?;
-    let runs = runs_of(&ask, known, limit.saturating_add(1)).await?;
+    if found.is_empty() {
+        return Err(Problem::unknown("record in a pair"));
+    }
+    let runs = runs_of(&ask, &found, limit.saturating_add(1)).await?;
     let next = (runs.len() > limit).then(|| runs[limit - 1].seq);
     let mut items = Vec::new();
     for run in runs.into_iter().take(limit) {

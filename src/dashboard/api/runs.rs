@@ -9,9 +9,6 @@ use crate::dashboard::problem::Problem;
 use crate::store::{Filter, Run, Status};
 use crate::story::{self, Story, shown};
 
-/// So many runs are looked at for one page: what is rare is found page by page.
-const LOOKED_AT_MAX: i64 = 30_000;
-
 pub async fn list(ask: Ask) -> Result<Response, Problem> {
     let (runs, next) = some(&ask, ask.limit(LIMIT)).await?;
     Ok(told(&runs, next))
@@ -20,7 +17,7 @@ pub async fn list(ask: Ask) -> Result<Response, Problem> {
 pub async fn dead(ask: Ask) -> Result<Response, Problem> {
     let (limit, before) = (ask.limit(LIMIT), ask.number("cursor"));
     let filter = Filter { status: Some(Status::Failed), limit, before, ..Filter::default() };
-    let (runs, next) = ask.store().runs_within(filter, LOOKED_AT_MAX).await?;
+    let (runs, next) = ask.runs(filter).await?;
     Ok(told(&runs, next))
 }
 
@@ -42,7 +39,7 @@ pub async fn some(ask: &Ask, limit: usize) -> Result<(Vec<Run>, Option<i64>), Pr
         limit,
         before: ask.number("cursor"),
     };
-    Ok(ask.store().runs_within(filter, LOOKED_AT_MAX).await?)
+    ask.runs(filter).await
 }
 
 /// The one that is named.

@@ -46,8 +46,7 @@ fn started_by(workflow: &Workflow) -> &'static str {
 /// The versions of the recipe that is named: its path, one more than so many, and where it goes on.
 pub async fn editions_of(ask: &Ask, limit: usize) -> Result<(String, Vec<Edition>, Option<i64>), Problem> {
     let (plan, name) = (ask.engine().plan(), ask.text("workflow").unwrap_or_default());
-    let workflow = plan.workflows.iter().find(|workflow| workflow.name == name).map(|workflow| &workflow.place);
-    let place = workflow.or_else(|| plan.syncs.iter().find(|sync| sync.name == name).map(|sync| &sync.place));
+    let place = plan.recipes().find(|(known, _)| *known == name).map(|(_, place)| place);
     let path = place.ok_or_else(|| Problem::unknown("active recipe"))?.path.to_string();
     let editions = ask.store().editions(&path, ask.number("cursor"), limit.saturating_add(1)).await?;
     let next = editions.get(limit).and_then(|_| editions.get(limit - 1)).map(|edition| edition.number);

@@ -101,8 +101,7 @@ pub async fn save(ask: Ask) -> Result<Response, Problem> {
             desk.version = drafts::version(&desk.draft.text);
             let name = drafts::name_of(&desk.draft);
             let plan = ask.engine().plan();
-            let is_active =
-                |name: &String| plan.workflow(name).is_some() || plan.syncs.iter().any(|sync| sync.name == *name);
+            let is_active = |name: &String| plan.recipes().any(|(known, _)| known == name);
             html! {
                 @if came.present { p.notice.good { "Saved, and served from now on." } }
                 @else { p.notice.bad { "Saved, and not served yet." } }

@@ -9,7 +9,7 @@ use crate::dashboard::ask::Ask;
 use crate::dashboard::problem::Problem;
 use crate::project::Plan;
 use crate::run::{Ending, Fact};
-use crate::store::{Filter, Run, Status};
+use crate::store::{Run, Status};
 use crate::story::count;
 use crate::sync::{Conflict, Field, Pair, Sync, Which};
 use crate::workflow::action::{Action, Kind, OnError};
@@ -17,7 +17,6 @@ use crate::workflow::{Outcome, Workflow};
 
 /// Runs whose steps are counted.
 const RUNS_MAX: usize = 50;
-const LOOKED_AT_MAX: i64 = 30_000;
 /// Lines of their journals that are read.
 const ENTRIES_MAX: usize = 5_000;
 /// Actions that are drawn.
@@ -45,8 +44,7 @@ struct Counted {
 
 /// The picture, as the latest runs have gone through it.
 pub async fn of(ask: &Ask, plan: &Plan, workflow: &Workflow, start: &str) -> Result<Markup, Problem> {
-    let filter = Filter { workflow: Some(workflow.name.clone()), limit: RUNS_MAX, ..Filter::default() };
-    let (runs, _) = ask.store().runs_within(filter, LOOKED_AT_MAX).await?;
+    let runs = ask.latest_of(&workflow.name, RUNS_MAX).await?;
     let (mut counted, mut entries) = (Counted::default(), 0);
     for run in runs.iter().filter(|run| run.start.plan == plan.hash) {
         entries += run.length;

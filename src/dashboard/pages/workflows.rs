@@ -12,14 +12,13 @@ use crate::dashboard::problem::Problem;
 use crate::dashboard::switch::{self, Inactive};
 use crate::project::Plan;
 use crate::source::Place;
-use crate::store::{Filter, Role, Run};
+use crate::store::{Role, Run};
 use crate::sync::Sync;
 use crate::workflow::{Starts, Workflow};
 
 /// Recipes on one page.
 const LIMIT: usize = 200;
 const RUNS_MAX: usize = 15;
-const LOOKED_AT_MAX: i64 = 30_000;
 
 /// A document that people have written.
 enum Recipe<'p> {
@@ -223,8 +222,7 @@ pub async fn again(ask: Ask, tried: &Tried) -> Result<Response, Problem> {
 async fn latest(ask: &Ask, names: Vec<&str>) -> Result<Vec<Run>, Problem> {
     let mut all = Vec::new();
     for name in names {
-        let filter = Filter { workflow: Some(name.to_owned()), limit: RUNS_MAX, ..Filter::default() };
-        all.extend(ask.store().runs_within(filter, LOOKED_AT_MAX).await?.0);
+        all.extend(ask.latest_of(name, RUNS_MAX).await?);
     }
     all.sort_by_key(|run| std::cmp::Reverse(run.seq));
     all.truncate(RUNS_MAX);
