@@ -23,6 +23,8 @@ struct Row {
     tenant: Option<String>,
     order_key: String,
     plan: String,
+    record: Option<String>,
+    parent: Option<String>,
     start: String,
     created_ms: i64,
 }
@@ -49,6 +51,8 @@ fn row(run: &Start) -> Result<Row, Error> {
         tenant: run.tenant.clone(),
         order_key: run.order_key.clone(),
         plan: run.plan.clone(),
+        record: run.event.record_id.clone(),
+        parent: run.event.parent_id.clone(),
         start: serde_json::to_string(run)?,
         created_ms: run.created_ms,
     })
@@ -98,11 +102,11 @@ fn accept_one(connection: &Connection, intake: &Written) -> Result<Accepted, Err
         return Ok(Accepted::Duplicate);
     }
     let sql =
-        "INSERT INTO runs (id, workflow, tenant, order_key, plan, start, status, due_ms, created_ms, journal_length)
-               VALUES (?, ?, ?, ?, ?, ?, 'pending', 0, ?, 0)";
+        "INSERT INTO runs (id, workflow, tenant, order_key, plan, record, parent, start, status, due_ms, created_ms, journal_length)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', 0, ?, 0)";
     let mut insert = connection.prepare_cached(sql)?;
-    for Row { id, workflow, tenant, order_key, plan, start, created_ms } in &intake.runs {
-        insert.execute(params![id, workflow, tenant, order_key, plan, start, created_ms])?;
+    for Row { id, workflow, tenant, order_key, plan, record, parent, start, created_ms } in &intake.runs {
+        insert.execute(params![id, workflow, tenant, order_key, plan, record, parent, start, created_ms])?;
     }
     Ok(Accepted::New)
 }

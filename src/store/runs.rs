@@ -4,6 +4,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Connection, Row, named_params, params};
 
 use super::{Counts, Error, Filter, Pending, Run, Status, Tally, shelf};
+use crate::run::RecordRef;
 
 const COLUMNS: &str = "seq, start, status, due_ms, ended_ms, ending, journal_length";
 const PENDING: &str = "SELECT seq, id, workflow, tenant, order_key, journal_length > 0 FROM runs
@@ -17,6 +18,17 @@ const OPEN_PLANS: &str = "WITH RECURSIVE plans (plan) AS (
         WHERE plans.plan IS NOT NULL
     ) SELECT plan FROM plans WHERE plan IS NOT NULL";
 const WAITING: &str = "WHERE parked = 1 AND (due_ms, seq) > (:due, :seq) ORDER BY due_ms, seq LIMIT :limit";
+/// By the two indexes, whatever else is asked.
+const ABOUT: &str = "seq IN (SELECT seq FROM runs WHERE record = :record AND seq < :before AND seq >= :floor
+    UNION ALL SELECT seq FROM runs WHERE parent = :record AND seq < :before AND seq >= :floor)";
+const FLOOR: &str = "SELECT max(
+        ifnull((SELECT seq FROM runs WHERE record = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT 1 OFFSET ?3), 0),
+        ifnull((SELECT seq FROM runs WHERE parent = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT 1 OFFSET ?3), 0))";
+/// A workflow of a sync has a `/` in its name, and no other has.
+const LATEST_ABOUT: &str = "WHERE seq = (
+        SELECT seq FROM (SELECT seq, workflow, start FROM runs WHERE record = :record ORDER BY seq DESC LIMIT :most)
+        WHERE instr(workflow, '/') > 0 AND start ->> '$.event.connection' = :connection AND start ->> '$.event.object' = :object
+        ORDER BY seq DESC LIMIT 1)";
 /// What a limit of 0 means.
 const LIMIT: usize = 100;
 /// Shorter prefixes of an id find nothing.
@@ -83,8 +95,13 @@ fn page_above(connection: &Connection, filter: &Filter, floor: i64) -> Result<Ve
     let mut values: Vec<(&str, &dyn ToSql)> = vec![(":before", &before), (":floor", &floor), (":limit", &limit)];
     for (key, condition, value) in asked(filter) {
         if let Some(value) = value {
-            // Where few runs are looked at, they are walked: the index of a workflow has them in another order.
-            let is_walked = floor > 0 && filter.status.is_none() && key == ":workflow";
+            let is_walked = match key {
+                // Those of a record are few, whatever else is asked.
+                ":status" | ":workflow" if filter.record.is_some() => true,
+                // Where few runs are looked at, they are walked: the index of a workflow has them in another order.
+                ":workflow" => floor > 0 && filter.status.is_none(),
+                _ => false,
+            };
             rest.push_str(&format!(" AND {}{condition}", if is_walked { "+" } else { "" }));
             values.push((key, value));
         }
@@ -102,7 +119,10 @@ pub(super) fn page_within(
     let last = "SELECT ifnull(max(seq), 0) FROM runs";
     let last: i64 = connection.prepare_cached(last)?.query_row([], |row| row.get(0))?;
     let before = filter.before.map_or(last.saturating_add(1), |before| before.min(last.saturating_add(1)));
-    let floor = before.saturating_sub(most);
+    let floor = match &filter.record {
+        Some(record) => floor_of(connection, record, before, most)?,
+        None => before.saturating_sub(most),
+    };
     let limit = if filter.limit == 0 { LIMIT } else { filter.limit };
     let filter = Filter { before: Some(before), limit: limit.saturating_add(1), ..filter };
     let mut runs = page_above(connection, &filter, floor)?;
@@ -114,6 +134,18 @@ pub(super) fn page_within(
     Ok((runs, (floor > 1).then_some(floor)))
 }
 
+/// Of the runs about a record, or about what lives under it: from which on so many are looked at.
+fn floor_of(connection: &Connection, record: &str, before: i64, most: i64) -> Result<i64, Error> {
+    let mut select = connection.prepare_cached(FLOOR)?;
+    Ok(select.query_row(params![record, before, most.saturating_sub(1)], |row| row.get(0))?)
+}
+
+/// The latest run of a sync about a record, among so many.
+pub(super) fn latest_about(connection: &Connection, of: &RecordRef, most: usize) -> Result<Option<Run>, Error> {
+    let values = named_params! { ":record": of.id, ":connection": of.connection, ":object": of.object, ":most": i64::try_from(most).unwrap_or(i64::MAX) };
+    Ok(select(connection, LATEST_ABOUT, values)?.pop())
+}
+
 /// What a filter asks: the parameter, the condition, and the value, if it is asked.
 fn asked(filter: &Filter) -> [(&'static str, &'static str, Option<&dyn ToSql>); 8] {
     fn value<T: ToSql>(value: &Option<T>) -> Option<&dyn ToSql> {
@@ -121,14 +153,11 @@ fn asked(filter: &Filter) -> [(&'static str, &'static str, Option<&dyn ToSql>); 
     }
     let connection = "(start ->> '$.event.connection' = :connection
           OR EXISTS (SELECT 1 FROM json_each(start, '$.connections') WHERE value = :connection))";
-    // Most do not hold the id: these need not be read.
-    let record = "instr(start, json_quote(:record)) > 0
-          AND (start ->> '$.event.record_id' = :record OR start ->> '$.event.parent_id' = :record)";
     [
         (":status", "status = :status", value(&filter.status)),
         (":workflow", "workflow = :workflow", value(&filter.workflow)),
         (":tenant", "tenant = :tenant", value(&filter.tenant)),
-        (":record", record, value(&filter.record)),
+        (":record", ABOUT, value(&filter.record)),
         (":connection", connection, value(&filter.connection)),
         (":failure", "ending ->> '$.failed.failure.name' = :failure", value(&filter.failure)),
         (":since", "created_ms >= :since", value(&filter.since_ms)),
@@ -304,17 +333,66 @@ mod tests {
         assert_eq!(page_within(&connection, filter(Some(i64::MAX)), 10).unwrap().1, Some(92));
     }
 
+    /// However long ago they were, and whatever they live under.
+    #[test]
+    fn runs_about_a_record_are_found_without_looking_at_others() {
+        let connection = waiting(1_000);
+        connection
+            .execute_batch(
+                "UPDATE runs SET record = 'r1' WHERE seq IN (3, 500, 900);
+                 UPDATE runs SET parent = 'r1' WHERE seq IN (4, 501);
+                 UPDATE runs SET start = json_set(start, '$.event.connection', 'shop', '$.event.object', 'contact') WHERE seq = 500;
+                 UPDATE runs SET workflow = 's/a' WHERE seq < 600;",
+            )
+            .unwrap();
+        let filter = |before, workflow| Filter { record: Some("r1".into()), before, workflow, ..Filter::default() };
+        for most in [1, 2, 10] {
+            let (mut found, mut before, mut pages) = (Vec::new(), None, 0);
+            loop {
+                let (runs, next) = page_within(&connection, filter(before, None), most).unwrap();
+                found.extend(runs.iter().map(|run| run.seq));
+                (before, pages) = (next, pages + 1);
+                if before.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, [900, 501, 500, 4, 3], "{most}");
+            assert!(pages <= 6, "{pages}");
+        }
+        let of = page(&connection, &filter(None, Some("s/a".into()))).unwrap();
+        assert_eq!(of.iter().map(|run| run.seq).collect::<Vec<_>>(), [501, 500, 4, 3]);
+        let about =
+            |connection: &str| RecordRef { connection: connection.into(), object: "contact".into(), id: "r1".into() };
+        let latest = |of: RecordRef, most| latest_about(&connection, &of, most).unwrap().map(|run| run.seq);
+        assert_eq!(
+            (latest(about("shop"), 10), latest(about("shop"), 1), latest(about("desk"), 10)),
+            (Some(500), None, None)
+        );
+    }
+
     #[test]
     fn what_a_start_and_the_alarm_ask_is_found_by_index() {
         let connection = waiting(10);
         let plan = |sql: &str| {
             let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            let steps = explain.query_map([], |row| row.get::<_, String>(3)).unwrap();
+            let steps = explain.raw_query().mapped(|row| row.get::<_, String>(3));
             steps.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
         };
         let waiting = WAITING.replace(":due", "0").replace(":seq", "0").replace(":limit", "1");
         assert!(plan(&format!("SELECT {COLUMNS} FROM runs {waiting}")).contains("INDEX runs_parked"));
         assert!(plan(&format!("{PENDING} {IN_ORDER}")).contains("INDEX runs_in_line"));
         assert!(plan(OPEN_PLANS).contains("INDEX runs_open"));
+        for sql in [format!("SELECT {COLUMNS} FROM runs {LATEST_ABOUT}"), FLOOR.into()] {
+            let plan = plan(&sql);
+            assert!(plan.contains("INDEX runs_by_record") && !plan.contains("SCAN runs"), "{plan}");
+        }
+        for others in ["", "AND +status = 'failed' AND +workflow = 'w'"] {
+            let page = format!(
+                "SELECT {COLUMNS} FROM runs WHERE seq < :before AND seq >= :floor AND {ABOUT} {others} ORDER BY seq DESC LIMIT 2"
+            );
+            let plan = plan(&page);
+            assert!(plan.contains("SEARCH runs USING INTEGER PRIMARY KEY (rowid=?)"), "{plan}");
+            assert!(plan.contains("INDEX runs_by_record") && plan.contains("INDEX runs_by_parent"), "{plan}");
+        }
     }
 }

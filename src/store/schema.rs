@@ -11,7 +11,7 @@ pub(super) const APPLICATION_ID: i64 = 0x446f_7665;
 
 /// From version n to n + 1, each in one transaction.
 pub(super) const MIGRATIONS: &[&str] =
-    &[FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT, IN_LINE, PACTS, SOURCES, STANDING, TOKENS, UNDER, EDITIONS];
+    &[FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT, IN_LINE, PACTS, SOURCES, STANDING, TOKENS, UNDER, EDITIONS, ABOUT];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -228,6 +228,15 @@ CREATE TABLE editions (
     text TEXT NOT NULL
 ) STRICT;
 CREATE INDEX editions_by_path ON editions (path, number);
+";
+
+const ABOUT: &str = "
+-- The record that a run is about, and the one under which that lives.
+ALTER TABLE runs ADD COLUMN record TEXT;
+ALTER TABLE runs ADD COLUMN parent TEXT;
+UPDATE runs SET record = start ->> '$.event.record_id', parent = start ->> '$.event.parent_id';
+CREATE INDEX runs_by_record ON runs (record) WHERE record IS NOT NULL;
+CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL;
 ";
 
 /// The version of an opened file; 0 for one that holds nothing yet.

@@ -175,13 +175,19 @@ impl Store {
         self.read(move |connection| runs::page_within(connection, filter, most)).await
     }
 
-    /// Runs by status, events, links: for `/readyz`, the demo's report and `doctor`.
+    /// The latest run of a sync about each of these records, among so many about it.
+    pub async fn latest_about(&self, records: Vec<RecordRef>, most: usize) -> Result<Vec<Option<Run>>, Error> {
+        self.read(move |connection| records.iter().map(|record| runs::latest_about(connection, record, most)).collect())
+            .await
+    }
+
     /// When the last run of a workflow for a tenant was accepted, in milliseconds.
     pub async fn last_run_ms(&self, workflow: &str, tenant: Option<&str>) -> Result<Option<i64>, Error> {
         let (workflow, tenant) = (workflow.to_owned(), tenant.map(str::to_owned));
         self.read(move |connection| runs::last_created(connection, &workflow, tenant.as_deref())).await
     }
 
+    /// Runs by status, events, links: for `/readyz`, the demo's report and `doctor`.
     pub async fn counts(&self) -> Result<Counts, Error> {
         self.read(runs::counts).await
     }

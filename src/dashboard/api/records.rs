@@ -1,7 +1,5 @@
 //! Records that syncs keep alike: both sides as one.
 
-use std::collections::HashMap;
-
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,9 +14,8 @@ use crate::store::{Filter, Place, Run, Shared, Status};
 use crate::story::{Story, shown};
 use crate::sync::{Question, Which};
 
-/// The latest runs by which it is said how pairs stand: so many of each of these states, and of all.
-const STANDS: [(Option<Status>, usize); 3] =
-    [(Some(Status::Pending), 5_000), (Some(Status::Failed), 5_000), (None, 500)];
+/// The latest runs about a record, among which is looked for one of a sync.
+const LATEST: usize = 200;
 /// Runs that are told of one record.
 const RUNS_MAX: usize = 20;
 /// Stories that are told, if nobody says; and at most.
@@ -28,7 +25,7 @@ const STORIES_MAX: usize = 50;
 /// A pair, and how it stands.
 pub struct Pair {
     pub shared: Shared,
-    /// The last run about it, if that is among the latest.
+    /// The last run of a sync about it.
     pub last: Option<Run>,
     pub state: State,
     pub fields: Vec<Field>,
@@ -96,24 +93,12 @@ fn named(text: &str) -> Option<RecordRef> {
     Some(RecordRef { connection: parts.next()?, object: parts.next()?, id: parts.next()? })
 }
 
-/// How pairs stand, by what is open and by the latest runs of syncs.
+/// How pairs stand, by what is open and by the latest run of a sync about either half.
 async fn standing(ask: &Ask, found: Vec<Shared>) -> Result<Vec<Pair>, Problem> {
-    let mut latest: HashMap<RecordRef, Run> = HashMap::new();
-    if !found.is_empty() {
-        for (status, limit) in STANDS {
-            let filter = Filter { status, limit, ..Filter::default() };
-            let (runs, _) = ask.runs(filter).await?;
-            for run in runs.into_iter().filter(is_of_sync) {
-                let Some(record) = about(&run) else { continue };
-                let known = latest.get(&record).is_none_or(|known| known.seq < run.seq);
-                if known {
-                    latest.insert(record, run);
-                }
-            }
-        }
-    }
-    let pair = |shared: Shared| {
-        let last = shared.known.pair.iter().filter_map(|record| latest.get(record)).max_by_key(|run| run.seq).cloned();
+    let halves = found.iter().flat_map(|shared| shared.known.pair.clone()).collect();
+    let latest = ask.store().latest_about(halves, LATEST).await?;
+    let pair = |(shared, latest): (Shared, &[Option<Run>])| {
+        let last = latest.iter().flatten().max_by_key(|run| run.seq).cloned();
         let state = match last.as_ref().map(|run| run.status) {
             _ if !shared.open.is_empty() => State::Asked,
             Some(Status::Failed) => State::Failed,
@@ -122,18 +107,7 @@ async fn standing(ask: &Ask, found: Vec<Shared>) -> Result<Vec<Pair>, Problem> {
         };
         Pair { fields: fields(ask, &shared), shared, last, state }
     };
-    Ok(found.into_iter().map(pair).collect())
-}
-
-/// A workflow's own name has no `/`.
-fn is_of_sync(run: &Run) -> bool {
-    run.start.workflow.contains('/')
-}
-
-fn about(run: &Run) -> Option<RecordRef> {
-    let event = &run.start.event;
-    let (connection, object, id) = (event.connection.clone()?, event.object.clone()?, event.record_id.clone()?);
-    Some(RecordRef { connection, object, id })
+    Ok(found.into_iter().zip(latest.chunks(2)).map(pair).collect())
 }
 
 /// The fields that tell most at the front, those that are blank on both sides at the end.
