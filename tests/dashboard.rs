@@ -92,7 +92,8 @@ fn something(name: &str) -> &'static str {
 
 /// Something for whatever it takes.
 fn body(route: &Route) -> Vec<(&'static str, &'static str)> {
-    let taken = route.takes.iter().filter(|field| field.place == Place::Body && field.required);
+    let taken =
+        route.takes.iter().filter(|field| field.place == Place::Body && (field.required || field.name == "runs"));
     taken.map(|field| (field.name, something(field.name))).collect()
 }
 
@@ -435,10 +436,30 @@ async fn several_dead_letters_are_decided_at_once_and_who_is_silent_is_seen() {
     let form = [("csrf", csrf.as_str()), ("runs", &format!("{third},{first}"))];
     assert_eq!(person.submit("/dead-letters/drop", &form).await.status, 303);
     assert_eq!(dead().await, [second]);
-    for (runs, why) in [("x", "must be numbers"), ("", "`runs` is missing")] {
+    for (runs, why) in [("x", "must be numbers"), ("", "say `runs`, or `up_to`")] {
         let said = program.post_json("/api/v1/dead-letters/drop", &json!({ "runs": runs })).await;
         assert!(said.status == 400 && said.text.contains(why), "{said:?}");
     }
+    let both = program.post_json("/api/v1/dead-letters/drop", &json!({ "runs": "1", "up_to": 9 })).await;
+    assert!(both.status == 400 && both.text.contains("say `runs`, or `up_to`"), "{both:?}");
+
+    // All that have something in common, and none that nobody has seen.
+    for _ in 0..2 {
+        assert_eq!(stage.run(&["run", "fails"]).0, Some(1));
+    }
+    let [_, newer, newest] = dead().await[..] else { panic!("three have failed") };
+    let page = person.get("/runs?status=failed&limit=2").await.text;
+    assert!(page.contains("Try all of these again") && page.contains(&format!("name=\"up_to\" value=\"{newest}\"")));
+    for (with, gone) in [
+        (json!({ "up_to": newer, "workflow": "greets" }), json!([])),
+        (json!({ "up_to": newer, "error": "timed_out" }), json!([])),
+        (json!({ "up_to": newer, "workflow": "fails", "since": "1h" }), json!([newer, second])),
+    ] {
+        let said = program.post_json("/api/v1/dead-letters/drop", &with).await;
+        assert_eq!((said.status, &said.json()["done"]), (200, &gone), "{with}: {said:?}");
+    }
+    assert_eq!(dead().await, [newest]);
+
     let many = (1..=201).map(|number| number.to_string()).collect::<Vec<_>>().join(",");
     assert_eq!(program.post_json("/api/v1/dead-letters/drop", &json!({ "runs": many })).await.status, 400);
 

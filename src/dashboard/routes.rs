@@ -78,7 +78,36 @@ const LIMIT: Field =
     Field::query("limit", Takes::Number { min: 1, max: 200 }, "At most so many; 50 if it is not said.");
 const CURSOR: Field = Field::query("cursor", NUMBER, "What the page before said as `next`.");
 const RUN: Field = Field::path("run", TEXT, "The run's number, its id, or a beginning of its id.");
-const SEVERAL: Field = Field::body("runs", Takes::Text(4_000), "Their numbers, with commas between them; at most 200.");
+const SEVERAL: &[Field] = &[
+    Field {
+        required: false,
+        ..Field::body("runs", Takes::Text(4_000), "Their numbers, with commas between them; at most 200.")
+    },
+    Field {
+        required: false,
+        ..Field::body(
+            "up_to",
+            NUMBER,
+            "Instead of `runs`: all up to this number, of which at most the newest 2,000 are taken.",
+        )
+    },
+    Field { required: false, ..Field::body("workflow", TEXT, "With `up_to`: only those of this workflow.") },
+    Field { required: false, ..Field::body("tenant", TEXT, "With `up_to`: only those of this tenant.") },
+    Field {
+        required: false,
+        ..Field::body("connection", TEXT, "With `up_to`: only those about this account, or using it.")
+    },
+    Field {
+        required: false,
+        ..Field::body("record", TEXT, "With `up_to`: only those about the record with this id, or about a child of it.")
+    },
+    Field {
+        required: false,
+        ..Field::body("error", TEXT, "With `up_to`: only those that ended with a failure of this name.")
+    },
+    Field { required: false, ..Field::body("since", Takes::When, "With `up_to`: only those accepted since.") },
+    Field { required: false, ..Field::body("until", Takes::When, "With `up_to`: only those accepted before.") },
+];
 const RECIPE: Field = Field::path("workflow", TEXT, "The name of a workflow or a sync.");
 const STARTED: &[Field] = &[
     RECIPE,
@@ -160,8 +189,8 @@ pub const TABLE: &[Route] = &[
     route!(Get "/api/v1/connections", READ, &[], "Connections", "How the accounts stand.", api::overview::connections),
     route!(Get "/api/v1/runs", READ, RUNS, "Runs", "Runs, newest first.", api::runs::list),
     route!(Get "/api/v1/dead-letters", READ, PAGE, "Runs", "Runs that failed for good, newest first.", api::runs::dead),
-    route!(Post "/api/v1/dead-letters/retry", OPERATE, &[SEVERAL], "Done", "Tries several dead letters again; what is none any more is left alone.", api::runs::retry_all),
-    route!(Post "/api/v1/dead-letters/drop", OPERATE, &[SEVERAL], "Done", "Gives several dead letters up; what is none any more is left alone.", api::runs::give_all_up),
+    route!(Post "/api/v1/dead-letters/retry", OPERATE, SEVERAL, "Done", "Tries several dead letters again; what is none any more is left alone.", api::runs::retry_all),
+    route!(Post "/api/v1/dead-letters/drop", OPERATE, SEVERAL, "Done", "Gives several dead letters up; what is none any more is left alone.", api::runs::give_all_up),
     route!(Get "/api/v1/runs/{run}", READ, &[RUN], "Run", "One run, without its journal.", api::runs::show),
     route!(Get "/api/v1/runs/{run}/journal", READ, &[RUN, LIMIT, CURSOR], "Journal", "What a run did, oldest first.", api::runs::journal),
     route!(Post "/api/v1/runs/{run}/retry", OPERATE, &[RUN], "Run", "Tries the failed action of a run again.", api::runs::retry),
@@ -194,8 +223,8 @@ pub const TABLE: &[Route] = &[
     route!(Post "/runs/{run}/cancel", OPERATE, &[RUN], "", "Ends a run.", pages::run::cancel),
     route!(Post "/runs/{run}/drop", OPERATE, &[RUN], "", "Gives a run up.", pages::run::give_up),
     route!(Post "/runs/{run}/replay", OPERATE, &[RUN], "", "Starts a run anew.", pages::run::replay),
-    route!(Post "/dead-letters/retry", OPERATE, &[SEVERAL], "", "Tries several dead letters again.", pages::runs::retry_all),
-    route!(Post "/dead-letters/drop", OPERATE, &[SEVERAL], "", "Gives several dead letters up.", pages::runs::give_all_up),
+    route!(Post "/dead-letters/retry", OPERATE, SEVERAL, "", "Tries several dead letters again.", pages::runs::retry_all),
+    route!(Post "/dead-letters/drop", OPERATE, SEVERAL, "", "Gives several dead letters up.", pages::runs::give_all_up),
     route!(Get "/workflows", READ, &[CURSOR], "", "The recipes that are active.", pages::workflows::show),
     route!(Get "/workflows/{workflow}", READ, &[RECIPE], "", "One recipe.", pages::workflows::tell),
     route!(Get "/workflows/{workflow}/history", READ, &[RECIPE, CURSOR], "", "A recipe as it was before.", pages::history::show),

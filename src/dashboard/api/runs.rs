@@ -27,8 +27,12 @@ fn told(runs: &[Run], next: Option<i64>) -> Response {
 
 /// Those that are asked for.
 pub async fn some(ask: &Ask, limit: usize) -> Result<(Vec<Run>, Option<i64>), Problem> {
-    let filter = Filter {
-        status: ask.text("status").and_then(Status::of_word),
+    ask.runs(asked(ask, ask.text("status").and_then(Status::of_word), limit)).await
+}
+
+fn asked(ask: &Ask, status: Option<Status>, limit: usize) -> Filter {
+    Filter {
+        status,
         workflow: ask.owned("workflow"),
         tenant: ask.owned("tenant"),
         connection: ask.owned("connection"),
@@ -38,8 +42,7 @@ pub async fn some(ask: &Ask, limit: usize) -> Result<(Vec<Run>, Option<i64>), Pr
         until_ms: ask.number("until"),
         limit,
         before: ask.number("cursor"),
-    };
-    ask.runs(filter).await
+    }
 }
 
 /// The one that is named.
@@ -124,11 +127,49 @@ pub async fn give_all_up(ask: Ask) -> Result<Response, Problem> {
     Ok(answer(json!({ "done": done })))
 }
 
-/// Has all dead letters that are named go that way; gives the numbers of those that were dead letters still.
+/// Without having been named one by one, at most.
+pub const ALL_MAX: usize = 2_000;
+
+/// Has all dead letters that are named, or that are as it is said, go that way; gives the numbers of those that were dead letters
+/// still.
 ///
 /// # Errors
-/// A name is no number.
+/// A name is no number; neither is said, or both.
 pub async fn become_of_all(ask: &Ask, fate: Fate) -> Result<Vec<i64>, Problem> {
+    let dead = match (ask.text("runs"), ask.number("up_to")) {
+        (Some(_), None) => named(ask).await?,
+        (None, Some(last)) => alike(ask, last).await?,
+        _ => return Err(Problem::bad("say `runs`, or `up_to` with what else they have in common")),
+    };
+    let numbers: Vec<i64> = dead.iter().map(|run| run.seq).collect();
+    if numbers.is_empty() {
+        return Ok(numbers);
+    }
+    let what = if matches!(fate, Fate::Retry) { "tries runs again" } else { "gives runs up" };
+    let about: Vec<String> = numbers.iter().map(i64::to_string).collect();
+    ask.note(what, format!("runs {}", about.join(", "))).await?;
+    let ids: Vec<String> = dead.into_iter().map(|run| run.start.id).collect();
+    match fate {
+        Fate::Drop => ask.engine().drop_dead(&ids, &ask.by()).await?,
+        _ => ask.engine().retry(&ids, &ask.by()).await?,
+    }
+    Ok(numbers)
+}
+
+/// Dead letters up to one of them that have in common what is said, newest first.
+async fn alike(ask: &Ask, last: i64) -> Result<Vec<Run>, Problem> {
+    let mut all: Vec<Run> = Vec::new();
+    let mut before = last.checked_add(1);
+    while all.len() < ALL_MAX && before.is_some() {
+        let wanted = Filter { before, ..asked(ask, Some(Status::Failed), ALL_MAX - all.len()) };
+        let (found, next) = ask.runs(wanted).await?;
+        all.extend(found);
+        before = next;
+    }
+    Ok(all)
+}
+
+async fn named(ask: &Ask) -> Result<Vec<Run>, Problem> {
     let named = ask.text("runs").unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
     let mut dead = Vec::new();
     for (at, name) in named.enumerate() {
@@ -143,19 +184,7 @@ pub async fn become_of_all(ask: &Ask, fate: Fate) -> Result<Vec<i64>, Problem> {
             run.filter(|run| run.status == Status::Failed && !dead.iter().any(|known: &Run| known.seq == run.seq)),
         );
     }
-    let numbers: Vec<i64> = dead.iter().map(|run| run.seq).collect();
-    if numbers.is_empty() {
-        return Ok(numbers);
-    }
-    let what = if matches!(fate, Fate::Retry) { "tries runs again" } else { "gives runs up" };
-    let about: Vec<String> = numbers.iter().map(i64::to_string).collect();
-    ask.note(what, format!("runs {}", about.join(", "))).await?;
-    let ids: Vec<String> = dead.into_iter().map(|run| run.start.id).collect();
-    match fate {
-        Fate::Drop => ask.engine().drop_dead(&ids, &ask.by()).await?,
-        _ => ask.engine().retry(&ids, &ask.by()).await?,
-    }
-    Ok(numbers)
+    Ok(dead)
 }
 
 /// Has the run that is named go that way.

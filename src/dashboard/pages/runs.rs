@@ -12,6 +12,8 @@ use crate::store::{Run, Status};
 use crate::story::shown;
 
 const LIMIT: usize = 30;
+/// What runs that are tried again together have in common.
+const IN_COMMON: [&str; 7] = ["workflow", "tenant", "connection", "record", "error", "since", "until"];
 /// What can be asked for, in the order of the form: its name, what it is called, and an example.
 const TEXTS: [(&str, &str, &str); 3] =
     [("record", "Record", "id of a record"), ("connection", "Account", "name"), ("since", "Since", "2h, or a date")];
@@ -20,7 +22,7 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
     let (found, next) = api::runs::some(&ask, ask.limit(LIMIT)).await?;
     let plan = ask.engine().plan();
     let asked = |name: &str| written(&ask, name);
-    let names = ["status", "workflow", "tenant", "connection", "record", "error", "since", "until"];
+    let names: Vec<&str> = ["status"].into_iter().chain(IN_COMMON).collect();
     let is_filtered = names.iter().any(|name| asked(name).is_some());
     let content = html! {
         h1 { "Runs" }
@@ -45,7 +47,7 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
                 @if is_filtered { a.button.plain href="/runs" { "Show all" } }
             }
         }
-        @if ask.text("status") == Some("failed") && found.len() > 1 && may_operate(&ask) { (together(&ask, &found)) }
+        @if ask.text("status") == Some("failed") && found.len() > 1 && may_operate(&ask) { (together(&ask, &found, next.is_some())) }
         section.card {
             (table(&found, nothing(is_filtered, next.is_some())))
             @if let Some(next) = next {
@@ -56,11 +58,23 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
     Ok(page(&ask, "/runs", "Runs", ask.number("cursor").is_none(), content))
 }
 
-/// What becomes of all that are shown.
-fn together(ask: &Ask, found: &[Run]) -> Markup {
+/// What becomes of all that are shown; and of all that are like them, if there are more.
+fn together(ask: &Ask, found: &[Run], is_more: bool) -> Markup {
     let numbers: Vec<String> = found.iter().map(|run| run.seq.to_string()).collect();
     let numbers = numbers.join(",");
+    let newest = found.iter().map(|run| run.seq).max().unwrap_or_default();
     html! {
+        @if is_more {
+            div.acts {
+                form method="post" action="/dead-letters/retry" {
+                    (csrf(ask.who.as_ref()))
+                    input type="hidden" name="up_to" value=(newest);
+                    @for name in IN_COMMON { @if let Some(value) = written(ask, name) { input type="hidden" name=(name) value=(value); } }
+                    button { "Try all of these again, older ones too" }
+                    span.quiet { " at most the newest " (api::runs::ALL_MAX) }
+                }
+            }
+        }
         div.acts {
             @for (at, (verb, name)) in [("retry", "Try these"), ("drop", "Give these")].into_iter().enumerate() {
                 form method="post" action=(format!("/dead-letters/{verb}")) {
