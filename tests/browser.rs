@@ -226,10 +226,7 @@ async fn a_hundred_ways_to_say_more_are_inert() {
             "eval",
             json!({ "script": "document.querySelectorAll('details').forEach((one) => (one.open = true))" }),
         );
-        // As text: what cannot be seen is told by its number, and quotes are those of JSON.
-        let is_plain = |letter: &char| letter.is_ascii() && !letter.is_control() && !"\"\\".contains(*letter);
-        let plain: String = payload.chars().take_while(is_plain).take(12).collect();
-        if !browser.text().contains(plain.trim_end()) {
+        if !browser.text().contains(&plain(payload)) {
             missing.push(*payload);
         }
         let address: String = url::form_urlencoded::byte_serialize(payload.as_bytes()).collect();
@@ -260,6 +257,78 @@ async fn a_hundred_ways_to_say_more_are_inert() {
         );
         browser.click("Check");
         browser.is_calm();
+    }
+    serve.term().await;
+}
+
+/// How it begins as text: what cannot be seen is told by its number, and quotes are those of JSON.
+fn plain(payload: &str) -> String {
+    let is_plain = |letter: &char| letter.is_ascii() && !letter.is_control() && !"\"\\".contains(*letter);
+    payload.chars().take_while(is_plain).take(12).collect::<String>().trim_end().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_ways_to_say_more_are_inert_in_what_is_kept_alike_and_in_what_is_asked() {
+    let mut stage = Stage::set().await;
+    stage.flags = ["--dashboard", "127.0.0.1:0"].map(String::from).into();
+    stage.activate(&["contacts"]);
+    let store = Store::open(&stage.data()).expect("a store");
+    for (number, payload) in payloads::PAYLOADS.iter().enumerate() {
+        let mut asked = conflict([payload, payload]);
+        asked.about.id = format!("p{number}");
+        store.tell(asked).await.expect("asked");
+    }
+    store.close().await;
+    let serve = stage.serve_hearing_both().await;
+    let base = Visitor::of(&serve).await.base;
+    let Some(mut browser) = Browser::start("a_hundred_ways_kept_alike", &base) else { return };
+    let (exit, said) = stage.run(&["apply", "contacts", "--yes"]);
+    assert_eq!(exit, Some(0), "{said}");
+    let mut ids = Vec::new();
+    for (number, payload) in payloads::PAYLOADS.iter().enumerate() {
+        let mut fields = json!({ "email": format!("a{number}@example.com"), "tags": [payload] });
+        for name in ["firstName", "lastName", "city", "companyName", "address1"] {
+            fields[name] = json!(payload);
+        }
+        let contact = stage.control("POST", GHL, "/records/contact", fields).await;
+        ids.push(contact["records"][0]["id"].as_str().expect("an id").to_owned());
+    }
+    let there = |object: &str| stage.vendors[PEOPLE].records(object).len();
+    let all = payloads::PAYLOADS.len();
+    until("all contacts are there", async || (there("contact") == all).then_some(())).await;
+    stage.over().await;
+    for (contact, payload) in ids.iter().zip(payloads::PAYLOADS) {
+        let note = json!({ "contactId": contact, "body": payload });
+        stage.control("POST", GHL, "/records/note", note).await;
+        let due = "2027-01-01T09:00:00.000Z";
+        let task =
+            json!({ "contactId": contact, "title": payload, "body": payload, "dueDate": due, "completed": false });
+        stage.control("POST", GHL, "/records/task", task).await;
+    }
+    until("all notes are there", async || (there("note") == all && there("task") == all).then_some(())).await;
+    stage.over().await;
+    come_in(&mut browser, &stage, Role::Admin);
+    let mut missing = Vec::new();
+    for (payload, id) in payloads::PAYLOADS.iter().zip(&ids) {
+        browser.go(&format!("/records/example-ghl/contact/{id}"));
+        let text = browser.text();
+        // Of its own fields, its note and its task.
+        if text.matches(&plain(payload)).count() < 3 {
+            missing.push(format!("{payload}: {text}"));
+        }
+        browser.is_calm();
+    }
+    assert_eq!(missing, Vec::<String>::new(), "each is on its contact's page, as text");
+    for (path, more) in [("/records", "More records"), ("/questions", "More questions"), ("/runs", "Older runs")] {
+        let mut pages = 1;
+        browser.go(path);
+        while browser.offers(more) {
+            browser.is_calm();
+            browser.click(more);
+            pages += 1;
+        }
+        browser.is_calm();
+        assert!(pages > 1, "{path}");
     }
     serve.term().await;
 }

@@ -1,8 +1,12 @@
 //! How long the pages of the dashboard take with a million runs of history, while 500 events come each second:
-//! `cargo bench --bench pages`. `-- --runs 10000` takes fewer.
+//! `cargo bench --bench pages`. `-- --runs 10000` takes fewer. Where there is a browser, as for the tests in one, also how soon it
+//! paints them.
 
 #![expect(clippy::print_stdout, reason = "it is what a measurement is for")]
 
+#[path = "../../tests/browser/browser.rs"]
+#[expect(dead_code, reason = "what is seen there is for the tests")]
+mod browser;
 #[path = "../load/job.rs"]
 mod job;
 #[path = "../load/peer.rs"]
@@ -19,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use browser::Browser;
 use peer::Vendor;
 use program::Program;
 use rusqlite::Connection;
@@ -45,6 +50,9 @@ const PAGES: &[&str] = &[
 ];
 /// 99 of 100 are to be there within.
 const GOAL: Duration = Duration::from_millis(200);
+/// And painted by a browser, while nothing else goes on.
+const PAINTED_GOAL: Duration = Duration::from_millis(100);
+const PAINTINGS: usize = 10;
 
 /// A folder that goes away again.
 struct Folder(PathBuf);
@@ -77,19 +85,24 @@ fn multiply(data: &Path, runs: usize) {
         .expect("the past");
 }
 
-/// Somebody who has signed in.
-async fn visitor(folder: &Path, base: &str) -> reqwest::Client {
+/// How to sign in, once.
+fn invitation(folder: &Path) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_dovetail"))
         .args(["dashboard", "--data"])
         .arg(folder.join("data"))
         .output()
         .expect("it runs");
     let link = String::from_utf8(output.stdout).expect("a link");
-    let (_, code) = link.trim().split_once("code=").expect("a code");
+    link.trim().split_once("code=").expect("a code").1.to_owned()
+}
+
+/// Somebody who has signed in.
+async fn visitor(folder: &Path, base: &str) -> reqwest::Client {
+    let code = invitation(folder);
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
     let client = client.build().expect("a client");
-    let said = client.post(format!("{base}/sign-in")).header("sec-fetch-site", "same-origin").form(&[("code", code)]);
+    let said = client.post(format!("{base}/sign-in")).header("sec-fetch-site", "same-origin").form(&[("code", &code)]);
     let said = said.send().await.expect("it answers");
     let cookie = said.headers()["set-cookie"].to_str().expect("a cookie").split(';').next().expect("it").to_owned();
     let mut headers = reqwest::header::HeaderMap::new();
@@ -97,11 +110,27 @@ async fn visitor(folder: &Path, base: &str) -> reqwest::Client {
     reqwest::Client::builder().no_proxy().default_headers(headers).build().expect("a client")
 }
 
-fn tell(what: &str, took: &mut [Duration]) {
+/// How soon the first of each page is seen; nothing without a browser.
+fn paint(folder: &Path, base: &str) -> Vec<Vec<Duration>> {
+    let Some(mut browser) = Browser::start("the pages' first paint", base) else { return Vec::new() };
+    browser.go(&format!("/sign-in?code={}", invitation(folder)));
+    browser.click("Go in");
+    let mut took: Vec<Vec<Duration>> = PAGES.iter().map(|_| Vec::new()).collect();
+    for _ in 0..PAINTINGS {
+        for (page, took) in PAGES.iter().zip(&mut took) {
+            browser.go(page);
+            let painted = browser.does("painted", serde_json::json!({}));
+            took.push(Duration::from_secs_f64(painted.as_f64().expect("it is painted") / 1e3));
+        }
+    }
+    took
+}
+
+fn tell(what: &str, took: &mut [Duration], goal: Duration) {
     took.sort_unstable();
     let of = |part: usize| took.get(took.len() * part / 100).map_or(f64::NAN, |took| took.as_secs_f64() * 1e3);
-    let verdict = if of(99) <= GOAL.as_secs_f64() * 1e3 { "" } else { ", missed" };
-    println!("{what}: {:.1} ms, 99 of 100 within {:.1} ms (goal {GOAL:?}{verdict}), of {}", of(50), of(99), took.len());
+    let verdict = if of(99) <= goal.as_secs_f64() * 1e3 { "" } else { ", missed" };
+    println!("{what}: {:.1} ms, 99 of 100 within {:.1} ms (goal {goal:?}{verdict}), of {}", of(50), of(99), took.len());
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -147,14 +176,17 @@ async fn main() {
     };
     let (mut late, mut took) = tokio::join!(load, visits);
     for (page, took) in PAGES.iter().zip(&mut took) {
-        tell(page, took);
+        tell(page, took, GOAL);
     }
     let mut all: Vec<Duration> = took.into_iter().flatten().collect();
-    tell("all pages", &mut all);
+    tell("all pages", &mut all, GOAL);
     late.sort_unstable();
     println!(
         "meanwhile {} events, {EVENTS_PER_SECOND} each second: 99 of 100 done within {:.1} ms",
         late.len(),
         late.get(late.len() * 99 / 100).map_or(f64::NAN, |took| took.as_secs_f64() * 1e3)
     );
+    for (page, took) in PAGES.iter().zip(&mut paint(&folder.0, &base)) {
+        tell(&format!("{page} is painted"), took, PAINTED_GOAL);
+    }
 }

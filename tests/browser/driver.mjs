@@ -88,6 +88,13 @@ const commands = {
       const wide = document.documentElement.scrollWidth - innerWidth;
       return { bytes: (await answer.text()).length, wide, painted: performance.getEntriesByType("paint").map((one) => one.startTime) };
     }),
+  // When the first of it was seen, in milliseconds after it was asked for.
+  painted: async () =>
+    page.evaluate(async () => {
+      const first = () => performance.getEntriesByName("first-contentful-paint")[0]?.startTime;
+      while (first() === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+      return first();
+    }),
   axe: async () => {
     await page.evaluate(axe);
     const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
