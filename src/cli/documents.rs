@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use tokio::sync::watch;
 
 use super::{folder, shipped};
 use crate::dashboard::Documents;
@@ -18,6 +19,8 @@ pub struct Folder {
     pub environment: Option<String>,
     /// Whom to ask to serve what was changed; None: nothing may be changed.
     pub reloads: Option<Reloads>,
+    /// What was told last of changes that were not taken up.
+    pub refused: watch::Receiver<Option<String>>,
 }
 
 impl Documents for Folder {
@@ -43,6 +46,10 @@ impl Documents for Folder {
 
     fn write(&self, document: &Text) -> Result<(), String> {
         self.put(document).map_err(|error| format!("{} cannot be written: {error:#}", document.path))
+    }
+
+    fn refused(&self) -> Option<String> {
+        self.refused.borrow().clone()
     }
 
     fn take_up(&self) -> Pin<Box<dyn Future<Output = Reloaded> + Send>> {

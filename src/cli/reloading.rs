@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Result;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::watch::Watch;
 use super::{Operator, Project, check, folder, say, secrets, vault};
@@ -23,7 +23,7 @@ pub struct Reloading {
     /// As well as warnings.
     warned: Vec<String>,
     /// What was told last, of documents that were not taken up.
-    refused: Option<String>,
+    refused: watch::Sender<Option<String>>,
 }
 
 impl Reloading {
@@ -35,7 +35,21 @@ impl Reloading {
         address: SocketAddr,
     ) -> Result<Reloading> {
         let warned = operator.warnings(&engine.plan(), &secrets)?;
-        Ok(Reloading { engine, secrets, project, operator, address, hooks: Vec::new(), warned, refused: None })
+        Ok(Reloading {
+            engine,
+            secrets,
+            project,
+            operator,
+            address,
+            hooks: Vec::new(),
+            warned,
+            refused: watch::Sender::default(),
+        })
+    }
+
+    /// What was told last of changes that were not taken up; None: what is served is what was read last.
+    pub fn refused(&self) -> watch::Receiver<Option<String>> {
+        self.refused.subscribe()
     }
 
     /// Reads the documents again whenever somebody asks for it, and when they change.
@@ -68,18 +82,18 @@ impl Reloading {
     async fn reload(&mut self) -> (Reloaded, bool) {
         match self.take_up().await {
             Ok(Some(told)) => {
-                self.refused = None;
+                self.refused.send_replace(None);
                 (Reloaded { present: true, told }, true)
             }
             Ok(None) => {
-                let is_news = self.refused.take().is_some();
+                let is_news = self.refused.send_replace(None).is_some();
                 let told = "nothing has changed: the documents are those that are served".into();
                 (Reloaded { present: true, told }, is_news)
             }
             Err(why) => {
                 let told =
                     format!("{why:#}\nthe changed documents are not taken up: what was served before is served on");
-                let is_news = self.refused.replace(told.clone()).as_ref() != Some(&told);
+                let is_news = self.refused.send_replace(Some(told.clone())).as_ref() != Some(&told);
                 (Reloaded { present: false, told }, is_news)
             }
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use url::{Host, Url};
 
@@ -93,7 +93,9 @@ impl Serve {
             ));
         }
         let (reloads, asked) = mpsc::channel(1);
-        let dashboard = dashboard.map(|listener| self.open_dashboard(listener, &engine, &reloads)).transpose()?;
+        let dashboard = dashboard
+            .map(|listener| self.open_dashboard(listener, &engine, &reloads, reloading.refused()))
+            .transpose()?;
         let (dashboard, invitations) = dashboard.unzip();
         let reloading = tokio::spawn(reloading.for_ever(asked, !self.no_watch));
         let door = Door { engine: engine.clone(), reloads, invitations };
@@ -213,11 +215,12 @@ impl Serve {
         listener: TcpListener,
         engine: &Engine,
         reloads: &Reloads,
+        refused: watch::Receiver<Option<String>>,
     ) -> Result<(JoinHandle<()>, Invitations)> {
         let (engine, bound, url) = (engine.clone(), listener.local_addr()?, self.dashboard_url.clone());
         let (path, environment) = (self.project.project.clone(), self.project.env.clone());
         let reloads = self.allow_edits.then(|| reloads.clone());
-        let documents = Arc::new(documents::Folder { path, environment, reloads });
+        let documents = Arc::new(documents::Folder { path, environment, reloads, refused });
         let (routes, invitations) = dashboard::open(dashboard::Settings { engine, documents, bound, url })?;
         let there = self.operator.whereabouts(&self.project);
         say::talk(&format!("its dashboard is at {}: `dovetail dashboard{there}` leads in", invitations.url));

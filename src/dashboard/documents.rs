@@ -35,6 +35,9 @@ pub trait Documents: Send + Sync {
     /// Why it cannot be written, in words.
     fn write(&self, document: &Text) -> Result<(), String>;
 
+    /// Why what is in the folder now is not what is served, in words; None: it is, as far as is known.
+    fn refused(&self) -> Option<String>;
+
     /// Has what is in the folder served.
     fn take_up(&self) -> Pin<Box<dyn Future<Output = Reloaded> + Send>>;
 }

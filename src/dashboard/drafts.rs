@@ -63,6 +63,34 @@ pub async fn check(ask: &Ask, draft: Text) -> Result<Report, Problem> {
     .await
 }
 
+/// The project as it is in the folder now, and all findings about it.
+pub struct Present {
+    pub own: Vec<Text>,
+    pub report: Arc<Report>,
+}
+
+/// What was found of the same documents is not looked for again.
+pub async fn present(ask: &Ask) -> Result<Present, Problem> {
+    let window = ask.window.clone();
+    at_work(ask, move |documents| {
+        let own = own(documents)?;
+        let all: Vec<&str> = own.iter().flat_map(|text| [text.path.as_str(), text.text.as_str()]).collect();
+        let hash = secret::hash(&all.join("\0"));
+        let known = window.findings.lock().clone();
+        let report = match known {
+            (of, report) if of == hash => report,
+            _ => {
+                let (shipped, environment) = (documents.shipped(), documents.environment());
+                let report = Arc::new(project::read_draft(&own, &shipped, environment.as_deref(), None).report);
+                *window.findings.lock() = (hash, report.clone());
+                report
+            }
+        };
+        Ok(Present { own, report })
+    })
+    .await
+}
+
 /// A project with a draft in it.
 struct Read {
     own: Vec<Text>,

@@ -45,6 +45,7 @@ use crate::clock;
 use crate::engine::Engine;
 use crate::project::catalogue::Item;
 use crate::server::invitations::Invitations;
+use crate::source::Report;
 use crate::store::{self, Counts, Store};
 
 pub use documents::Documents;
@@ -93,6 +94,8 @@ pub(in crate::dashboard) struct Window {
     benches: Arc<Semaphore>,
     /// A document is compared with what was seen, and written, by one at a time.
     saving: tokio::sync::Mutex<()>,
+    /// What there is to say of the folder's documents, by the hash of these.
+    findings: Mutex<(String, Arc<Report>)>,
     /// What workflows of a version of the project can use.
     catalogue: Mutex<(String, Vec<Arc<Item>>)>,
     /// Until when it is fresh.
@@ -154,6 +157,7 @@ pub fn open(settings: Settings) -> Result<(Router, Invitations), store::Error> {
         consents: consents::Consents::default(),
         plans: plans::Plans::default(),
         catalogue: Mutex::default(),
+        findings: Mutex::default(),
         listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
         documents,
         benches: Arc::new(Semaphore::new(BENCHES)),

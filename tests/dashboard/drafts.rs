@@ -291,3 +291,55 @@ async fn a_recipe_is_switched_on_and_off_and_the_rest_of_the_project_stays_as_it
     assert!(said.contains("switches on: later") && said.contains("switches off: later"), "{said}");
     serve.term().await;
 }
+
+/// A page as it is read.
+fn words(page: &str) -> String {
+    let tags = regex::Regex::new("<[^>]*>").expect("a pattern");
+    tags.replace_all(page, "").replace("&quot;", "\"").replace("&lt;", "<").replace("&amp;", "&")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_changed_in_the_folder_and_cannot_be_served_is_seen_with_what_is_wrong() {
+    let (stage, serve, nobody) = desk().await;
+    let program = nobody.with_token(&token(&stage, Role::Read));
+    let (operator, _) = person(&stage, &nobody, Role::Operate).await;
+    let (reader, _) = person(&stage, &nobody, Role::Read).await;
+    let is_current = async || program.get("/api/v1/summary").await.json()["is_current"].as_bool();
+    assert_eq!(is_current().await, Some(true));
+    let page = operator.get("/workflows/greets").await.text;
+    assert!(page.contains("As it is written") && !page.contains("As it is in the folder"), "{page}");
+
+    // What is warned of is said where it stands, of what is served too.
+    let warned = format!("{RIGHT}  - stop: twice\n");
+    stage.write(PATH, &warned);
+    until("it is served", async || {
+        let page = words(&reader.get("/workflows/greets").await.text);
+        (page.contains("1 warning") && page.contains("nothing is done after")).then_some(())
+    })
+    .await;
+
+    stage.write(PATH, WRONG);
+    until("it is refused", async || (is_current().await == Some(false)).then_some(())).await;
+    let page = words(&operator.get("/").await.text);
+    assert!(page.contains("are not served") && page.contains("has no field `nam`"), "{page}");
+    let page = words(&reader.get("/").await.text);
+    assert!(page.contains("are not served") && !page.contains("has no field"), "{page}");
+    let page = words(&operator.get("/workflows/greets").await.text);
+    for part in [
+        "As it is in the folder",
+        "is not taken up",
+        "1 error",
+        "did you mean `name`?",
+        "As it is served",
+        "stop: twice",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let page = words(&reader.get("/workflows/greets").await.text);
+    assert!(page.contains("is not taken up") && !page.contains("did you mean"), "{page}");
+
+    stage.write(PATH, RIGHT);
+    until("it is well again", async || (is_current().await == Some(true)).then_some(())).await;
+    assert!(!operator.get("/").await.text.contains("are not served"));
+    serve.term().await;
+}

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::documents::Folder;
@@ -209,7 +209,12 @@ impl Stage {
 async fn beside(engine: &Engine, folder: &Path) -> Result<(Invitations, Vec<JoinHandle<()>>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await.context("no port of this computer is free")?;
     let (engine, bound) = (engine.clone(), listener.local_addr()?);
-    let documents = Arc::new(Folder { path: folder.to_path_buf(), environment: None, reloads: None });
+    let documents = Arc::new(Folder {
+        path: folder.to_path_buf(),
+        environment: None,
+        reloads: None,
+        refused: watch::Sender::default().subscribe(),
+    });
     let (pages, invitations) =
         dashboard::open(dashboard::Settings { engine: engine.clone(), documents, bound, url: None })?;
     let mut beside = vec![tokio::spawn(server::serve(listener, pages, std::future::pending()))];

@@ -3,7 +3,7 @@
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::{cut, page, part, plot, runs, said, time};
+use super::{cut, may_operate, page, part, plot, runs, said, time};
 use crate::dashboard::api::overview::{QUESTIONS_MAX, WATCHED_MAX, health, is_silent};
 use crate::dashboard::ask::Ask;
 use crate::dashboard::problem::Problem;
@@ -15,6 +15,8 @@ use crate::story::shown;
 const LATEST: usize = 8;
 /// Limits that are shown, the scarcest first.
 const LIMITS_MAX: usize = 8;
+/// Of what is told of changes that are not served, in characters.
+const REFUSED_MAX: usize = 4_000;
 
 pub async fn show(ask: Ask) -> Result<Response, Problem> {
     let counts = ask.window.counts().await?;
@@ -33,6 +35,12 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
         h1 { "Overview" }
         @if !measures.is_ready {
             p.notice.bad { "Nothing can be written down just now: webhooks are refused and will be sent again. The log tells why." }
+        }
+        @if let Some(why) = ask.window.documents.refused() {
+            div.notice.bad {
+                p { "The recipes in the project's folder have been changed, and are not served: what was served before goes on." }
+                @if may_operate(&ask) { details { summary { "What is wrong with them" } pre { (said(&cut(&why, REFUSED_MAX))) } } }
+            }
         }
         @for standing in &ill {
             p.notice.bad {

@@ -7,7 +7,7 @@ use super::by_hand::{self, Tried};
 use super::{csrf, cut, empty, may_operate, on_to, page, part, picture, runs, said, yaml};
 use crate::dashboard::api;
 use crate::dashboard::ask::Ask;
-use crate::dashboard::drafts::{self, Saved};
+use crate::dashboard::drafts::{self, Present, Saved};
 use crate::dashboard::problem::Problem;
 use crate::dashboard::switch::{self, Inactive};
 use crate::project::Plan;
@@ -183,7 +183,7 @@ pub async fn again(ask: Ask, tried: &Tried) -> Result<Response, Problem> {
     let found = all.iter().find(|recipe| recipe.name() == name).ok_or_else(|| Problem::unknown("active recipe"))?;
     let path = found.place().path.to_string();
     let documents = ask.store().plan(&plan.hash).await?.unwrap_or_default();
-    let text = documents.into_iter().find(|(known, _)| *known == path).map(|(_, text)| text);
+    let text = documents.into_iter().find(|(known, _)| *known == path).map(|(_, text)| text).unwrap_or_default();
     let latest = latest(&ask, found.runs_as(&plan)).await?;
     let drawn = match found {
         Recipe::Workflow(workflow) => picture::of(&ask, &plan, workflow, &found.begins()).await?,
@@ -202,13 +202,7 @@ pub async fn again(ask: Ask, tried: &Tried) -> Result<Response, Problem> {
             }
         }
         (drawn)
-        @if let Some(text) = &text {
-            section.card {
-                h2 { "As it is written" }
-                (yaml::written(text, &path, None))
-                p.more { a href=(format!("/workflows/{}/history", part(&name))) { "How it was written before" } }
-            }
-        }
+        (as_written(&ask, &name, &path, &text).await?)
         @if let (Recipe::Workflow(workflow), true) = (found, may_operate(&ask)) { (by_hand::form(&ask, &plan, workflow, tried)) }
         section.card {
             h2 { "Latest runs" }
@@ -217,6 +211,33 @@ pub async fn again(ask: Ask, tried: &Tried) -> Result<Response, Problem> {
     };
     let is_live = tried.is_nothing();
     Ok(page(&ask, "/workflows", &name, is_live, content))
+}
+
+/// As it is served, with what there is to say of it; and as it is in the folder, if that is something else.
+async fn as_written(ask: &Ask, name: &str, path: &str, served: &str) -> Result<Markup, Problem> {
+    let Present { own, report } = drafts::present(ask).await?;
+    let now = own.iter().find(|text| text.path == path).map(|text| text.text.as_str());
+    let is_now = now == Some(served);
+    let has_findings =
+        report.diagnostics.iter().any(|found| found.primary.as_ref().is_some_and(|at| &*at.path == path));
+    Ok(html! {
+        @if !is_now {
+            section.card {
+                h2 { "As it is in the folder" }
+                p.notice.wait { "This is not served: " @if now.is_some() { "it has been changed since, and is not taken up." } @else { "there is no such file any more." } }
+                @if let (Some(now), true) = (now, may_operate(ask)) {
+                    (yaml::findings(&report, path))
+                    (yaml::written(now, path, Some(&report)))
+                }
+            }
+        }
+        section.card {
+            h2 { @if is_now { "As it is written" } @else { "As it is served" } }
+            @if is_now && has_findings { (yaml::findings(&report, path)) }
+            (yaml::written(served, path, is_now.then_some(&*report)))
+            p.more { a href=(format!("/workflows/{}/history", part(name))) { "How it was written before" } }
+        }
+    })
 }
 
 async fn latest(ask: &Ask, names: Vec<&str>) -> Result<Vec<Run>, Problem> {
