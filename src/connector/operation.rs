@@ -28,6 +28,8 @@ pub struct Operation {
     pub description: Option<String>,
     /// JSON Schema of the input, for `catalog` and checks (holes of the path included); Null if unknown.
     pub input: Value,
+    /// What `input` says, once somebody asks.
+    pub(super) takes: OnceLock<FieldType>,
     /// JSON Schema of what it returns (of a list: of each item) if that is no record of its object; Null if unknown.
     pub output: Value,
     /// Changes nothing at the remote side: GET, or `reads: true`.
@@ -236,11 +238,11 @@ impl Operation {
     }
 
     /// The fields that this operation takes, from its own schema or its object's: what a `with:` may name.
-    pub fn takes(&self) -> FieldType {
-        match &self.input {
+    pub fn takes(&self) -> &FieldType {
+        self.takes.get_or_init(|| match &self.input {
             Value::Null => FieldType::Any,
             schema => FieldType::of_schema(schema),
-        }
+        })
     }
 
     /// A record of this operation's answer as recipes see it: `rename` applied, then the object's form.
@@ -285,8 +287,8 @@ impl Operation {
         locale: &Locale,
     ) -> Result<Value, Fault> {
         let (known, open) = match self.takes() {
-            FieldType::Map { fields, open } => (fields, open),
-            _ => (Vec::new(), true),
+            FieldType::Map { fields, open } => (fields.as_slice(), *open),
+            _ => (&[][..], true),
         };
         let kind_of = |name: &str| known.iter().find(|(own, _)| own == name).map(|(_, kind)| kind);
         let object = self.object.as_deref().and_then(|name| connector.object(name));
@@ -303,19 +305,26 @@ impl Operation {
                     convert(value, kind, locale).map_err(|why| Fault::new(format!("`{name}`: {why}")).under(name))?
                 }
                 None if open => value.clone(),
-                None => return Err(Fault::new(self.takes_no(name, &known)).under(name)),
+                None => return Err(Fault::new(self.takes_no(name, known)).under(name)),
             };
             sent.insert(name.clone(), value);
         }
         if let Some(object) = object {
-            let written =
-                object.unshape(&Value::Object(fields.clone()), &known, names, self.short_name() == "update", locale)?;
+            let fields = Value::Object(fields);
+            let written = object.unshape(&fields, known, names, self.short_name() == "update", locale)?;
             let first = |name: &String| field::names(name).into_iter().next().unwrap_or_default();
-            let stray = fields.keys().map(first).find(|name| !open && kind_of(name).is_none());
+            let stray = fields
+                .as_object()
+                .into_iter()
+                .flat_map(Map::keys)
+                .map(first)
+                .find(|name| !open && kind_of(name).is_none());
             if let Some(stray) = stray {
-                return Err(Fault::new(self.takes_no(&stray, &known)).under(&stray));
+                return Err(Fault::new(self.takes_no(&stray, known)).under(&stray));
             }
-            sent.extend(written.as_object().cloned().unwrap_or_default());
+            if let Value::Object(written) = written {
+                sent.extend(written);
+            }
         }
         Ok(Value::Object(sent))
     }

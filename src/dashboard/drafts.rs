@@ -193,7 +193,10 @@ pub fn read_value(name: &str, text: &str) -> Result<Value, Problem> {
 /// What started it last.
 async fn latest(ask: &Ask, workflow: &str) -> Result<Option<Value>, Problem> {
     let runs = ask.latest_of(workflow, 1).await?;
-    let values = runs.into_iter().next().map(|run| [run.start.inputs, run.start.event.record, run.start.event.body]);
+    let values = runs
+        .into_iter()
+        .next()
+        .map(|run| [run.start.inputs, run.start.event.record, Arc::unwrap_or_clone(run.start.event.body)]);
     Ok(values.and_then(|values| values.into_iter().find(Value::is_object)))
 }
 

@@ -121,7 +121,7 @@ impl Engine {
     pub async fn own_webhook(&self, path: &str, token: Option<&str>, arrival: Arrival<'_>) -> Taken {
         let plan = self.plan();
         let Some(workflow) = plan.at_path(path) else { return Taken::new(404, "not_found") };
-        let Starts::Webhook { verify: rules, schema, id, .. } = &workflow.trigger.starts else {
+        let Starts::Webhook { verify: rules, fields, id, .. } = &workflow.trigger.starts else {
             return Taken::new(404, "not_found");
         };
         if rules.is_empty() {
@@ -142,8 +142,7 @@ impl Engine {
             Ok(body) => body,
             Err(refusal) => return Taken::new(refusal.status, refusal.word),
         };
-        let fields = crate::expr::FieldType::of_schema(schema);
-        let Ok(body) = convert(&body, &fields, &plan.locale) else { return Taken::new(400, "bad_body") };
+        let Ok(body) = convert(&body, fields, &plan.locale) else { return Taken::new(400, "bad_body") };
         let id = match delivery_id(id.as_ref(), &body) {
             Ok(id) => id,
             Err(taken) => return taken,
@@ -153,7 +152,7 @@ impl Engine {
             source: path.into(),
             kind: "webhook".into(),
             time_ms: now_ms(),
-            body,
+            body: body.into(),
             traceparent: traceparent(arrival),
             ..Event::default()
         };
@@ -193,7 +192,7 @@ impl Engine {
             }
             Starts::Event(heard) if heard.first().is_some_and(|heard| heard.alias == PROJECT) => {
                 event.kind = heard.first().and_then(|heard| heard.kinds.first().cloned()).unwrap_or_default();
-                event.body = inputs;
+                event.body = inputs.into();
                 self.runs_without_record(plan, found, &event, Value::Null)
             }
             Starts::Event(heard) => {
@@ -205,7 +204,7 @@ impl Engine {
                     .map_err(ByHandError::Input)?
             }
             Starts::Webhook { .. } => {
-                event.body = inputs;
+                event.body = inputs.into();
                 self.runs_without_record(plan, found, &event, Value::Null)
             }
             Starts::Schedule { .. } | Starts::Poll { .. } => self.runs_without_record(plan, found, &event, inputs),

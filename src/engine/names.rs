@@ -97,7 +97,7 @@ mod tests {
             purpose: Purpose::Names { list: "custom".into(), fresh },
             connection: connection.into(),
             operation: "field.list".into(),
-            input: Value::Null,
+            input: Value::Null.into(),
             page: Page::default(),
             timeout: None,
             turns: Vec::new(),

@@ -194,7 +194,7 @@ impl Engine {
             purpose: Purpose::Read,
             connection: connection.into(),
             operation: operation.into(),
-            input,
+            input: input.into(),
             page,
             timeout: None,
             turns: Vec::new(),

@@ -1,5 +1,6 @@
 //! One decision: from a plan, a run's start and its state to what is recorded and what is done next.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -99,7 +100,7 @@ pub struct Send {
     pub purpose: Purpose,
     pub connection: String,
     pub operation: String,
-    pub input: Value,
+    pub input: Arc<Value>,
     pub page: Page,
     pub timeout: Option<Duration>,
     /// To be held until the action at `address` is finished.
@@ -188,6 +189,7 @@ impl Deciding<'_> {
             Err(flow) => (self.root(&frame, None), Some(flow)),
         };
         let flow = self.workflow(&frame, &mut root, hindered);
+        self.state.body = root.get_mut("event").and_then(|event| event.get_mut("body")).map(Value::take);
         self.over(workflow, flow)
     }
 
@@ -310,7 +312,7 @@ impl Deciding<'_> {
     }
 
     /// The roots of the context.
-    pub(super) fn root(&self, frame: &Frame<'_>, record: Option<(String, Value)>) -> Value {
+    pub(super) fn root(&mut self, frame: &Frame<'_>, record: Option<(String, Value)>) -> Value {
         let event = &self.start.event;
         let mut root = Map::new();
         if let Some((name, record)) = record {
@@ -324,8 +326,8 @@ impl Deciding<'_> {
             "changed": compared.map(|compared| &compared.changed),
             "previous": compared.map(|compared| &compared.previous),
         });
-        // A large value is copied, not written and read.
-        told["body"] = event.body.clone();
+        // A large value is copied, not written and read; and once, not by each decision.
+        told["body"] = self.state.body.take().unwrap_or_else(|| Value::clone(&event.body));
         root.insert("event".into(), told);
         root.insert("inputs".into(), frame.inputs.clone());
         root.insert("outcome".into(), Value::Object(Map::new()));

@@ -1,6 +1,7 @@
 //! What can be recorded: the lines of a run's journal.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -168,7 +169,7 @@ pub struct Sent {
     pub connection: String,
     pub operation: String,
     #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub input: Value,
+    pub input: Arc<Value>,
     #[serde(default)]
     pub page: Page,
     /// Identities that no other action may upsert meanwhile.

@@ -164,7 +164,7 @@ impl Deciding<'_> {
         let input = self.look_input(exchange, operation);
         let base = self.sending(address, number, attempt, exchange, timeout);
         let (operation, page, purpose) = (operation.into(), page.clone(), Purpose::LookUp { exchange: number });
-        self.wants(Next::Send(Box::new(Send { look: true, purpose, operation, input, page, ..base })))
+        self.wants(Next::Send(Box::new(Send { look: true, purpose, operation, input: input.into(), page, ..base })))
     }
 
     /// What a look-up is given: the first identity field that the write had, and what its path needs.

@@ -119,7 +119,7 @@ impl Deciding<'_> {
         let object = connector.and_then(|connector| connector.object(event.object.as_deref()?));
         let record = match object {
             Some(_) => spot.root.get(HEARD).cloned().unwrap_or_default(),
-            None => event.body.clone(),
+            None => Value::clone(&event.body),
         };
         let account = self.plan.locale_of(event.connection.as_deref().unwrap_or_default());
         let locale = account.of_country(record.get("country"));

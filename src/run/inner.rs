@@ -112,7 +112,7 @@ impl Deciding<'_> {
             kind: emit.name.clone(),
             time_ms: self.now_ms,
             tenant: self.start.tenant.clone(),
-            body: body.clone(),
+            body: body.clone().into(),
             hops,
             past: self.start.event.past,
             ..Event::default()

@@ -223,8 +223,14 @@ impl Deciding<'_> {
         }
         let connection = self.start.connections.get(alias).cloned().unwrap_or_default();
         let name = operation.name.clone();
-        let sending =
-            Sending { purpose: Purpose::Read, alias: alias.into(), operation: name, input, page, turns: Vec::new() };
+        let sending = Sending {
+            purpose: Purpose::Read,
+            alias: alias.into(),
+            operation: name,
+            input: input.into(),
+            page,
+            turns: Vec::new(),
+        };
         Err(self.send(address, &progress, sending, None, &connection))
     }
 
@@ -312,7 +318,8 @@ impl Deciding<'_> {
         let purpose = Purpose::Names { list: list.into(), fresh };
         let name = operation.name.clone();
         let input = Value::Object(Map::new());
-        let sending = Sending { purpose, alias: alias.into(), operation: name, input, page, turns: Vec::new() };
+        let sending =
+            Sending { purpose, alias: alias.into(), operation: name, input: input.into(), page, turns: Vec::new() };
         Err(self.send(address, &progress, sending, None, connection))
     }
 }

@@ -187,7 +187,7 @@ mod tests {
             purpose: Purpose::Read,
             connection: String::new(),
             operation: String::new(),
-            input: Value::Null,
+            input: Value::Null.into(),
             page: Page::default(),
             attempt,
             tries: 0,

@@ -33,6 +33,8 @@ pub struct State {
     /// `stop` was met while others were on their way. No line of the journal: it is met anew.
     pub(super) stopped: Option<Value>,
     pub(super) progress: HashMap<Address, Progress>,
+    /// The copy of the event's body among the roots, from one decision to the next. No line of the journal: it is copied anew.
+    pub(super) body: Option<Value>,
 }
 
 /// How far one action has got.

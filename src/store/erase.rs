@@ -255,7 +255,7 @@ fn erase_run(connection: &Connection, seq: i64) -> Result<(), Error> {
     start.order_key.clear();
     start.inputs = Value::Null;
     let event = &mut start.event;
-    (event.record, event.body, event.record_id, event.parent_id) = (Value::Null, Value::Null, None, None);
+    (event.record, event.body, event.record_id, event.parent_id) = (Value::Null, Value::Null.into(), None, None);
     let ending = match serde_json::from_str(&ending)? {
         Ending::Completed { .. } => Ending::Completed { value: Value::Null },
         Ending::Skipped { .. } => Ending::Skipped { why: "what was known of it is erased".to_owned() },

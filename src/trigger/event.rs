@@ -1,5 +1,7 @@
 //! A fact from outside, with an id.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -40,7 +42,7 @@ pub struct Event {
     pub from_operation: Option<String>,
     /// The raw webhook body.
     #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub body: Value,
+    pub body: Arc<Value>,
     /// The id of the event that it is a replay of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay_of: Option<String>,

@@ -161,7 +161,7 @@ impl Letter<'_> {
             source: connector.name.clone(),
             kind: declared.name.clone(),
             time_ms,
-            body: self.item.clone(),
+            body: self.item.clone().into(),
             ..Event::default()
         };
         let Some(object_name) = &declared.object else { return Ok(event) };

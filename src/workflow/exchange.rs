@@ -1,6 +1,7 @@
 //! What an action asks for, and what it has learnt so far.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -73,7 +74,7 @@ pub struct Exchange {
     pub purpose: Purpose,
     pub connection: String,
     pub operation: String,
-    pub input: Value,
+    pub input: Arc<Value>,
     pub page: Page,
     /// From 1.
     pub attempt: u32,
@@ -161,7 +162,7 @@ pub struct Sending {
     pub purpose: Purpose,
     pub alias: String,
     pub operation: String,
-    pub input: Value,
+    pub input: Arc<Value>,
     pub page: Page,
     /// Identities that no other action may upsert meanwhile, sorted.
     pub turns: Vec<String>,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Reading;
 use crate::connector::{VerifyRule, read_verify};
-use crate::expr::{Condition, Expr, schema_faults};
+use crate::expr::{Condition, Expr, FieldType, schema_faults};
 use crate::source::{Place, nearest};
 use crate::trigger::{Missed, Schedule};
 
@@ -193,6 +193,8 @@ pub enum Starts {
         path: String,
         verify: Vec<VerifyRule>,
         schema: Value,
+        /// What `schema` says.
+        fields: FieldType,
         id: Option<crate::expr::Path>,
     },
     /// Compiled with the project's time zone when none is written: see [`Starts::schedule`].
@@ -340,12 +342,9 @@ fn read_webhook(document: WebhookDocument, reading: &mut Reading<'_>) -> Option<
     if let Some(schema) = &document.schema {
         reading.child("schema").problems(schema_faults(schema));
     }
-    Some(Starts::Webhook {
-        path: document.webhook,
-        verify: verify?,
-        schema: document.schema.unwrap_or(Value::Null),
-        id,
-    })
+    let schema = document.schema.unwrap_or(Value::Null);
+    let fields = FieldType::of_schema(&schema);
+    Some(Starts::Webhook { path: document.webhook, verify: verify?, schema, fields, id })
 }
 
 fn read_schedule(document: ScheduleDocument, reading: &mut Reading<'_>) -> Option<Starts> {

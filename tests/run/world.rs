@@ -141,7 +141,7 @@ impl World {
             }
             _ => match self.unique.and_then(|field| records.iter().find(|one| same(&one[field], &send.input[field]))) {
                 Some(known) => (409, json!({ "existing_id": known["id"] })),
-                None => (201, self.make(object, send.input.clone())),
+                None => (201, self.make(object, Value::clone(&send.input))),
             },
         }
     }

@@ -84,6 +84,7 @@ pub(super) fn read(
     });
     let if_unsure = if_unsure(reader, pointer, written, &method, reads);
     Some(Operation {
+        takes: Default::default(),
         name: full,
         object: object.map(|object| object.name.clone()),
         path: written.request.split_once(' ').map_or_else(String::new, |(_, path)| path.to_owned()),

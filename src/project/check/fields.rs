@@ -35,7 +35,7 @@ impl<'a> Taker<'a> {
         Taker {
             name: &operation.name,
             what: "field",
-            takes: operation.takes(),
+            takes: operation.takes().clone(),
             required: required.filter_map(Value::as_str).chain(holes.iter().copied()).collect(),
             free: keyed.collect(),
             holes,

@@ -57,7 +57,7 @@ pub(super) fn definitions() -> Map<String, Value> {
 
 /// What `with` may hold for an operation; None if that is not known, so that anything may stand there.
 pub(super) fn with(connector: &Connector, operation: &Operation) -> Option<Value> {
-    let FieldType::Map { open, .. } = operation.takes() else { return None };
+    let FieldType::Map { open, .. } = *operation.takes() else { return None };
     let object = operation.object.as_deref().and_then(|name| connector.object(name));
     let field_of_object = |name: &str| object?.schema.get("properties")?.get(name)?.get("description")?.as_str();
     let mut properties = Map::new();

@@ -2,6 +2,8 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::{invalid, split_alias, undecided};
@@ -58,7 +60,7 @@ pub enum Step {
 /// Sends the operation, then its further pages; gives what recipes see.
 pub fn advance(alias: &str, name: &str, with: Option<&Expr>, context: &Context<'_>) -> Result<Step, Failure> {
     let (connector, operation) = context.operation(alias, name)?;
-    let send = |input: Value, page: Page| {
+    let send = |input: Arc<Value>, page: Page| {
         let sending = Sending {
             purpose: Purpose::Call,
             alias: alias.into(),
@@ -70,7 +72,7 @@ pub fn advance(alias: &str, name: &str, with: Option<&Expr>, context: &Context<'
         Ok(Step::Send(sending))
     };
     let Some(last) = context.exchanges.iter().rev().find(|exchange| exchange.purpose == Purpose::Call) else {
-        return send(input(alias, connector, operation, with, context)?, Page::default());
+        return send(input(alias, connector, operation, with, context)?.into(), Page::default());
     };
     let next = match &last.answer {
         Some(Answer::Failed(failure)) => return Err(failure.clone()),

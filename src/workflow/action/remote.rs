@@ -95,6 +95,6 @@ impl<'a> Remote<'a> {
 
     pub fn sending(&self, purpose: Purpose, standard: &str, input: Value, turns: Vec<String>) -> Sending {
         let operation = format!("{}.{standard}", self.object.name);
-        Sending { purpose, alias: self.alias.into(), operation, input, page: Page::default(), turns }
+        Sending { purpose, alias: self.alias.into(), operation, input: input.into(), page: Page::default(), turns }
     }
 }

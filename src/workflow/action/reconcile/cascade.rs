@@ -60,7 +60,7 @@ impl Cascade {
                             purpose,
                             alias,
                             operation: name,
-                            input,
+                            input: input.into(),
                             page,
                             turns: Vec::new(),
                         }));
