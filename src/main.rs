@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+/// Values are trees of small pieces, made and dropped by several threads.
+#[cfg(not(debug_assertions))]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     dovetail::cli::main()
 }
