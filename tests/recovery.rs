@@ -159,14 +159,71 @@ async fn a_hundred_thousand_waits_cost_a_row_each_and_the_one_that_is_due_is_cal
 
 /// Waits until so many runs have begun, that is: have met the vendor.
 async fn have_begun(data: &Path, count: i64) {
+    have(data, "journal_length > 0", count).await;
+}
+
+/// Waits until so many runs are like that.
+async fn have(data: &Path, like: &str, count: i64) {
     let connection =
         parking_lot::Mutex::new(rusqlite::Connection::open(data.join("dovetail.sqlite3")).expect("the store"));
-    until("all have begun", async || {
-        let sql = "SELECT count(*) FROM runs WHERE journal_length > 0";
-        let begun: i64 = connection.lock().query_row(sql, [], |row| row.get(0)).expect("a number");
-        (begun >= count).then_some(())
+    until(&format!("{count} have {like}"), async || {
+        let sql = format!("SELECT count(*) FROM runs WHERE {like}");
+        let found: i64 = connection.lock().query_row(&sql, [], |row| row.get(0)).expect("a number");
+        (found >= count).then_some(())
     })
     .await;
+}
+
+const LIMITED: &str = "limits: [{ requests: 10, per: 1h }]\nobjects:\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_limit_stays_on_the_disk() {
+    let house = House::set().await;
+    house.write("project/connectors/shop.yaml", &CONNECTOR.replace("objects:\n", LIMITED));
+    house.leave(RUNS, false).await;
+    let serve = house.serve().await;
+    let few = serve.memory();
+    have_begun(&house.data(), RUNS as i64).await;
+    let many = serve.memory();
+    assert!(many < few + 80.0, "{few} MiB, then {many} MiB");
+}
+
+/// Each is let go more than once, since a window is longer than a run waits in memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waited_for_a_limit_is_sent_once_as_soon_as_that_has_room() {
+    const ALL: usize = 31;
+    let house = House::set().await;
+    house.write(
+        "project/connectors/shop.yaml",
+        &CONNECTOR.replace("objects:\n", "limits: [{ requests: 10, per: 4s }]\nobjects:\n"),
+    );
+    house.leave(ALL - 1, false).await;
+    let serve = house.serve().await;
+    let mut sent = Vec::new();
+    let answers = async {
+        loop {
+            let (stream, _) = house.vendor.accept().await.expect("a connection");
+            sent.push(std::time::Instant::now());
+            answer(stream).await;
+        }
+    };
+    let data = house.data();
+    tokio::select! {
+        () = answers => {}
+        () = have(&data, "status = 'completed'", ALL as i64) => {}
+    }
+    serve.term().await;
+    assert_eq!(sent.len(), ALL);
+    let windows: Vec<f64> = sent.iter().step_by(10).map(|at| at.duration_since(sent[0]).as_secs_f64()).collect();
+    assert!(windows.windows(2).all(|two| (3.9..6.0).contains(&(two[1] - two[0]))), "{windows:?}");
+}
+
+/// Reads a request, and says that it is done.
+async fn answer(mut stream: tokio::net::TcpStream) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let _ = stream.read(&mut [0; 4_096]).await;
+    let said = "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: 12\r\nconnection: close\r\n\r\n{\"id\":\"s-1\"}";
+    let _ = stream.write_all(said.as_bytes()).await;
 }
 
 /// A run that is whole in memory takes more than 20 KiB.

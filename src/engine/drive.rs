@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::life::Life;
-use super::paused::Again;
+use super::paused::{Again, Pausing};
 use super::{Engine, now_ms, words_of};
 use crate::clock;
 use crate::connector::Failure;
@@ -22,10 +22,7 @@ pub(super) enum Left {
         until_ms: i64,
     },
     /// It pauses until a connection may be asked again, and keeps its order key.
-    Paused {
-        until_ms: i64,
-        connection: String,
-    },
+    Paused(Pausing),
 }
 
 /// Why a run is let go before it is over.

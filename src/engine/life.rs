@@ -19,7 +19,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::circuit::{HANGS, Pass};
 use super::drive::{Left, Parked};
-use super::paused::{Again, LONG_MS};
+use super::paused::{Again, Awaited, LONG_MS, Pausing};
 use super::perform::Ready;
 use super::turns::Held;
 use super::{Engine, now_ms};
@@ -146,7 +146,8 @@ impl<'e> Life<'e> {
     }
 
     /// `again`: it paused, and this program has not ended since.
-    pub async fn live(mut self, again: Option<Again>) -> Result<Left, Parked> {
+    pub async fn live(mut self, mut again: Option<Again>) -> Result<Left, Parked> {
+        self.held_back.extend(again.as_mut().and_then(|again| again.held_back.take()));
         let facts = match again {
             None => self.state.taken_up(),
             Some(again) if again.early => self.resumed(Some(&again.connection)),
@@ -173,18 +174,27 @@ impl<'e> Life<'e> {
         if !self.engine.inner.listens || !self.on_their_way.is_empty() || !self.queued.is_empty() || self.is_stale {
             return None;
         }
-        let (until_ms, connection) = match self.wanted.as_slice() {
-            [Next::Wait { until_ms, lets_go: false }] => (*until_ms, self.state.paused_for()?),
-            // One that is well again by now has said so already, perhaps.
-            [Next::Send(_)] => (self.room_ms, self.down.as_deref().filter(|name| !self.engine.is_there(name))?),
+        let (until_ms, connection, limited) = match self.wanted.as_slice() {
+            [Next::Wait { until_ms, lets_go: false }] => (*until_ms, self.state.paused_for()?, None),
+            [Next::Send(send)] => match self.down.as_deref() {
+                // One that is well again by now has said so already, perhaps.
+                Some(name) if self.engine.is_there(name) => return None,
+                Some(name) => (self.room_ms, name, None),
+                None => (self.room_ms, send.connection.as_str(), Some((send.operation.clone(), self.urgency()))),
+            },
             _ => return None,
         };
         if until_ms.saturating_sub(now_ms()) < LONG_MS {
             return None;
         }
-        let connection = connection.to_owned();
+        let awaited = Awaited { connection: connection.into(), limited };
+        let held_back = self.held_back.drain().next();
         self.engine.inner.turns.keep(&self.start.id, std::mem::take(&mut self.held));
-        Some(Left::Paused { until_ms, connection })
+        Some(Left::Paused(Pausing { until_ms, awaited, held_back }))
+    }
+
+    fn urgency(&self) -> Urgency {
+        if self.start.event.past { Urgency::Past } else { Urgency::Live }
     }
 
     /// Decides, makes that durable, and begins what is granted. Gives why the run is let go, if it is.
@@ -424,7 +434,7 @@ impl<'e> Life<'e> {
                         Err(_) => return Err(Next::Send(send)),
                     },
                 };
-                let urgency = if self.start.event.past { Urgency::Past } else { Urgency::Live };
+                let urgency = self.urgency();
                 // Many may wait for one window: who does makes no request yet.
                 if let Take::Wait(pause) = self.engine.look(&self.plan, &send, urgency) {
                     return Err(self.hold_back(send, pause));

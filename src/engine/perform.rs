@@ -81,6 +81,14 @@ impl Engine {
         budgets.look(&connection.name, &connector.limits, &operation.name, &send.input, urgency, clock::instant())
     }
 
+    /// For how many requests of an operation there is room in the connection's limits, or how long to wait for some.
+    pub(super) fn free(&self, connection: &str, operation: &str, urgency: Urgency) -> Result<u64, Duration> {
+        let plan = self.plan();
+        let connector = plan.connection(connection).and_then(|known| plan.connector(&known.connector));
+        let limits = connector.map_or(&[][..], |connector| connector.limits.as_slice());
+        self.inner.budgets.free(connection, limits, operation, urgency, clock::instant())
+    }
+
     /// Takes one request from the connection's limits, or says how long to wait before asking again.
     pub(super) fn take(&self, plan: &Plan, send: &Send, urgency: Urgency) -> http::Take {
         let Ok((connector, connection, operation)) = find(plan, send) else { return http::Take::Go };

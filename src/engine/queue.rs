@@ -257,9 +257,10 @@ impl Engine {
             }
         };
         let Some(left) = left else { return };
-        if let Left::Paused { until_ms, connection } = &left {
-            return self.add_paused(key, &id, connection, *until_ms);
-        }
+        let left = match left {
+            Left::Paused(pausing) => return self.add_paused(key, &id, pausing),
+            left => left,
+        };
         self.inner.queues.next(key);
         self.inner.cancelled.forget(&id);
         self.inner.ended.notify_waiters();

@@ -15,7 +15,7 @@ use crate::connector::{Limit, Response};
 use crate::expr::{Locale, Scope};
 
 /// Who goes first where several want what is left of a limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Urgency {
     Live,
     /// A poll, a test: it leaves live work its share.
@@ -107,6 +107,25 @@ impl Budgets {
     ) -> Take {
         let room = room(&mut self.windows.lock(), (connection, limits), (operation, input), urgency, now);
         room.map_or_else(Take::Wait, |_| Take::Go)
+    }
+
+    /// For how many requests of an operation [`Budgets::take`] would say `Go`, limits with an `each` apart; or how long to wait until
+    /// it may say so.
+    pub fn free(
+        &self,
+        connection: &str,
+        limits: &[Limit],
+        operation: &str,
+        urgency: Urgency,
+        now: Instant,
+    ) -> Result<u64, Duration> {
+        let mut windows = self.windows.lock();
+        let counting = room(&mut windows, (connection, limits), (operation, &Value::Null), urgency, now)?;
+        let free = counting.iter().filter(|(_, limit)| limit.each.is_none()).map(|(key, limit)| {
+            let requests = if urgency == Urgency::Live { limit.requests } else { limit.requests_of_the_past() };
+            windows.get(key).map_or(requests, |window| window.left(requests, now))
+        });
+        Ok(free.min().unwrap_or(u64::MAX))
     }
 
     /// Corrects the windows by what an answer says; a 429 closes them until `Retry-After` or their own end.
