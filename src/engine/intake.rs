@@ -9,7 +9,7 @@ use super::present::Present;
 use super::{Engine, count, now_ms};
 use crate::clock;
 use crate::connector::Connector;
-use crate::expr::{Locale, Path, Scope, as_text, convert};
+use crate::expr::{Locale, Path, Scope, as_text, converted};
 use crate::project::{Connection, Plan};
 use crate::run::Start;
 use crate::store::{self, Accepted, Intake};
@@ -142,7 +142,7 @@ impl Engine {
             Ok(body) => body,
             Err(refusal) => return Taken::new(refusal.status, refusal.word),
         };
-        let Ok(body) = convert(&body, fields, &plan.locale) else { return Taken::new(400, "bad_body") };
+        let Ok(body) = converted(body, fields, &plan.locale) else { return Taken::new(400, "bad_body") };
         let id = match delivery_id(id.as_ref(), &body) {
             Ok(id) => id,
             Err(taken) => return taken,

@@ -1,6 +1,6 @@
 //! The destination's type decides: lossless conversions only.
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
 use super::locale::read_date;
 use super::{FieldType, Locale, kind_of, read_time, shown, write_time};
@@ -13,26 +13,32 @@ const DIGITS_MAX: usize = 15;
 /// # Errors
 /// One sentence: what was given, what the field takes.
 pub fn convert(value: &Value, to: &FieldType, locale: &Locale) -> Result<Value, String> {
-    if value.is_null() {
-        return Ok(Value::Null);
-    }
-    match to {
-        FieldType::Any => Ok(value.clone()),
-        FieldType::List(items) => list(value, items, locale),
-        FieldType::Map { fields, open } => map(value, fields, *open, locale),
-        _ if matches!(value, Value::Array(_) | Value::Object(_)) => Err(refusal(value, to, None)),
-        FieldType::Text => Ok(Value::String(text_of(value))),
-        FieldType::Integer => integer(value).ok_or_else(|| refusal(value, to, None)),
-        FieldType::Number => number(value).ok_or_else(|| refusal(value, to, None)),
-        FieldType::Boolean => boolean(value).ok_or_else(|| refusal(value, to, None)),
-        FieldType::DateTime => {
+    converted(value.clone(), to, locale)
+}
+
+/// The same with a value that nobody needs any more: what fits already is not copied.
+///
+/// # Errors
+/// As [`convert`].
+pub fn converted(value: Value, to: &FieldType, locale: &Locale) -> Result<Value, String> {
+    let scalar = |made: Option<Value>| made.ok_or_else(|| refusal(&value, to, None));
+    match (&value, to) {
+        (Value::Null, _) | (_, FieldType::Any) | (Value::String(_), FieldType::Text) => Ok(value),
+        (_, FieldType::List(items)) => list(value, items, locale),
+        (_, FieldType::Map { fields, open }) => map(value, fields, *open, locale),
+        (Value::Array(_) | Value::Object(_), _) => Err(refusal(&value, to, None)),
+        (_, FieldType::Text) => Ok(Value::String(text_of(&value))),
+        (_, FieldType::Integer) => scalar(integer(&value)),
+        (_, FieldType::Number) => scalar(number(&value)),
+        (_, FieldType::Boolean) => scalar(boolean(&value)),
+        (_, FieldType::DateTime) => {
             let instant = value.as_str().and_then(|text| read_time(text, locale));
-            instant.map(|instant| Value::String(write_time(instant))).ok_or_else(|| refusal(value, to, None))
+            scalar(instant.map(|instant| Value::String(write_time(instant))))
         }
-        FieldType::Date => date(value, locale).map_err(|hint| refusal(value, to, hint)),
-        FieldType::OneOf(values) => {
-            let same = |one: &&Value| *one == value || text_of(one) == text_of(value);
-            values.iter().find(same).cloned().ok_or_else(|| refusal(value, to, None))
+        (_, FieldType::Date) => date(&value, locale).map_err(|hint| refusal(&value, to, hint)),
+        (_, FieldType::OneOf(values)) => {
+            let same = |one: &&Value| **one == value || text_of(one) == text_of(&value);
+            scalar(values.iter().find(same).cloned())
         }
     }
 }
@@ -45,30 +51,31 @@ fn refusal(value: &Value, to: &FieldType, hint: Option<&str>) -> String {
     }
 }
 
-fn list(value: &Value, items: &FieldType, locale: &Locale) -> Result<Value, String> {
-    let Value::Array(given) = value else {
+fn list(mut value: Value, items: &FieldType, locale: &Locale) -> Result<Value, String> {
+    let Value::Array(given) = &mut value else {
         let taken = FieldType::List(Box::new(items.clone()));
-        return Err(refusal(value, &taken, Some("write it in `[ ]` if it is the only item")));
+        return Err(refusal(&value, &taken, Some("write it in `[ ]` if it is the only item")));
     };
-    let place =
-        |(index, item)| convert(item, items, locale).map_err(|message| format!("item {}: {message}", index + 1));
-    given.iter().enumerate().map(place).collect::<Result<Vec<_>, _>>().map(Value::Array)
+    for (index, item) in given.iter_mut().enumerate() {
+        *item = converted(item.take(), items, locale).map_err(|message| format!("item {}: {message}", index + 1))?;
+    }
+    Ok(value)
 }
 
-fn map(value: &Value, fields: &[(String, FieldType)], open: bool, locale: &Locale) -> Result<Value, String> {
-    let Value::Object(given) = value else {
-        return Err(refusal(value, &FieldType::Map { fields: Vec::new(), open }, None));
+fn map(mut value: Value, fields: &[(String, FieldType)], open: bool, locale: &Locale) -> Result<Value, String> {
+    let Value::Object(given) = &mut value else {
+        return Err(refusal(&value, &FieldType::Map { fields: Vec::new(), open }, None));
     };
-    let mut converted = Map::new();
     for (name, value) in given {
-        let value = match fields.iter().find(|(known, _)| known == name) {
-            Some((_, to)) => convert(value, to, locale).map_err(|message| format!("`{name}`: {message}"))?,
-            None if open => value.clone(),
+        match fields.iter().find(|(known, _)| known == name) {
+            Some((_, to)) => {
+                *value = converted(value.take(), to, locale).map_err(|message| format!("`{name}`: {message}"))?;
+            }
+            None if open => {}
             None => return Err(no_field(name, fields)),
-        };
-        converted.insert(name.clone(), value);
+        }
     }
-    Ok(Value::Object(converted))
+    Ok(value)
 }
 
 fn no_field(name: &str, fields: &[(String, FieldType)]) -> String {

@@ -26,7 +26,7 @@ use std::ops::Range;
 
 pub use condition::Condition;
 pub use conversion::Conversion;
-pub use convert::{convert, text_of};
+pub use convert::{convert, converted, text_of};
 pub use duration::{duration_text, parse_duration};
 pub use field::FieldType;
 pub use locale::{Locale, e164, read_time, write_time};

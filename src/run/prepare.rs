@@ -198,7 +198,7 @@ impl Deciding<'_> {
         object: &Object,
         id: &str,
     ) -> Result<Option<Value>, Flow> {
-        self.settled(address, &Retry::default(), None)?;
+        self.settled(address, Retry::standard(), None)?;
         let progress = self.state.progress.get(address).cloned().unwrap_or_default();
         let mut page = Page::default();
         if let Some(last) = progress.exchanges.last() {
@@ -300,7 +300,7 @@ impl Deciding<'_> {
         operation: &Operation,
         (list, fresh): (&str, bool),
     ) -> Result<Vec<Value>, Flow> {
-        self.settled(address, &Retry::default(), None)?;
+        self.settled(address, Retry::standard(), None)?;
         let progress = self.state.progress.get(address).cloned().unwrap_or_default();
         let mut page = Page::default();
         if let Some(last) = progress.exchanges.last() {

@@ -188,9 +188,8 @@ impl Deciding<'_> {
         advance: impl Fn(&Context<'_>) -> Advance,
     ) -> Result<Finish, Flow> {
         let (address, frame) = (spot.address, spot.frame);
-        let standard = Retry::default();
         let workflow = frame.workflow;
-        let retry = action.retry.as_ref().or(workflow.retry.as_ref()).unwrap_or(&standard);
+        let retry = action.retry.as_ref().or(workflow.retry.as_ref()).unwrap_or_else(|| Retry::standard());
         let timeout = action.timeout.or(workflow.timeout);
         self.settled(address, retry, timeout)?;
         let progress = self.state.progress.get(address);

@@ -1,5 +1,6 @@
 //! When to try again: by the error's name, with growing pauses, and an end.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -33,6 +34,14 @@ pub struct Retry {
     pub wait_min: Duration,
     pub wait_max: Duration,
     pub errors: Vec<String>,
+}
+
+impl Retry {
+    /// What holds where nothing is written.
+    pub fn standard() -> &'static Retry {
+        static STANDARD: LazyLock<Retry> = LazyLock::new(Retry::default);
+        &STANDARD
+    }
 }
 
 impl Default for Retry {
