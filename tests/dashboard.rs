@@ -692,6 +692,9 @@ async fn recipes_are_seen_as_they_are_written() {
     let sent: Vec<&Value> =
         items.iter().map(|entry| &entry["request"]).filter(|request| request["method"] == "POST").collect();
     assert!(sent.len() == 1 && sent[0]["body"]["first_name"] == "Ada", "{journal}");
+    let statuses: Vec<&Value> =
+        items.iter().map(|entry| &entry["answered"]["status"]).filter(|status| !status.is_null()).collect();
+    assert!(statuses.contains(&&json!(201)) && page.contains("answered 201: "), "{journal}");
 
     // From the same event once more, by the recipe as it is now.
     let (operator, csrf) = nobody.signed_in("code", &code(&stage, Role::Operate)).await;

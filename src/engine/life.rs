@@ -85,7 +85,7 @@ fn turns_of(next: &Next) -> Option<Turns> {
 }
 
 /// A request, and what came of it.
-type Landed = (Box<Send>, Answer);
+type Landed = (Box<Send>, Answer, Option<u16>);
 
 /// What may be done now.
 enum Granted {
@@ -366,9 +366,9 @@ impl<'e> Life<'e> {
 
     fn land(&mut self, landed: Result<Landed, JoinError>) -> Result<(), Parked> {
         match landed.map_err(JoinError::try_into_panic) {
-            Ok((send, answer)) => {
+            Ok((send, answer, status)) => {
                 self.addresses.remove(&send.address);
-                self.learn(send.answered(answer));
+                self.learn(send.answered(answer, status));
                 Ok(())
             }
             Err(Ok(panic)) => std::panic::resume_unwind(panic),
@@ -509,9 +509,9 @@ impl<'e> Life<'e> {
                     let whose = engine.inner.tap.whose(self.start);
                     self.on_their_way.spawn(async move {
                         let begun = clock::instant();
-                        let answer = match ready {
+                        let (answer, status) = match ready {
                             Ok(ready) => engine.perform(&plan, &send, ready).await,
-                            Err(failure) => Answer::Failed(failure),
+                            Err(failure) => (Answer::Failed(failure), None),
                         };
                         if let Some(whose) = whose {
                             engine.inner.tap.answered(whose, &send, &answer, begun.elapsed());
@@ -521,10 +521,10 @@ impl<'e> Life<'e> {
                             engine.learn_of(pass, &send.connection, &answer);
                         }
                         drop(further);
-                        (send, answer)
+                        (send, answer, status)
                     });
                 }
-                Granted::Known { send, answer } => self.learn(send.answered(answer)),
+                Granted::Known { send, answer } => self.learn(send.answered(answer, None)),
                 Granted::Look(asking) => looks.push(asking),
             }
         }

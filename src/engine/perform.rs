@@ -128,16 +128,16 @@ impl Engine {
         }
     }
 
-    /// Sends, and says what came of it.
-    pub(super) async fn perform(&self, plan: &Plan, send: &Send, ready: Ready) -> Answer {
+    /// Sends, and says what came of it, with the HTTP status if it was answered at all.
+    pub(super) async fn perform(&self, plan: &Plan, send: &Send, ready: Ready) -> (Answer, Option<u16>) {
         let (connector, connection, operation) = match find(plan, send) {
             Ok(found) => found,
-            Err(failure) => return Answer::Failed(failure),
+            Err(failure) => return (Answer::Failed(failure), None),
         };
         count(&self.inner.counters.requests);
-        let answer = self.send(plan, (connector, connection, operation), send, ready).await;
+        let (answer, status) = self.send(plan, (connector, connection, operation), send, ready).await;
         self.inner.counters.answered(&connection.name, &answer);
-        answer
+        (answer, status)
     }
 
     async fn send(
@@ -146,7 +146,7 @@ impl Engine {
         (connector, connection, operation): (&Connector, &Connection, &Operation),
         send: &Send,
         ready: Ready,
-    ) -> Answer {
+    ) -> (Answer, Option<u16>) {
         let sending = self.inner.outside.send(send, &ready.request, ready.credential.as_ref());
         let answered = match send.timeout {
             Some(timeout) => match tokio::time::timeout(timeout, sending).await {
@@ -157,8 +157,9 @@ impl Engine {
         };
         let response = match answered {
             Ok(response) => response,
-            Err(error) => return Answer::Failed(failure(&error)),
+            Err(error) => return (Answer::Failed(failure(&error)), None),
         };
+        let status = Some(response.status);
         let now = clock::instant();
         let (limits, budgets) = (&connector.limits, &self.inner.budgets);
         budgets.learn_for(&connection.name, limits, &operation.name, &send.input, &response, now);
@@ -166,7 +167,7 @@ impl Engine {
             Outcome::Done { value, next } => {
                 self.inner.accounts.accepted(&connection.name);
                 self.compare(connector, &connection.name, operation, &value);
-                Answer::Done { value, next }
+                (Answer::Done { value, next }, status)
             }
             Outcome::Failed(failure) => {
                 if let Some(token) = &ready.token
@@ -174,12 +175,12 @@ impl Engine {
                 {
                     // Only a token is renewed by this; a refusal for want of a scope has another name.
                     let renewed = self.token(plan, connection, Some(token.version)).await;
-                    return Answer::Failed(renewed.err().unwrap_or(failure));
+                    return (Answer::Failed(renewed.err().unwrap_or(failure)), status);
                 }
                 if failure.name == "auth" {
                     self.inner.accounts.refused(&connection.name, &failure.message);
                 }
-                Answer::Failed(failure)
+                (Answer::Failed(failure), status)
             }
         }
     }
@@ -221,7 +222,7 @@ impl Engine {
                 () = self.stopped() => return Answer::Failed(Failure::new("unreachable", "the program is stopping")),
             }
         }
-        self.perform(plan, &send, ready).await
+        self.perform(plan, &send, ready).await.0
     }
 }
 

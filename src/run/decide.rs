@@ -126,13 +126,14 @@ impl Send {
         }))
     }
 
-    /// What came of it.
-    pub fn answered(&self, answer: Answer) -> Fact {
+    /// What came of it; `status`: the HTTP status, if it was answered at all.
+    pub fn answered(&self, answer: Answer, status: Option<u16>) -> Fact {
         Fact::Answered {
             address: self.address.clone(),
             exchange: self.exchange,
             attempt: self.attempt,
             look: self.look,
+            status,
             answer,
         }
     }

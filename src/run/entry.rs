@@ -72,6 +72,9 @@ pub enum Fact {
         /// The answer to the look-up of the exchange, not to the exchange itself.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         look: bool,
+        /// The HTTP status, if it was answered at all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
         answer: Answer,
     },
     /// The pair of a record, as the store knew it (None: not linked).

@@ -101,7 +101,7 @@ impl Deciding<'_> {
     /// What an exchange came to, as it was found out.
     fn answered(&mut self, address: &str, exchange: u32, attempt: u32, value: Value) {
         let answer = Answer::Done { value, next: None };
-        self.record(Fact::Answered { address: address.into(), exchange, attempt, look: false, answer });
+        self.record(Fact::Answered { address: address.into(), exchange, attempt, look: false, status: None, answer });
     }
 
     /// The record that an unsure write made, in what the look-up found.

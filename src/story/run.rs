@@ -223,10 +223,11 @@ impl Teller<'_> {
                 }
                 self.value("with ", &sent.input);
             }
-            Fact::Answered { address, answer, .. } => match answer {
+            Fact::Answered { address, answer, status, .. } => match answer {
                 Answer::Done { value, next } => {
                     let more = if next.is_some() { ", and there is more" } else { "" };
-                    self.under(ms, address, &format!("answered: {}{more}", gist(value)));
+                    let status = status.map_or_else(String::new, |status| format!(" {status}"));
+                    self.under(ms, address, &format!("answered{status}: {}{more}", gist(value)));
                     if !value.is_array() {
                         self.value("", value);
                     }

@@ -312,7 +312,7 @@ impl Life {
             Order::Any(_) => usize::try_from(self.random.below(count as u64 + u64::from(waits))).unwrap(),
         };
         let (send, answer) = (at < count).then(|| self.on_their_way.remove(at))?;
-        Some(send.answered(answer))
+        Some(send.answered(answer, None))
     }
 
     /// The state after a crash, with what is recorded when a run is taken up again.

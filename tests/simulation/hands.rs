@@ -429,7 +429,7 @@ impl Hands {
             let until_ms = self.now_ms + i64::try_from(*pause).unwrap();
             life.refused.push((send.address.clone(), until_ms));
         }
-        life.learn(send.answered(answer), self.now_ms);
+        life.learn(send.answered(answer, None), self.now_ms);
     }
 }
 

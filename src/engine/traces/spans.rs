@@ -190,7 +190,7 @@ impl<'a> Making<'a> {
                 let span = self.request(index, sent, at_ms);
                 self.requests.push(Requested { sent, span, is_open: true });
             }
-            Fact::Answered { address, exchange, attempt, look, answer } => {
+            Fact::Answered { address, exchange, attempt, look, answer, .. } => {
                 self.answered((address, *exchange, *attempt, *look), at_ms, answer);
             }
             Fact::Ended { ending } => {
