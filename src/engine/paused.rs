@@ -27,6 +27,8 @@ pub(super) const LONG_MS: i64 = 2_000;
 const ASKS: Duration = Duration::from_secs(1);
 /// Whoever goes on takes its part of a limit within, until that is looked at for others.
 const TAKES: Duration = Duration::from_millis(100);
+/// A line is looked at again within: limits may be others by then.
+const LOOKS: Duration = Duration::from_secs(60);
 /// So many go on at once, where a limit has room for more.
 const ROOM_MAX: u64 = 256;
 
@@ -121,7 +123,7 @@ impl Paused {
                     Room::All => (u64::MAX, Duration::ZERO),
                     Room::Some(count) => (count, TAKES),
                     Room::One => (1, ASKS),
-                    Room::None(pause) => (0, pause.max(Duration::from_millis(1))),
+                    Room::None(pause) => (0, pause.clamp(Duration::from_millis(1), LOOKS)),
                 };
                 due.extend(line.due(now_ms, most).map(|waiter| waiter.goes_on(&awaited.connection, false)));
                 line.not_before_ms = now_ms.saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
@@ -268,7 +270,10 @@ mod tests {
             ["1"],
             "a limit has no more room when its vendor is well again"
         );
-        assert_eq!(keys(&paused.due(9_100, room(Room::Some(9))).0), ["13", "14", "15"]);
+        assert_eq!(keys(&paused.well_again(None)), ["100"]);
+        let (_, next_ms) = paused.due(9_100, room(Room::None(Duration::from_secs(86_400))));
+        assert_eq!(next_ms, 69_100, "a limit of a day may be raised meanwhile");
+        assert_eq!(keys(&paused.due(69_100, room(Room::Some(9))).0), ["13", "14", "15"]);
     }
 
     fn keys(gone: &[(Arc<Key>, Again)]) -> Vec<&str> {

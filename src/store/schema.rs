@@ -237,7 +237,8 @@ const ABOUT: &str = "
 -- The record that a run is about, and the one under which that lives.
 ALTER TABLE runs ADD COLUMN record TEXT;
 ALTER TABLE runs ADD COLUMN parent TEXT;
-UPDATE runs SET record = start ->> '$.event.record_id', parent = start ->> '$.event.parent_id';
+UPDATE runs SET record = start ->> '$.event.record_id', parent = start ->> '$.event.parent_id'
+WHERE start ->> '$.event.record_id' IS NOT NULL OR start ->> '$.event.parent_id' IS NOT NULL;
 CREATE INDEX runs_by_record ON runs (record) WHERE record IS NOT NULL;
 CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL;
 ";
