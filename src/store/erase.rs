@@ -263,7 +263,8 @@ fn erase_run(connection: &Connection, seq: i64) -> Result<(), Error> {
     };
     connection.prepare_cached("DELETE FROM journal WHERE run = ?")?.execute([seq])?;
     connection.prepare_cached("DELETE FROM subscriptions WHERE run = ?")?.execute([seq])?;
-    let sql = "UPDATE runs SET start = ?, ending = ?, order_key = '', journal_length = 0 WHERE seq = ?";
+    let sql = "UPDATE runs SET start = ?, ending = ?, order_key = '', record = NULL, parent = NULL, journal_length = 0
+               WHERE seq = ?";
     connection.prepare_cached(sql)?.execute(params![
         serde_json::to_string(&start)?,
         serde_json::to_string(&ending)?,
