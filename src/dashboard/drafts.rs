@@ -64,6 +64,7 @@ pub async fn check(ask: &Ask, draft: Text) -> Result<Report, Problem> {
 }
 
 /// The project as it is in the folder now, and all findings about it.
+#[derive(Default)]
 pub struct Present {
     pub own: Vec<Text>,
     pub report: Arc<Report>,

@@ -189,7 +189,8 @@ fn schemas() -> Value {
             "type": text(), "title": text(), "status": number(), "detail": text(), "id": text(),
         })),
         "Summary": object(json!({
-            "project": text(), "is_ready": { "type": "boolean" }, "is_current": { "type": "boolean" }, "runs": tally, "due": number(), "waiting": number(),
+            "project": text(), "is_ready": { "type": "boolean" }, "has_refused_changes": { "type": "boolean", "description": "Something was changed in the project's folder, and could not be taken up." },
+            "runs": tally, "due": number(), "waiting": number(),
             "oldest_due_seconds": number(), "open_questions": number(), "ended_by_minute": numbers(),
             "failed_by_minute": numbers(), "late_ms_by_minute": numbers(), "at_work": number(), "at_once": number(),
             "limits": { "type": "array", "items": { "$ref": "#/components/schemas/Limit" } },

@@ -278,11 +278,15 @@ pub(super) fn version(connection: &Connection) -> Result<i64, Error> {
 
 /// Brings the tables to the present version. A crash in between leaves the version before, whole.
 pub(super) fn migrate(connection: &Connection, from: i64) -> Result<(), Error> {
+    if from == VERSION {
+        return Ok(());
+    }
+    // Only so may a migration write the text of the schema.
     let is_defensive = connection.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)?;
     let migrated = (1..).zip(MIGRATIONS).filter(|(next, _)| *next > from).try_for_each(|(next, migration)| {
         let changes: i64 = connection.pragma_query_value(None, "schema_version", |row| row.get(0))?;
-        // What reads the text of the schema reads it again, whatever has changed in it.
+        // Another number than any that its own changes have made: so the text of the schema is read again.
         let stamp = format!(
             "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {next}; PRAGMA schema_version = {};",
             changes + 100

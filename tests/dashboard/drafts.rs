@@ -304,8 +304,8 @@ async fn what_was_changed_in_the_folder_and_cannot_be_served_is_seen_with_what_i
     let program = nobody.with_token(&token(&stage, Role::Read));
     let (operator, _) = person(&stage, &nobody, Role::Operate).await;
     let (reader, _) = person(&stage, &nobody, Role::Read).await;
-    let is_current = async || program.get("/api/v1/summary").await.json()["is_current"].as_bool();
-    assert_eq!(is_current().await, Some(true));
+    let is_refused = async || program.get("/api/v1/summary").await.json()["has_refused_changes"].as_bool();
+    assert_eq!(is_refused().await, Some(false));
     let page = operator.get("/workflows/greets").await.text;
     assert!(page.contains("As it is written") && !page.contains("As it is in the folder"), "{page}");
 
@@ -319,11 +319,11 @@ async fn what_was_changed_in_the_folder_and_cannot_be_served_is_seen_with_what_i
     .await;
 
     stage.write(PATH, WRONG);
-    until("it is refused", async || (is_current().await == Some(false)).then_some(())).await;
+    until("it is refused", async || (is_refused().await == Some(true)).then_some(())).await;
     let page = words(&operator.get("/").await.text);
-    assert!(page.contains("are not served") && page.contains("has no field `nam`"), "{page}");
+    assert!(page.contains("is not served") && page.contains("has no field `nam`"), "{page}");
     let page = words(&reader.get("/").await.text);
-    assert!(page.contains("are not served") && !page.contains("has no field"), "{page}");
+    assert!(page.contains("is not served") && !page.contains("has no field"), "{page}");
     let page = words(&operator.get("/workflows/greets").await.text);
     for part in [
         "As it is in the folder",
@@ -339,7 +339,17 @@ async fn what_was_changed_in_the_folder_and_cannot_be_served_is_seen_with_what_i
     assert!(page.contains("is not taken up") && !page.contains("did you mean"), "{page}");
 
     stage.write(PATH, RIGHT);
-    until("it is well again", async || (is_current().await == Some(true)).then_some(())).await;
-    assert!(!operator.get("/").await.text.contains("are not served"));
+    until("it is well again", async || (is_refused().await == Some(false)).then_some(())).await;
+    assert!(!operator.get("/").await.text.contains("is not served"));
+
+    // Where there is nothing to compare it with, what is served is seen all the same.
+    let folder = stage.project();
+    std::fs::rename(&folder, folder.with_extension("gone")).expect("it moves");
+    let page = words(&operator.get("/workflows/greets").await.text);
+    assert!(
+        page.contains("cannot be read") && page.contains("As it is served") && page.contains("inputs.name"),
+        "{page}"
+    );
+    std::fs::rename(folder.with_extension("gone"), &folder).expect("it comes back");
     serve.term().await;
 }

@@ -25,7 +25,7 @@ pub async fn summary(ask: Ask) -> Result<Response, Problem> {
     Ok(answer(json!({
         "project": ask.engine().plan().name,
         "is_ready": measures.is_ready,
-        "is_current": ask.window.documents.refused().is_none(),
+        "has_refused_changes": ask.window.documents.refused().is_some(),
         "runs": {
             "pending": counts.pending, "completed": counts.completed, "skipped": counts.skipped,
             "failed": counts.failed, "dropped": counts.dropped,

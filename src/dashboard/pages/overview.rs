@@ -38,8 +38,8 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
         }
         @if let Some(why) = ask.window.documents.refused() {
             div.notice.bad {
-                p { "The recipes in the project's folder have been changed, and are not served: what was served before goes on." }
-                @if may_operate(&ask) { details { summary { "What is wrong with them" } pre { (said(&cut(&why, REFUSED_MAX))) } } }
+                p { "What was changed in the project's folder is not served: what was served before goes on." }
+                @if may_operate(&ask) { details { summary { "What hinders it" } pre { (said(&cut(&why, REFUSED_MAX))) } } }
             }
         }
         @for standing in &ill {

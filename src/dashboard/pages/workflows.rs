@@ -19,6 +19,8 @@ use crate::workflow::{Starts, Workflow};
 /// Recipes on one page.
 const LIMIT: usize = 200;
 const RUNS_MAX: usize = 15;
+/// Of why the folder cannot be read, in characters.
+const WHY_MAX: usize = 600;
 
 /// A document that people have written.
 enum Recipe<'p> {
@@ -215,7 +217,12 @@ pub async fn again(ask: Ask, tried: &Tried) -> Result<Response, Problem> {
 
 /// As it is served, with what there is to say of it; and as it is in the folder, if that is something else.
 async fn as_written(ask: &Ask, name: &str, path: &str, served: &str) -> Result<Markup, Problem> {
-    let Present { own, report } = drafts::present(ask).await?;
+    // What is served is shown also where the folder cannot be read, or holds something else.
+    let (present, unread) = match drafts::present(ask).await {
+        Ok(present) => (present, None),
+        Err(problem) => (Present::default(), Some(problem.detail)),
+    };
+    let Present { own, report } = present;
     let now = own.iter().find(|text| text.path == path).map(|text| text.text.as_str());
     let is_now = now == Some(served);
     let has_findings =
@@ -224,7 +231,14 @@ async fn as_written(ask: &Ask, name: &str, path: &str, served: &str) -> Result<M
         @if !is_now {
             section.card {
                 h2 { "As it is in the folder" }
-                p.notice.wait { "This is not served: " @if now.is_some() { "it has been changed since, and is not taken up." } @else { "there is no such file any more." } }
+                p.notice.wait {
+                    "What is there is not served: "
+                    @match (&unread, now) {
+                        (Some(why), _) => { @if may_operate(ask) { (said(&cut(why, WHY_MAX))) "." } @else { "it cannot be read." } }
+                        (None, Some(_)) => { "it has been changed since, and is not taken up. " code { "dovetail reload" } " takes it up, or says what hinders it." }
+                        (None, None) => { "there is no such file any more. " code { "dovetail reload" } " takes that up, or says what hinders it." }
+                    }
+                }
                 @if let (Some(now), true) = (now, may_operate(ask)) {
                     (yaml::findings(&report, path))
                     (yaml::written(now, path, Some(&report)))
