@@ -4,7 +4,7 @@ mod stage;
 
 use std::sync::Arc;
 
-use dovetail::engine::{Engine, Settings, Whose};
+use dovetail::engine::{Engine, Keeping, Settings, Whose};
 use dovetail::http::Guard;
 use dovetail::project::{Text, read};
 use dovetail::run::Ending;
@@ -121,6 +121,7 @@ async fn an_error_of_the_program_ends_the_run_that_meets_it_and_no_other() {
         webhook_keys: Default::default(),
         at_once: 1,
         listens: true,
+        hands: Keeping::Own,
     };
     let engine = Engine::start(settings).await.expect("it starts");
     let ada = engine.by_hand("case", json!({ "id": "c1", "name": "Ada" }), &Whose::default()).await.expect("a run");

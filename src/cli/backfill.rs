@@ -9,7 +9,7 @@ use serde_json::json;
 use super::bar::Bar;
 use super::count;
 use super::{Operator, Project, exit, past, say};
-use crate::engine::{Backfill as Wish, BackfillError, Backfilled, Engine, Listed};
+use crate::engine::{Backfill as Wish, BackfillError, Backfilled, Engine, Keeping, Listed};
 use crate::server::control::{self, Order, Reply};
 use crate::store::{Store, Tally};
 use crate::trigger::BACKFILL;
@@ -65,7 +65,7 @@ impl Backfill {
         let Some(plan) = self.project.plan()? else { return Ok(exit::FINDINGS) };
         self.wish().check(&plan).map_err(exit::usage)?;
         let data = self.operator.data_folder(&self.project);
-        let engine = match self.operator.engine(&self.project, plan, 64, false).await {
+        let engine = match self.operator.engine(&self.project, plan, 64, false, Keeping::Own).await {
             Ok((engine, _)) => engine,
             Err(error) if exit::is_in_use(&error) => return self.ask(&data, error).await,
             Err(error) => return Err(error),

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::{Operator, Project, exit, say};
+use crate::engine::Keeping;
 use crate::server::control::{self, Order, Reply};
 
 #[derive(Debug, clap::Args)]
@@ -22,7 +23,7 @@ pub struct Hooks {
 impl Hooks {
     pub async fn run(self) -> Result<u8> {
         let Some(plan) = self.project.plan()? else { return Ok(exit::FINDINGS) };
-        let hooks = match self.operator.engine(&self.project, plan, 1, false).await {
+        let hooks = match self.operator.engine(&self.project, plan, 1, false, Keeping::Own).await {
             Ok((engine, _)) => {
                 let hooks = engine.hooks().await;
                 engine.stop().await;

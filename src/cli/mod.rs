@@ -25,6 +25,7 @@ mod folder;
 mod hooks;
 mod init;
 mod key;
+mod on;
 mod pairs;
 mod past;
 mod plan;
@@ -82,7 +83,7 @@ enum Command {
     /// Run a project's tests, offline: pretend vendors, and a clock that does not wait.
     Test(test::Test),
     /// Run a project: listen for webhooks, poll, keep schedules.
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Have a running `serve` take up changed documents now, and say what came of it.
     Reload(reload::Reload),
     /// Run one workflow once, by hand.

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::bar::{Bar, span};
 use super::count;
 use super::{Operator, Project, exit, say};
-use crate::engine::{Engine, PairSurveyed, Progress, SurveyError, Surveyed};
+use crate::engine::{Engine, Keeping, PairSurveyed, Progress, SurveyError, Surveyed};
 use crate::server::control::{self, Order, Reply};
 use crate::store::{Status, Store};
 use crate::story::{shown, survey};
@@ -147,7 +147,7 @@ impl Whole {
     async fn survey(&self, deep: bool, apply: Option<Option<&str>>) -> Result<Option<(Surveyed, usize)>> {
         let Some(plan) = self.project.plan()? else { return Ok(None) };
         let data = self.operator.data_folder(&self.project);
-        let (engine, _) = match self.operator.engine(&self.project, plan, 64, false).await {
+        let (engine, _) = match self.operator.engine(&self.project, plan, 64, false, Keeping::Own).await {
             Ok(engine) => engine,
             Err(error) if exit::is_in_use(&error) => return self.ask(&data, deep, apply, error).await.map(Some),
             Err(error) => return Err(error),

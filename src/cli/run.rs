@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::{Operator, Project, dry_run, exit, say, shown};
-use crate::engine::{ByHandError, Whose, unknown};
+use crate::engine::{ByHandError, Keeping, Whose, unknown};
 use crate::project::Plan;
 use crate::run::Ending;
 use crate::server::control::{self, Order, Reply};
@@ -59,7 +59,7 @@ impl Run {
         let wanted = wanted(&plan, &self.workflow);
         let inputs = self.input.as_deref().map_or(Ok(Value::Null), |input| read("--input", input))?;
         let data = self.operator.data_folder(&self.project);
-        let (engine, _) = match self.operator.engine(&self.project, plan, 64, false).await {
+        let (engine, _) = match self.operator.engine(&self.project, plan, 64, false, Keeping::Own).await {
             Ok(engine) => engine,
             Err(error) if exit::is_in_use(&error) => return self.ask(&wanted, inputs, &data, error).await,
             Err(error) => return Err(error),

@@ -11,11 +11,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use url::{Host, Url};
 
+use super::on::On;
 use super::reloading::Reloading;
 use super::{Operator, Project, check, documents, exit, folder, past, say, secrets, traces, vault};
 use crate::connector::VerifyRule;
 use crate::dashboard;
-use crate::engine::{Engine, Settings};
+use crate::engine::{Engine, Keeping, Settings};
 use crate::http::Guard;
 use crate::project::{Loaded, Plan};
 use crate::server::control::{Door, Reloads};
@@ -31,6 +32,8 @@ pub struct Serve {
     project: Project,
     #[command(flatten)]
     operator: Operator,
+    #[command(flatten)]
+    on: On,
     /// The address to listen on.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4000", value_parser = super::address)]
     listen: SocketAddr,
@@ -62,6 +65,7 @@ impl Serve {
     pub async fn run(self) -> Result<u8> {
         let collector = traces::collector(self.traces.as_deref())?;
         let Some(plan) = self.project.plan()? else { return Ok(exit::FINDINGS) };
+        let keeping = self.on.keeping()?;
         let listener = listen(self.listen, "--listen").await?;
         let metrics = match self.metrics {
             Some(address) => Some(listen(address, "--metrics").await?),
@@ -77,7 +81,7 @@ impl Serve {
         if let Some(dashboard) = &dashboard {
             self.refuse_open_dashboard(dashboard).await?;
         }
-        let (engine, secrets) = self.operator.engine(&self.project, plan, self.at_once, true).await?;
+        let (engine, secrets) = self.operator.engine(&self.project, plan, self.at_once, true, keeping).await?;
         if let Some(collector) = collector {
             engine.trace(collector);
         }
@@ -297,6 +301,7 @@ impl Operator {
         plan: Plan,
         at_once: usize,
         listens: bool,
+        hands: Keeping,
     ) -> Result<(Engine, Arc<secrets::Source>)> {
         let guard = self.guard()?;
         let mut webhook_keys = HashMap::new();
@@ -336,6 +341,7 @@ impl Operator {
             webhook_keys,
             at_once: at_once.max(1),
             listens,
+            hands,
         };
         Ok((Engine::start(settings).await?, secrets))
     }

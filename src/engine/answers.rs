@@ -14,10 +14,10 @@ impl Engine {
     /// # Errors
     /// The store's; and that there is no such question.
     pub async fn answer(&self, number: i64, choice: &Choice) -> Result<(), store::Error> {
-        if !self.inner.store.answer(number, choice).await? {
+        let Some(asked) = self.inner.store.question(number).await? else {
             return Err(store::Error::Failed(format!("there is no question {number} any more")));
-        }
-        self.act_on_answers().await
+        };
+        self.tell(Asked { choice: Some(choice.clone()), ..asked }).await
     }
 
     /// Writes down what a person has said without having been asked, and acts on it.
@@ -25,7 +25,7 @@ impl Engine {
     /// # Errors
     /// The store's.
     pub async fn tell(&self, asked: Asked) -> Result<(), store::Error> {
-        self.inner.store.tell(asked).await?;
+        self.inner.hands.say(self, asked).await?;
         self.act_on_answers().await
     }
 

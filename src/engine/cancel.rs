@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::Engine;
 use super::queue::key;
-use super::{Engine, now_ms};
+use crate::run::Start;
 use crate::store;
 
 /// Those that are being driven, and are to be left.
@@ -47,24 +48,26 @@ impl Engine {
     /// The store's; those before it are ended.
     pub async fn cancel(&self, runs: &[String], by: &str) -> Result<(), store::Error> {
         for id in runs {
-            if self.inner.store.cancel(id, by, now_ms()).await?
-                && let Some(run) = self.inner.store.run(id).await?
+            if let Some(run) = self.inner.hands.cancel(self, id, by).await?
+                && let Some(ending) = &run.ending
             {
-                if let Some(ending) = &run.ending {
-                    self.has_ended(&run.start, ending, None);
-                }
-                self.inner.cancelled.runs.lock().insert(id.clone());
-                match self.inner.queues.is_first(&run.start) {
-                    true => {
-                        self.inner.cancelled.more.notify_waiters();
-                        // Nobody drives one that pauses.
-                        self.call_paused(&key(&run.start));
-                    }
-                    // Nobody drives it: when its turn comes, its journal says that it is over.
-                    false => self.inner.cancelled.forget(id),
-                }
+                self.has_ended(&run.start, ending, None);
             }
         }
         Ok(())
+    }
+
+    /// Whoever drives a run that has ended leaves it.
+    pub(super) fn leave(&self, run: &Start) {
+        self.inner.cancelled.runs.lock().insert(run.id.clone());
+        match self.inner.queues.is_first(run) {
+            true => {
+                self.inner.cancelled.more.notify_waiters();
+                // Nobody drives one that pauses.
+                self.call_paused(&key(run));
+            }
+            // Nobody drives it: when its turn comes, its journal says that it is over.
+            false => self.inner.cancelled.forget(&run.id),
+        }
     }
 }

@@ -51,7 +51,7 @@ impl Engine {
         let plan = self.plan();
         let mut all = Vec::new();
         for (sync, tenant) in each(&plan) {
-            let begun = self.inner.store.cursor(&Store::begun(&sync.name, tenant)).await?;
+            let begun = self.inner.hands.cursor(self, &Store::begun(&sync.name, tenant)).await?;
             if begun.is_none() && sync.first_run.mode == Mode::Plan {
                 all.push((sync.name.clone(), tenant.map(str::to_owned)));
             }
@@ -65,8 +65,8 @@ impl Engine {
         let mut next_ms = i64::MAX;
         for (sync, tenant) in each(&plan) {
             let key = format!("checked:{}:{}", sync.name, tenant.unwrap_or_default());
-            let begun = self.inner.store.cursor(&Store::begun(&sync.name, tenant)).await?;
-            let checked_ms = self.inner.store.cursor(&key).await?.as_ref().and_then(Value::as_i64);
+            let begun = self.inner.hands.cursor(self, &Store::begun(&sync.name, tenant)).await?;
+            let checked_ms = self.inner.hands.cursor(self, &key).await?.as_ref().and_then(Value::as_i64);
             let since_ms = begun.as_ref().and_then(|begun| begun["since_ms"].as_i64());
             let every_ms = sync.check_every.and_then(|every| i64::try_from(every.as_millis()).ok());
             let due_ms = match (since_ms, every_ms) {
@@ -77,6 +77,10 @@ impl Engine {
                 }
             };
             let Some(due_ms) = due_ms else { continue };
+            if due_ms <= now_ms() && !self.has_duty(&key).await {
+                next_ms = next_ms.min(now_ms() + ANEW_MS);
+                continue;
+            }
             if due_ms > now_ms() {
                 next_ms = next_ms.min(due_ms);
                 continue;
@@ -86,7 +90,7 @@ impl Engine {
                 Ok((surveyed, runs)) => {
                     let in_line: usize = surveyed.pairs.iter().map(|pair| pair.survey.in_line).sum();
                     tracing::info!(sync = sync.name, tenant, in_line, runs, "all records were compared");
-                    self.inner.store.set_cursor(&key, json!(now_ms())).await?;
+                    self.inner.hands.set_cursor(self, &key, json!(now_ms())).await?;
                     next_ms = next_ms.min(every_ms.map_or(i64::MAX, |every_ms| now_ms().saturating_add(every_ms)));
                 }
                 Err(SurveyError::Store(error)) => return Err(error),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::ledger::Ledger;
 use super::life::Life;
 use super::paused::{Again, Pausing};
 use super::{Engine, now_ms, words_of};
@@ -44,7 +45,8 @@ impl Engine {
     ) -> Option<Left> {
         let (mut permit, mut state) = (Some(permit), is_new.then(|| State::fold(&[])));
         let why = loop {
-            let living = self.live_through(start, state.take(), again.take(), permit.take());
+            let ledger = &self.inner.store;
+            let living = self.live_through(ledger, start, state.take(), again.take(), permit.take());
             let lived = tokio::select! {
                 lived = AssertUnwindSafe(living).catch_unwind() => lived,
                 // What is under way is left: it is not known what came of it.
@@ -61,14 +63,14 @@ impl Engine {
             }
         };
         tracing::error!(run = start.id, workflow = start.workflow, why, "it cannot go on");
-        self.bury(start, why).await.ok()
+        self.bury(&self.inner.store, start, why).await.ok()
     }
 
     /// Makes a dead letter of a run that cannot go on, so that those behind it can. Its journal may be unreadable.
-    async fn bury(&self, start: &Start, why: String) -> Result<Left, Parked> {
+    async fn bury(&self, ledger: &dyn Ledger, start: &Start, why: String) -> Result<Left, Parked> {
         let ending = Ending::failed(WORKFLOW, Failure::new("failed", why));
         loop {
-            let Some(run) = self.retrying(|| self.inner.store.run(&start.id)).await? else { return Ok(Left::Over) };
+            let Some(run) = self.retrying(|| ledger.run(&start.id)).await? else { return Ok(Left::Over) };
             if run.ending.is_some() {
                 return Ok(Left::Over);
             }
@@ -80,15 +82,16 @@ impl Engine {
                 ending: Some(ending.clone()),
                 ..Commit::default()
             };
-            if self.commit(commit).await? {
+            if self.commit(ledger, commit).await? {
                 self.has_ended(start, &ending, None);
                 return Ok(Left::Over);
             }
         }
     }
 
-    async fn live_through(
+    pub(super) async fn live_through(
         &self,
+        ledger: &dyn Ledger,
         start: &Start,
         state: Option<State>,
         again: Option<Again>,
@@ -101,7 +104,7 @@ impl Engine {
         };
         let state = match state {
             Some(state) => state,
-            None => self.state(start).await?,
+            None => self.state(ledger, start).await?,
         };
         let Some(plan) = self.retrying(|| self.plan_of(&start.plan)).await? else {
             let version = start.plan.get(..8).unwrap_or(&start.plan);
@@ -109,29 +112,29 @@ impl Engine {
                 "the project's documents of version {version}, with which the run began, cannot be read any more"
             )));
         };
-        Life::new(self, start, plan, state, held, permit).live(again).await
+        Life::new(self, ledger, start, plan, state, held, permit).live(again).await
     }
 
-    pub(super) async fn state(&self, start: &Start) -> Result<State, Parked> {
-        let journal = self.retrying(|| self.inner.store.journal(&start.id)).await?;
+    pub(super) async fn state(&self, ledger: &dyn Ledger, start: &Start) -> Result<State, Parked> {
+        let journal = self.retrying(|| ledger.journal(&start.id)).await?;
         Ok(State::fold(&journal))
     }
 
     /// Makes a decision durable. False: the journal has moved on, decide again from what it says now.
-    pub(super) async fn commit(&self, commit: Commit) -> Result<bool, Parked> {
+    pub(super) async fn commit(&self, ledger: &dyn Ledger, commit: Commit) -> Result<bool, Parked> {
         loop {
-            match self.inner.store.commit(&commit).await {
+            match ledger.commit(&commit).await {
                 Ok(()) => return Ok(true),
                 Err(store::Error::Conflict { .. }) => return Ok(false),
                 // A person must decide; what the answers taught is kept.
-                Err(error @ store::Error::Linked { .. }) => return self.give_up(commit, error).await,
+                Err(error @ store::Error::Linked { .. }) => return self.give_up(ledger, commit, error).await,
                 Err(error) => self.bear(&error).await?,
             }
         }
     }
 
     /// Fails the action whose pair the store refuses for good; the run goes on from there, with its `on_error`.
-    async fn give_up(&self, refused: Commit, error: store::Error) -> Result<bool, Parked> {
+    async fn give_up(&self, ledger: &dyn Ledger, refused: Commit, error: store::Error) -> Result<bool, Parked> {
         let failure = Failure::new("conflict", error.to_string());
         let mut linked = refused.kept.link.into_iter();
         let linked = linked.find(|(_, pair)| matches!(&error, store::Error::Linked { link, .. } if **link == *pair));
@@ -147,7 +150,7 @@ impl Engine {
         };
         entries.push(Entry { at_ms: now_ms(), fact });
         let commit = Commit { run: refused.run, length: refused.length, entries, ..Commit::default() };
-        Box::pin(self.commit(commit)).await?;
+        Box::pin(self.commit(ledger, commit)).await?;
         Ok(false)
     }
 

@@ -56,14 +56,16 @@ impl Engine {
     /// The random part of the URL of a webhook without signature; made once, kept for good.
     async fn hook_token(&self, path: &str) -> Option<String> {
         let key = format!("hook:{path}");
-        if let Ok(Some(Value::String(token))) = self.inner.store.cursor(&key).await {
+        if let Ok(Some(Value::String(token))) = self.inner.hands.cursor(self, &key).await {
             return Some(token);
         }
         let mut random = [0u8; 24];
         getrandom::fill(&mut random).ok()?;
-        let token = hex::encode(random);
-        self.inner.store.set_cursor(&key, Value::String(token.clone())).await.ok()?;
-        Some(token)
+        let token = Value::String(hex::encode(random));
+        match self.inner.hands.begin_cursor(self, &key, token).await {
+            Ok(Value::String(token)) => Some(token),
+            _ => None,
+        }
     }
 }
 

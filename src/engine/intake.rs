@@ -225,11 +225,7 @@ impl Engine {
     pub async fn retry(&self, runs: &[String], by: &str) -> Result<(), store::Error> {
         self.inner.names.forget();
         for id in runs {
-            if self.inner.store.retry(id, by, now_ms()).await?
-                && let Some(run) = self.inner.store.run(id).await?
-            {
-                self.enqueue(run.start);
-            }
+            self.inner.hands.retry(self, id, by).await?;
         }
         Ok(())
     }
@@ -240,8 +236,7 @@ impl Engine {
     /// The store's; those before it are given up.
     pub async fn drop_dead(&self, runs: &[String], by: &str) -> Result<(), store::Error> {
         for id in runs {
-            if self.inner.store.drop_dead(id, by, now_ms()).await?
-                && let Some(run) = self.inner.store.run(id).await?
+            if let Some(run) = self.inner.hands.drop_dead(self, id, by).await?
                 && let Some(ending) = &run.ending
             {
                 self.has_ended(&run.start, ending, None);
@@ -408,7 +403,7 @@ impl Engine {
     ) -> Result<(usize, usize), store::Error> {
         let engine = self.clone();
         let taking = tokio::spawn(async move {
-            let accepted = engine.inner.store.accept(&intakes, cursors).await?;
+            let accepted = engine.inner.hands.accept(&engine, intakes.clone(), cursors).await?;
             let (mut events, mut runs) = (0, 0);
             for (intake, accepted) in intakes.into_iter().zip(accepted) {
                 engine.inner.counters.taken_in(accepted);
@@ -416,9 +411,7 @@ impl Engine {
                 if accepted == Accepted::New {
                     events += 1;
                     runs += intake.runs.len();
-                    for run in intake.runs {
-                        engine.enqueue_new(run);
-                    }
+                    engine.inner.hands.take_up(&engine, intake.runs);
                 }
             }
             Ok((events, runs))

@@ -21,9 +21,11 @@ mod drive;
 mod examine;
 mod following;
 mod gathering;
+mod hands;
 mod hooks;
 mod intake;
 mod keeping;
+mod ledger;
 mod life;
 mod measures;
 mod names;
@@ -35,6 +37,8 @@ mod present;
 mod probe;
 mod queue;
 mod replay;
+#[cfg(feature = "restate")]
+pub mod restate;
 mod retries;
 mod schedule;
 mod silence;
@@ -56,6 +60,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use self::hands::Hands;
 use crate::clock;
 use crate::http::{Budgets, Client, Guard};
 use crate::project::{Plan, Text, read};
@@ -94,6 +99,26 @@ pub struct Settings {
     pub at_once: usize,
     /// Take up what is pending, listen to polls and schedules; not only what is handed in.
     pub listens: bool,
+    pub hands: Keeping,
+}
+
+/// Who keeps runs, and calls them.
+pub enum Keeping {
+    /// This process, in its store.
+    Own,
+    /// The objects of a cluster.
+    #[cfg(feature = "restate")]
+    Restate(Box<restate::Cluster>),
+}
+
+impl Keeping {
+    fn hands(self) -> Box<dyn Hands> {
+        match self {
+            Keeping::Own => Box::new(hands::Own),
+            #[cfg(feature = "restate")]
+            Keeping::Restate(cluster) => Box::new(restate::Restate::new(*cluster)),
+        }
+    }
 }
 
 /// The same, however it is made.
@@ -105,6 +130,7 @@ struct Means {
     webhook_keys: HashMap<String, String>,
     at_once: usize,
     listens: bool,
+    hands: Box<dyn Hands>,
 }
 
 /// Runs at work at the same time in a rehearsal.
@@ -121,6 +147,7 @@ pub(in crate::engine) struct Inner {
     /// Plans of runs that are not over, by hash.
     plans: Mutex<HashMap<String, Arc<Plan>>>,
     store: Store,
+    hands: Box<dyn Hands>,
     outside: outside::Outside,
     budgets: Budgets,
     secrets: Arc<dyn SecretSource>,
@@ -169,10 +196,11 @@ impl Engine {
     /// # Errors
     /// The store's.
     pub async fn start(settings: Settings) -> Result<Engine, store::Error> {
-        let Settings { plan, store, guard, secrets, vault, webhook_keys, at_once, listens } = settings;
+        let Settings { plan, store, guard, secrets, vault, webhook_keys, at_once, listens, hands } = settings;
         let plan = Arc::new(filled(plan, vault.as_deref()));
         let outside = outside::Outside::Network(Client::new(guard));
-        Engine::begin(plan, Means { store, outside, secrets, vault, webhook_keys, at_once, listens }).await
+        let hands = hands.hands();
+        Engine::begin(plan, Means { store, outside, secrets, vault, webhook_keys, at_once, listens, hands }).await
     }
 
     /// Starts one whose requests go to played vendors, and whose time is the rehearsal's: see [`clock::turn`].
@@ -188,15 +216,17 @@ impl Engine {
     ) -> Result<Engine, store::Error> {
         let outside = outside::Outside::Rehearsed(door);
         let (vault, at_once, listens) = (None, REHEARSED_AT_ONCE, true);
-        Engine::begin(plan, Means { store, outside, secrets, vault, webhook_keys, at_once, listens }).await
+        let hands = Keeping::Own.hands();
+        Engine::begin(plan, Means { store, outside, secrets, vault, webhook_keys, at_once, listens, hands }).await
     }
 
     async fn begin(plan: Arc<Plan>, means: Means) -> Result<Engine, store::Error> {
-        let Means { store, outside, secrets, vault, webhook_keys, at_once, listens } = means;
+        let Means { store, outside, secrets, vault, webhook_keys, at_once, listens, hands } = means;
         let inner = Arc::new(Inner {
             plans: Mutex::new(HashMap::from([(plan.hash.clone(), plan.clone())])),
             present: RwLock::new(Arc::new(present::Present::new(plan.clone()))),
             store,
+            hands,
             outside,
             budgets: Budgets::of_vendors(),
             secrets,
@@ -232,16 +262,13 @@ impl Engine {
             replaying: tokio::sync::Mutex::default(),
         });
         let engine = Engine { inner };
+        engine.inner.hands.open(&engine).await?;
         engine.keep(&plan).await?;
-        let taking_up = |engine: Engine| async move { engine.take_up_for_ever().await };
-        engine.spawn_for_ever("taking up runs".into(), taking_up);
         if listens {
-            engine.inner.queues.close();
             engine.make_present(plan).await?;
-            let pending = engine.clone();
-            engine.spawn(async move { pending.enqueue_pending().await });
-            engine.spawn_for_ever("what pauses".into(), |engine| async move { engine.call_for_ever().await });
-            engine.spawn_for_ever("the alarm".into(), |engine| async move { engine.wake_for_ever().await });
+        }
+        engine.inner.hands.begin(&engine).await?;
+        if listens {
             engine.spawn_for_ever("silence".into(), |engine| async move { engine.listen_for_ever().await });
             engine.act_on_answers().await?;
             engine.spawn_for_ever("the syncs".into(), |engine| async move { engine.check_for_ever().await });
@@ -324,12 +351,19 @@ impl Engine {
         if let Some(plan) = self.inner.plans.lock().get(hash) {
             return Ok(Some(plan.clone()));
         }
-        let plan = kept_plan(&self.inner.store, hash).await?;
+        let documents = self.inner.hands.documents(self, hash).await?;
+        let plan = documents.and_then(plan_written);
         let plan = plan.map(|plan| Arc::new(filled(plan, self.inner.vault.as_deref())));
         if let Some(plan) = &plan {
             self.inner.plans.lock().insert(hash.to_string(), plan.clone());
         }
         Ok(plan)
+    }
+
+    /// Is it this process that does what one is to do? Where nobody says, it is not.
+    async fn has_duty(&self, name: &str) -> bool {
+        let has_duty = self.inner.hands.has_duty(self, name).await;
+        has_duty.inspect_err(|error| tracing::warn!(%error, name, "it is not known whose duty it is")).unwrap_or(false)
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -370,12 +404,15 @@ impl Engine {
 /// # Errors
 /// The store's.
 pub async fn kept_plan(store: &Store, hash: &str) -> Result<Option<Plan>, store::Error> {
-    let Some(documents) = store.plan(hash).await? else { return Ok(None) };
+    Ok(store.plan(hash).await?.and_then(plan_written))
+}
+
+fn plan_written(documents: Vec<(String, String)>) -> Option<Plan> {
     let environment = documents.iter().find(|(path, _)| path == ENVIRONMENT).map(|(_, text)| text.clone());
     let environment = environment.filter(|name| !name.is_empty());
     let own: Vec<Text> =
         documents.into_iter().filter(|(path, _)| path != ENVIRONMENT).map(|(path, text)| Text { path, text }).collect();
-    Ok(read(&own, &[], environment.as_deref()).plan)
+    read(&own, &[], environment.as_deref()).plan
 }
 
 /// The plan with the settings that vendors filled in when somebody connected; what is written goes before.

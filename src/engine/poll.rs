@@ -40,10 +40,8 @@ pub(super) struct Polling {
 pub(super) async fn begin(engine: &Engine, present: &Present) -> Result<(), store::Error> {
     for polling in wanted(present) {
         let key = key(&polling);
-        if engine.inner.store.cursor(&key).await?.is_none() {
-            let seen = Seen { since_ms: Some(now_ms()), ..Seen::default() };
-            engine.inner.store.set_cursor(&key, json!(seen)).await?;
-        }
+        let seen = Seen { since_ms: Some(now_ms()), ..Seen::default() };
+        engine.inner.hands.begin_cursor(engine, &key, json!(seen)).await?;
     }
     Ok(())
 }
@@ -130,7 +128,7 @@ impl Engine {
     pub async fn watches(&self) -> Result<bool, store::Error> {
         let plan = self.plan();
         for polling in pollings(&plan, plan.hearing()) {
-            let seen = self.inner.store.cursor(&key(&polling)).await?;
+            let seen = self.inner.hands.cursor(self, &key(&polling)).await?;
             let seen: Option<Seen> = seen.and_then(|value| serde_json::from_value(value).ok());
             if !seen.is_some_and(|seen| seen.started) {
                 return Ok(false);
@@ -144,7 +142,11 @@ impl Engine {
         let mut connected = self.inner.accounts.subscribe();
         let mut reloaded = self.inner.reloaded.subscribe();
         while let Some(polling) = self.inner.polls.followed(key) {
-            let pause = match self.poll_once(&polling).await {
+            let polled = match self.has_duty(key).await {
+                true => self.poll_once(&polling).await,
+                false => Ok(()),
+            };
+            let pause = match polled {
                 Ok(()) => {
                     failures = 0;
                     polling.feed.every
@@ -180,7 +182,7 @@ impl Engine {
         let (connector, connection, object) = find(&plan, polling)?;
         let key = key(polling);
         let unavailable = |error: store::Error| Failure::new("transient", error.to_string());
-        let seen = self.inner.store.cursor(&key).await.map_err(unavailable)?;
+        let seen = self.inner.hands.cursor(self, &key).await.map_err(unavailable)?;
         let seen: Seen = seen.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
         let input = input(&plan, connector, connection, polling)?;
         let list = (polling.feed.operation.as_str(), input);

@@ -75,7 +75,7 @@ impl Engine {
         let documents = plan.documents.iter().map(|text| (text.path.clone(), text.text.clone()));
         let environment = plan.environment.clone().unwrap_or_default();
         let documents: Vec<(String, String)> = documents.chain([(ENVIRONMENT.to_string(), environment)]).collect();
-        self.inner.store.keep_plan(&plan.hash, &documents).await
+        self.inner.hands.keep(self, &plan.hash, documents).await
     }
 
     /// Keeps the recipes that have changed, as they are written now: for people who look what was before.

@@ -30,6 +30,9 @@ fn key(workflow: &str) -> String {
     format!("schedule:{workflow}")
 }
 
+/// Who keeps a schedule may have died.
+const DUTY_LOOK: chrono::Duration = chrono::Duration::seconds(10);
+
 impl Engine {
     async fn fire_for_ever(&self, name: &str) {
         let mut reloaded = self.inner.reloaded.subscribe();
@@ -58,14 +61,17 @@ impl Engine {
         let timezone = timezone.unwrap_or(plan.locale.timezone);
         let Ok(schedule) = Schedule::compile(text, timezone) else { return Ok(None) };
         let now = clock::now();
+        if !self.has_duty(&key(name)).await {
+            return Ok(Some(now + DUTY_LOOK));
+        }
         let of = format!("{text} {timezone}");
         let read = |read_to: DateTime<Utc>| (key(name), json!({ "of": of, "read_ms": read_to.timestamp_millis() }));
-        let known = self.inner.store.cursor(&key(name)).await?;
+        let known = self.inner.hands.cursor(self, &key(name)).await?;
         let known = known.filter(|known| known["of"] == of.as_str()).and_then(|known| known["read_ms"].as_i64());
         let Some(last) = known.and_then(DateTime::from_timestamp_millis) else {
             // One that is new, or says other times now, begins now: nothing of it was missed.
             let (key, value) = read(now);
-            self.inner.store.set_cursor(&key, value).await?;
+            self.inner.hands.set_cursor(self, &key, value).await?;
             return Ok(schedule.after(now));
         };
         let due = due(&schedule, last, now, *missed);

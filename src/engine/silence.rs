@@ -29,6 +29,9 @@ pub struct Watched {
     pub last: Option<(i64, bool)>,
 }
 
+/// Who tells of silence may have died.
+const DUTY_LOOK_MS: i64 = 10_000;
+
 impl Engine {
     /// Who is watched for silence, at most so many.
     ///
@@ -74,19 +77,15 @@ impl Engine {
         let mut next: Option<i64> = None;
         for (workflow, span_ms, tenant) in watched(&plan) {
             let key = format!("silence:{}:{}", workflow.name, tenant.unwrap_or_default());
-            let store = &self.inner.store;
-            let begun_ms = match store.cursor(&key).await?.as_ref().and_then(Value::as_i64) {
-                Some(begun_ms) => begun_ms,
-                None => {
-                    // It is served for the first time.
-                    store.set_cursor(&key, json!(now_ms())).await?;
-                    now_ms()
-                }
-            };
-            let last_ms = store.last_run_ms(&workflow.name, tenant).await?.unwrap_or(begun_ms).max(begun_ms);
+            // From now on, where it is served for the first time.
+            let begun = self.inner.hands.begin_cursor(self, &key, json!(now_ms())).await?;
+            let begun_ms = begun.as_i64().unwrap_or_else(now_ms);
+            let last_ms = self.inner.store.last_run_ms(&workflow.name, tenant).await?.unwrap_or(begun_ms).max(begun_ms);
             let mut due_ms = last_ms.saturating_add(span_ms);
             let now = now_ms();
-            if due_ms <= now {
+            if due_ms <= now && !self.has_duty("silence").await {
+                due_ms = now + DUTY_LOOK_MS;
+            } else if due_ms <= now {
                 let intake = self.silent(&plan, workflow, tenant, last_ms);
                 self.take_in(vec![intake], vec![(key, json!(now))]).await?;
                 due_ms = now.saturating_add(span_ms);

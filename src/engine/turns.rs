@@ -21,6 +21,13 @@ pub(super) struct Held {
     _guards: Vec<OwnedMutexGuard<()>>,
 }
 
+impl Held {
+    /// Those that are taken elsewhere.
+    pub fn elsewhere(address: &str, identities: &[String]) -> Held {
+        Held { address: address.into(), identities: identities.to_vec(), _guards: Vec::new() }
+    }
+}
+
 impl Turns {
     /// All turns at once if they are free.
     pub fn try_take(&self, address: &str, identities: &[String]) -> Option<Held> {

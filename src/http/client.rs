@@ -97,6 +97,12 @@ impl Client {
         Client::bounded(guard, Bounds::default())
     }
 
+    /// One for what the operator names and no document does: a collector, a cluster. It may lie inside.
+    pub fn anywhere() -> Client {
+        let anywhere = ["0.0.0.0/0", "::/0"].map(String::from);
+        Client::new(Guard::new(&anywhere).unwrap_or_default())
+    }
+
     pub(super) fn bounded(guard: Guard, bounds: Bounds) -> Client {
         Client::with(guard, bounds, Names::default())
     }

@@ -238,22 +238,30 @@ pub struct Link {
     pub right: RecordRef,
 }
 
-/// What a commit keeps beside the entries.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What a commit keeps beside the entries. What begins with it, or is told by it, is not written with it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Kept {
     /// Pairs from now on, each with the action that made it one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub link: Vec<(Address, Link)>,
     /// Pairs that turned out to be gone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unlink: Vec<Link>,
     /// What syncs have come to, each with the run's tenant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub synced: Vec<(Option<String>, Synced)>,
     /// Records that other workflows are to be about, by the workflow's name; their runs start in the same commit.
+    #[serde(skip)]
     pub found: Vec<(String, Event)>,
     /// What the workflow is told of the record, for the next event to be compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub told: Option<Told>,
     /// Events for the project's workflows; their runs start in the same commit.
+    #[serde(skip)]
     pub emitted: Vec<Event>,
     /// What a listener tells those that wait; they are called in the same commit.
+    #[serde(skip)]
     pub messages: Vec<Message>,
 }
 

@@ -48,7 +48,7 @@ pub struct Message {
 }
 
 /// A message as the store knows it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Received {
     /// Messages are numbered in the order in which they were left.
     pub number: i64,

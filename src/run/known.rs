@@ -26,7 +26,7 @@ pub struct Known {
 }
 
 /// A copy to keep, and whose it is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Told {
     pub workflow: String,
     pub of: RecordRef,

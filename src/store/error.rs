@@ -30,6 +30,9 @@ pub enum Error {
     Unreadable(String),
     #[error("the queue of writes is full")]
     Busy,
+    /// What keeps runs is elsewhere, and does not answer; in words.
+    #[error("{0}")]
+    Away(String),
     /// What was asked for cannot be; in words.
     #[error("{0}")]
     Refused(String),

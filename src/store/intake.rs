@@ -101,12 +101,24 @@ fn accept_one(connection: &Connection, intake: &Written) -> Result<Accepted, Err
         shelf::count(connection, "duplicates")?;
         return Ok(Accepted::Duplicate);
     }
-    let sql =
-        "INSERT INTO runs (id, workflow, tenant, order_key, plan, record, parent, start, status, due_ms, created_ms, journal_length)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', 0, ?, 0)";
-    let mut insert = connection.prepare_cached(sql)?;
+    keep_runs(connection, intake, "")?;
+    Ok(Accepted::New)
+}
+
+/// Keeps what somebody else has accepted, if it is not here yet.
+pub(super) fn copy(connection: &Connection, intake: &Written) -> Result<(), Error> {
+    let sql = "INSERT INTO events (source, id, received_ms, body) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING";
+    connection.prepare_cached(sql)?.execute(params![intake.source, intake.id, intake.received_ms, intake.body])?;
+    keep_runs(connection, intake, "ON CONFLICT (id) DO NOTHING")
+}
+
+fn keep_runs(connection: &Connection, intake: &Written, if_known: &str) -> Result<(), Error> {
+    let columns =
+        "id, workflow, tenant, order_key, plan, record, parent, start, status, due_ms, created_ms, journal_length";
+    let sql = format!("INSERT INTO runs ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', 0, ?, 0) {if_known}");
+    let mut insert = connection.prepare_cached(&sql)?;
     for Row { id, workflow, tenant, order_key, plan, record, parent, start, created_ms } in &intake.runs {
         insert.execute(params![id, workflow, tenant, order_key, plan, record, parent, start, created_ms])?;
     }
-    Ok(Accepted::New)
+    Ok(())
 }

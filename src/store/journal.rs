@@ -96,6 +96,26 @@ pub(super) fn commit(connection: &Connection, decision: &Written) -> Result<(), 
     head.append(connection, &decision.entries, (due_ms, decision.parked), decision.ending.as_ref())
 }
 
+/// Keeps what somebody else has decided; what is here already, and what has a gap before it, is left out.
+pub(super) fn copy(connection: &Connection, decision: &Written) -> Result<(), Error> {
+    match Head::of(connection, &decision.run)?.filter(|head| head.length == decision.length) {
+        Some(head) => {
+            if let Some(told) = &decision.told {
+                known::copy(connection, told)?;
+            }
+            match links::keep(connection, &decision.pairs) {
+                // Whoever keeps the pairs has taken it; here another one is not gone yet.
+                Ok(()) | Err(Error::Linked { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            decision.synced.iter().try_for_each(|synced| pacts::keep(connection, synced, decision.at_ms))?;
+            let due = (decision.due_ms, decision.parked);
+            head.append(connection, &decision.entries, due, decision.ending.as_ref())
+        }
+        None => Ok(()),
+    }
+}
+
 /// False if it is no dead letter.
 pub(super) fn retry(connection: &Connection, run: &str, by: &str, now_ms: i64) -> Result<bool, Error> {
     let Some(head) = Head::of(connection, run)?.filter(|head| head.status == Status::Failed) else {

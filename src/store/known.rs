@@ -55,6 +55,27 @@ pub(super) fn keep(connection: &Connection, told: &Written) -> Result<bool, Erro
     Ok(kept == 1)
 }
 
+/// Keeps a copy that somebody else keeps, unless a later one is here.
+pub(super) fn copy(connection: &Connection, told: &Written) -> Result<(), Error> {
+    let sql = "INSERT INTO known (workflow, connection, object, id, version, told_ms, gone, read_with, record)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+               ON CONFLICT (workflow, connection, object, id) DO UPDATE
+               SET version = ?5, told_ms = ?6, gone = ?7, read_with = ?8, record = ?9 WHERE version < ?5";
+    let Written { workflow, of, record, read_with, gone, version, told_ms } = told;
+    connection.prepare_cached(sql)?.execute(params![
+        workflow,
+        of.connection,
+        of.object,
+        of.id,
+        version,
+        told_ms,
+        gone,
+        read_with,
+        record
+    ])?;
+    Ok(())
+}
+
 pub(super) fn find(connection: &Connection, workflow: &str, of: &RecordRef) -> Result<Option<Known>, Error> {
     let sql = "SELECT record, read_with, gone, version FROM known
                WHERE workflow = ? AND connection = ? AND object = ? AND id = ?";

@@ -11,6 +11,7 @@
 //! - `writer.rs` (its thread in `batch.rs`), `reader.rs` the two ways to the file; `error.rs` what may go wrong
 //! - `intake.rs`, `journal.rs`, `runs.rs`, `kept.rs`, `links.rs`, `known.rs`, `messages.rs`, `pacts.rs`, `shelf.rs`, `prune.rs` the SQL, one kind of thing each
 //! - `backup.rs` a copy to keep elsewhere, and back
+//! - `follow.rs` runs that are kept elsewhere
 //! - `erase.rs` what is known of a person goes
 //! - `measure.rs`, `latency.rs` what an operator watches
 //! - `tokens.rs` who may come in from outside, and what was done so
@@ -22,6 +23,7 @@ mod credentials;
 mod editions;
 mod erase;
 mod error;
+mod follow;
 mod intake;
 mod journal;
 mod kept;
@@ -179,6 +181,15 @@ pub struct Commit {
     pub kept: Kept,
     /// Events that the run made, with the runs that they start.
     pub intakes: Vec<Intake>,
+}
+
+/// What is told of what is kept elsewhere.
+#[derive(Clone, Debug)]
+pub enum Noted {
+    /// What is new of a run. `start`: None, if it was told before.
+    Run { start: Option<Box<Start>>, commit: Box<Commit> },
+    /// What a person has said about a record of a sync.
+    Said(Box<Asked>),
 }
 
 /// Runs by how they stand.

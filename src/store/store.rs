@@ -14,12 +14,12 @@ use serde_json::Value;
 use super::reader::Reader;
 use super::writer::{Admission, Writer};
 use super::{
-    Accepted, Asked, Commit, Counts, Deed, Edition, Error, Filter, Holding, Intake, Measured, NewToken, Observed, Old,
-    Paired, Pending, Place, Pruned, Questions, Run, Shared, Sought, Status, Tally, Token, Wanted,
+    Accepted, Asked, Commit, Counts, Deed, Edition, Error, Filter, Holding, Intake, Measured, NewToken, Noted,
+    Observed, Old, Paired, Pending, Place, Pruned, Questions, Run, Shared, Sought, Status, Tally, Token, Wanted,
 };
 use super::{
-    editions, erase, intake, journal, kept, known, links, measure, messages, open, pacts, prune, records, runs, shelf,
-    tokens,
+    editions, erase, follow, intake, journal, kept, known, links, measure, messages, open, pacts, prune, records, runs,
+    shelf, tokens,
 };
 use crate::clock;
 use crate::run::{Asking, Entry, Known, Link, Received, RecordRef, Subscription};
@@ -117,6 +117,16 @@ impl Store {
         let decision = journal::write_down(commit.borrow(), now_ms())?;
         let bytes = decision.bytes();
         let work = move |connection: &Connection| journal::commit(connection, &decision);
+        self.writer()?.write(Admission::Wait, bytes, work).await
+    }
+
+    /// Keeps what is told of runs that are kept elsewhere, and how far that was read. What is known already is left as it is.
+    pub async fn follow(&self, notes: Vec<Noted>, cursor: Option<(String, Value)>) -> Result<(), Error> {
+        let now_ms = now_ms();
+        let notes = notes.iter().map(|noted| follow::Written::of(noted, now_ms)).collect::<Result<Vec<_>, _>>()?;
+        let cursor = cursor.map(|(cursor, value)| (cursor, value.to_string()));
+        let bytes = notes.iter().map(follow::Written::bytes).sum();
+        let work = move |connection: &Connection| follow::follow(connection, &notes, cursor.as_ref());
         self.writer()?.write(Admission::Wait, bytes, work).await
     }
 

@@ -204,7 +204,7 @@ pub struct Looked {
 }
 
 /// What a sync has come to about one record, to be kept.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Synced {
     pub sync: String,
     pub about: RecordRef,

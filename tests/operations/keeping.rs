@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dovetail::connector::Failure;
-use dovetail::engine::{Engine, Settings};
+use dovetail::engine::{Engine, Keeping, Settings};
 use dovetail::http::Guard;
 use dovetail::project::{Text, read};
 use dovetail::run::{Ending, Entry, Fact, Start};
@@ -36,6 +36,7 @@ async fn engine(folder: &Path, keep: &str) -> Engine {
         webhook_keys: Default::default(),
         at_once: 1,
         listens: false,
+        hands: Keeping::Own,
     };
     Engine::start(settings).await.expect("it starts")
 }

@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "each test file uses another part of it")]
 
 pub mod browser;
+pub mod cluster;
 mod process;
 pub mod random;
 pub mod sender;
@@ -55,6 +56,8 @@ pub struct Stage {
     pub variables: Vec<(&'static str, String)>,
     /// Where `serve` listens; 0 before it has.
     port: u16,
+    /// Who keeps the runs; None: `serve` itself.
+    pub cluster: Option<cluster::Cluster>,
 }
 
 /// What `serve` said to a delivery.
@@ -77,7 +80,7 @@ impl Stage {
         }
         let client = reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(1)).build();
         let client = client.expect("a client");
-        let stage = Stage {
+        let mut stage = Stage {
             folder,
             vendors,
             client,
@@ -85,12 +88,21 @@ impl Stage {
             flags: Vec::new(),
             variables: Vec::new(),
             port: 0,
+            cluster: None,
         };
         stage.fill_project();
+        if cluster::is_asked_for() {
+            stage.join(1).await;
+        }
         for name in [GHL, PEOPLE] {
             stage.control("POST", name, "/settings", json!({ "limits": "none", "index_lag": "0s" })).await;
         }
         stage
+    }
+
+    /// Has the runs kept by a cluster of so many nodes.
+    pub async fn join(&mut self, nodes: usize) {
+        self.cluster = Some(cluster::Cluster::start(&self.folder, nodes, &self.client).await);
     }
 
     fn fill_project(&self) {
@@ -164,15 +176,28 @@ impl Stage {
         (output.status.code(), String::from_utf8_lossy(&said).into_owned())
     }
 
-    /// The same, while the test goes on; it speaks to nobody.
+    /// The same for a command that needs no secrets.
+    pub fn ask(&self, words: &[&str]) -> (Option<i32>, String) {
+        let mut command = command();
+        command.args(words).arg("--project").arg(self.project()).arg("--data").arg(self.data());
+        let output = command.output().expect("it runs");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    /// The same as [`Stage::run`], while the test goes on; it speaks to nobody.
     pub fn begin(&self, words: &[&str]) -> Child {
         self.command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
     }
 
     /// A command of the program on the project and its store, with the key if there is one.
     pub fn command(&self, words: &[&str]) -> std::process::Command {
+        self.command_with(words, &self.data())
+    }
+
+    fn command_with(&self, words: &[&str], data: &Path) -> std::process::Command {
         let mut command = command();
-        command.args(words).arg("--project").arg(self.project()).arg("--data").arg(self.data());
+        command.args(words).arg("--project").arg(self.project()).arg("--data").arg(data);
         command.arg("--secrets").arg(self.folder.join("secrets.yaml"));
         if self.key_file().exists() {
             command.arg("--key-file").arg(self.key_file());
@@ -231,17 +256,28 @@ impl Stage {
         Path::new("/proc").join(serve.id().to_string()).join("root").join(data.strip_prefix("/").expect("a whole path"))
     }
 
+    /// Starts another process beside the first, at this port (0: any), with a data folder of its own.
+    pub async fn serve_beside(&self, port: u16) -> Serve {
+        let key = STANDARD.encode(self.key.verifying_key().as_bytes());
+        Serve::start(self.serving_with(&key, &self.folder.join("beside"), port), &self.client).await
+    }
+
     async fn serve_with(&mut self, key: &str) -> Serve {
         let command = self.serving(key);
         self.served(command).await
     }
 
     fn serving(&self, key: &str) -> std::process::Command {
-        let mut command = self.command(&["serve"]);
+        self.serving_with(key, &self.data(), self.port)
+    }
+
+    fn serving_with(&self, key: &str, data: &Path, port: u16) -> std::process::Command {
+        let mut command = self.command_with(&["serve"], data);
         let key = format!("{GHL}={key}");
         command.args(["--webhook-key", &key]).args(&self.flags);
+        command.args(self.cluster.iter().flat_map(cluster::Cluster::flags));
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
+        command.args(["--listen", &format!("127.0.0.1:{port}")]);
         command
     }
 

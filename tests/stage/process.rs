@@ -57,7 +57,10 @@ impl Serve {
         let Ok(port) = port.await.expect("the wait ends") else { panic!("serve does not start:\n{}", said.lock()) };
         let url = format!("http://127.0.0.1:{port}/readyz");
         let ready = async || client.get(&url).send().await.is_ok_and(|answer| answer.status() == 200);
-        until("serve is ready", async || ready().await.then_some(())).await;
+        let process = Mutex::new(&mut child);
+        let has_ended = || process.lock().try_wait().expect("its status").is_some();
+        until("serve is ready", async || (ready().await || has_ended()).then_some(())).await;
+        assert!(!has_ended(), "serve has ended:\n{}", said.lock());
         Serve { child, port, said, listener: Some(listener) }
     }
 

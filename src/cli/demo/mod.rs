@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use super::documents::Folder;
 use super::{check, exit, past, sandbox, say, serve, shipped};
 use crate::dashboard;
-use crate::engine::{Engine, Progress, Settings};
+use crate::engine::{Engine, Keeping, Progress, Settings};
 use crate::http::Guard;
 use crate::project::{Text, read};
 use crate::sandbox::Vendor;
@@ -131,6 +131,7 @@ impl Stage {
             webhook_keys,
             at_once: 64,
             listens: true,
+            hands: Keeping::Own,
         };
         let engine = Engine::start(settings).await?;
         let patience = Instant::now() + PATIENCE;

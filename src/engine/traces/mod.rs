@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use super::Engine;
 use crate::connector::{Body, Request};
-use crate::http::{Client, Credential, Guard};
+use crate::http::{Client, Credential};
 use crate::project::Plan;
 use crate::run::Start;
 use crate::store::Store;
@@ -117,7 +117,7 @@ impl Traces {
     fn begin(collector: Collector, store: Store) -> Traces {
         let (line, ended) = mpsc::channel(BEHIND_MAX);
         let (share, follows, lost) = (collector.share, collector.follows, Arc::default());
-        let teller = Teller { collector, store, client: client(), lost: Arc::clone(&lost), told: None };
+        let teller = Teller { collector, store, client: Client::anywhere(), lost: Arc::clone(&lost), told: None };
         let teller = tokio::spawn(teller.tell_for_ever(ended));
         Traces { share, follows, lost, line: Mutex::new(Some(line)), teller: Mutex::new(Some(teller)) }
     }
@@ -150,12 +150,6 @@ impl Traces {
             tracing::warn!("the collector of traces does not answer: the last ones are lost");
         }
     }
-}
-
-/// The address of a collector is the operator's own choice: it may lie inside.
-fn client() -> Client {
-    let anywhere = ["0.0.0.0/0", "::/0"].map(String::from);
-    Client::new(Guard::new(&anywhere).unwrap_or_default())
 }
 
 /// As OpenTelemetry's `traceidratio`: what others trace of the same trace is traced here too.

@@ -8,28 +8,27 @@
 //! ```
 //! Each upsert waits for its own turns, and one that has them waits for no other: so runs never wait for each other.
 
+mod grant;
+
 use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 use tokio::task::{JoinError, JoinSet};
 
-use super::circuit::{HANGS, Pass};
+use self::grant::Granted;
+use super::circuit::HANGS;
 use super::drive::{Left, Parked};
+use super::ledger::Ledger;
 use super::paused::{Again, Awaited, LONG_MS, Pausing};
-use super::perform::Ready;
 use super::turns::Held;
 use super::{Engine, now_ms};
 use crate::clock;
-use crate::connector::Failure;
-use crate::http::{Take, Urgency};
+use crate::http::Urgency;
 use crate::project::Plan;
-use crate::run::{
-    Address, Answer, Asking, Decision, Ending, Entry, Fact, Kept, Next, Send, Start, State, decide, resumed,
-};
+use crate::run::{Address, Answer, Decision, Ending, Entry, Fact, Kept, Next, Send, Start, State, decide, resumed};
 use crate::store::{Commit, Intake};
 
 /// Requests of one run that are on their way at the same time, at most.
@@ -37,9 +36,13 @@ const REQUESTS_MAX: usize = 50;
 /// The same for all runs together, beside one of each.
 pub(super) const FURTHER_MAX: usize = 256;
 
+/// Who waits for turns that are taken elsewhere looks for them by itself after so long.
+const CALLED_MS: i64 = 60_000;
+
 /// A run in memory.
 pub(super) struct Life<'e> {
     engine: &'e Engine,
+    ledger: &'e dyn Ledger,
     start: &'e Start,
     plan: Arc<Plan>,
     state: State,
@@ -53,6 +56,8 @@ pub(super) struct Life<'e> {
     wanted: Vec<Next>,
     /// When a limit may have room for something that is wanted.
     room_ms: i64,
+    /// Turns that are wanted are not free, and taken elsewhere: the run is called when they are.
+    is_called: bool,
     /// A connection that is down, for which something is wanted.
     down: Option<String>,
     /// Since when requests of these addresses are held back, because there is no room.
@@ -87,23 +92,6 @@ fn turns_of(next: &Next) -> Option<Turns> {
 /// A request, and what came of it.
 type Landed = (Box<Send>, Answer, Option<u16>);
 
-/// What may be done now.
-enum Granted {
-    Send {
-        send: Box<Send>,
-        /// Or why it cannot even be made.
-        ready: Result<Ready, Failure>,
-        pass: Option<Pass>,
-        further: Option<OwnedSemaphorePermit>,
-    },
-    /// A request whose answer is known without sending it.
-    Known {
-        send: Box<Send>,
-        answer: Answer,
-    },
-    Look(Box<Asking>),
-}
-
 /// Why a run goes on.
 enum News {
     Landed(Result<Landed, JoinError>),
@@ -117,6 +105,7 @@ enum News {
 impl<'e> Life<'e> {
     pub fn new(
         engine: &'e Engine,
+        ledger: &'e dyn Ledger,
         start: &'e Start,
         plan: Arc<Plan>,
         state: State,
@@ -125,6 +114,7 @@ impl<'e> Life<'e> {
     ) -> Self {
         Self {
             engine,
+            ledger,
             start,
             plan,
             state,
@@ -133,6 +123,7 @@ impl<'e> Life<'e> {
             is_stale: true,
             wanted: Vec::new(),
             room_ms: i64::MAX,
+            is_called: false,
             down: None,
             held_back: HashMap::new(),
             held,
@@ -174,6 +165,9 @@ impl<'e> Life<'e> {
         if !self.engine.inner.listens || !self.on_their_way.is_empty() || !self.queued.is_empty() || self.is_stale {
             return None;
         }
+        if self.ledger.calls_again() {
+            return self.is_called_again();
+        }
         let (until_ms, connection, limited) = match self.wanted.as_slice() {
             [Next::Wait { until_ms, lets_go: false }] => (*until_ms, self.state.paused_for()?, None),
             [Next::Send(send)] => match self.down.as_deref() {
@@ -191,6 +185,19 @@ impl<'e> Life<'e> {
         let held_back = self.held_back.drain().next();
         self.engine.inner.turns.keep(&self.start.id, std::mem::take(&mut self.held));
         Some(Left::Paused(Pausing { until_ms, awaited, held_back }))
+    }
+
+    /// The same where a run is called again, whatever it waits for.
+    fn is_called_again(&self) -> Option<Left> {
+        let waits = self.wanted.iter().map(|next| match next {
+            Next::Wait { until_ms, .. } => *until_ms,
+            _ => self.room_ms,
+        });
+        let called_ms = if self.is_called { now_ms() + CALLED_MS } else { i64::MAX };
+        let until_ms = waits.chain([called_ms]).min()?;
+        let is_long = self.is_called || until_ms.saturating_sub(now_ms()) >= LONG_MS;
+        let awaited = Awaited { connection: "".into(), limited: None };
+        (is_long && !self.wanted.is_empty()).then_some(Left::Paused(Pausing { until_ms, awaited, held_back: None }))
     }
 
     fn urgency(&self) -> Urgency {
@@ -247,7 +254,7 @@ impl<'e> Life<'e> {
             self.engine.inner.heard.send_replace(());
         }
         if takes_up {
-            further.into_iter().for_each(|run| self.engine.enqueue_new(run));
+            self.engine.inner.hands.take_up(self.engine, further);
         }
         if self.wanted == [Next::Over] {
             self.tell_ending();
@@ -263,16 +270,15 @@ impl<'e> Life<'e> {
 
     /// Puts questions to the store, for which nothing need be durable.
     async fn ask(&mut self, questions: &[Next]) -> Result<(), Parked> {
-        let (engine, start) = (self.engine, self.start);
-        let store = &engine.inner.store;
+        let (engine, ledger, start) = (self.engine, self.ledger, self.start);
         for question in questions {
             match question {
                 Next::Recall { of } => {
-                    let known = engine.retrying(|| store.known(&start.workflow, of)).await?;
+                    let known = engine.retrying(|| ledger.known(&start.workflow, of)).await?;
                     self.state.recall(known);
                 }
                 Next::Receive { address, subscription } => {
-                    let received = engine.retrying(|| store.message(&start.id, subscription)).await?;
+                    let received = engine.retrying(|| ledger.message(&start.id, subscription)).await?;
                     self.state.receive(address.clone(), received);
                 }
                 _ => {}
@@ -377,127 +383,6 @@ impl<'e> Life<'e> {
         }
     }
 
-    /// Lets go of turns that no action needs any more: of those that were wanted, and those at work. Also of an action that
-    /// failed: what stands in for it takes turns of its own.
-    fn let_go(&mut self, wanted: &[Turns]) {
-        let state = &self.state;
-        let is_wanted =
-            |held: &Held| wanted.iter().any(|(address, turns)| *address == held.address && *turns == held.identities);
-        self.held.retain(|held| state.holds_turns(&held.address) || is_wanted(held));
-    }
-
-    /// What is not wanted any more is not waited for.
-    fn forget_queued(&mut self) {
-        let wanted = &self.wanted;
-        self.queued.retain(|queued| {
-            wanted.iter().any(|next| next.turns() == Some((queued.address.as_str(), queued.turns.as_slice())))
-        });
-    }
-
-    /// Takes what may be done now from what is wanted; its entries are to be made durable.
-    async fn grant(&mut self) -> Vec<Granted> {
-        (self.room_ms, self.down) = (i64::MAX, None);
-        if *self.engine.inner.stopping.borrow() {
-            return Vec::new();
-        }
-        let mut granted = Vec::new();
-        for next in std::mem::take(&mut self.wanted) {
-            match self.may(next, self.on_their_way.len() + granted.len()).await {
-                Ok(now) => granted.push(now),
-                Err(later) => self.wanted.push(later),
-            }
-        }
-        let wanted = &self.wanted;
-        let is_wanted =
-            |address: &str| wanted.iter().any(|next| matches!(next, Next::Send(send) if send.address == address));
-        self.held_back.retain(|address, _| is_wanted(address));
-        granted
-    }
-
-    /// May this be done now, beside so many others? Else it stays wanted.
-    async fn may(&mut self, next: Next, others: usize) -> Result<Granted, Next> {
-        if others >= REQUESTS_MAX || next.turns().is_some_and(|(address, turns)| !self.has_turns(address, turns)) {
-            return Err(next);
-        }
-        match next {
-            Next::Look(asking) => Ok(Granted::Look(asking)),
-            Next::Send(send) => {
-                let inner = &self.engine.inner;
-                if let Some(answer) = inner.names.known(&self.plan.hash, &send, clock::instant()) {
-                    self.fresh.push(self.state.send(&send, now_ms()));
-                    return Ok(Granted::Known { send, answer });
-                }
-                let further = match others {
-                    0 => None,
-                    _ => match Arc::clone(&inner.further).try_acquire_owned() {
-                        Ok(permit) => Some(permit),
-                        Err(_) => return Err(Next::Send(send)),
-                    },
-                };
-                let urgency = self.urgency();
-                // Many may wait for one window: who does makes no request yet.
-                if let Take::Wait(pause) = self.engine.look(&self.plan, &send, urgency) {
-                    return Err(self.hold_back(send, pause));
-                }
-                let mut ready = self.engine.ready(&self.plan, &send).await;
-                // The limit is asked before the entry is made durable: what is recorded as sent is sent at once.
-                let mut pass = None;
-                if let Ok(ready) = &ready {
-                    match self.engine.may_go(&self.plan, &send, ready, urgency) {
-                        Ok(granted) => pass = Some(granted),
-                        Err(pause) => return Err(self.hold_back(send, pause)),
-                    }
-                }
-                let mut entry = self.state.send(&send, now_ms());
-                if let (Fact::Sent(sent), Some(since_ms)) = (&mut entry.fact, self.held_back.remove(&send.address)) {
-                    sent.held_ms = u64::try_from(entry.at_ms - since_ms).unwrap_or_default();
-                }
-                self.fresh.push(entry);
-                if let Ok(ready) = &mut ready {
-                    let place = self.state.length - 1;
-                    ready.carry(self.engine.traceparent(&self.plan, self.start, &send.connection, place));
-                }
-                Ok(Granted::Send { send, ready, pass, further })
-            }
-            other => Err(other),
-        }
-    }
-
-    /// It stays wanted, and is asked for again after a pause.
-    fn hold_back(&mut self, send: Box<Send>, pause: Duration) -> Next {
-        if !self.engine.is_there(&send.connection) {
-            self.down = Some(send.connection.clone());
-        }
-        let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX).clamp(1, 60_000);
-        let now_ms = now_ms();
-        self.room_ms = self.room_ms.min(now_ms.saturating_add(pause));
-        self.held_back.entry(send.address.clone()).or_insert(now_ms);
-        Next::Send(send)
-    }
-
-    /// Has the action its turns? Else they are waited for.
-    fn has_turns(&mut self, address: &str, turns: &[String]) -> bool {
-        let has_all = |held: &Held| turns.iter().all(|turn| held.identities.contains(turn));
-        if self.held.iter().any(|held| held.address == address && has_all(held)) {
-            return true;
-        }
-        // Others are let go before further ones are waited for.
-        self.held.retain(|held| held.address != address);
-        if self.queued.iter().any(|queued| queued.address == address) {
-            return false;
-        }
-        let engine = self.engine;
-        if let Some(held) = engine.inner.turns.try_take(address, turns) {
-            self.held.push(held);
-            return true;
-        }
-        let (address, turns) = (address.to_string(), turns.to_vec());
-        let (of, identities) = (address.clone(), turns.clone());
-        let turn = Box::pin(async move { engine.inner.turns.take(&of, &identities).await });
-        self.queued.push(Queued { address, turns, turn });
-        false
-    }
-
     /// Begins what was granted, now that it is durable.
     async fn begin(&mut self, granted: Vec<Granted>) -> Result<(), Parked> {
         let mut looks = Vec::new();
@@ -528,9 +413,9 @@ impl<'e> Life<'e> {
                 Granted::Look(asking) => looks.push(asking),
             }
         }
-        let (engine, tenant) = (self.engine, self.start.tenant.as_deref());
+        let (engine, ledger, tenant) = (self.engine, self.ledger, self.start.tenant.as_deref());
         for asking in looks {
-            let looked = engine.retrying(|| engine.inner.store.look(tenant, &asking)).await?;
+            let looked = engine.retrying(|| ledger.look(tenant, &asking)).await?;
             self.learn(Fact::Looked { address: asking.address, looked });
         }
         Ok(())
@@ -551,10 +436,10 @@ impl<'e> Life<'e> {
         }
         let (length, ending) = (self.state.length - entries.len(), self.state.ending.clone());
         let commit = Commit { run: self.start.id.clone(), length, entries, due_ms, ending, ..commit };
-        if self.engine.commit(commit).await? {
+        if self.engine.commit(self.ledger, commit).await? {
             return Ok(true);
         }
-        self.state = self.engine.state(self.start).await?;
+        self.state = self.engine.state(self.ledger, self.start).await?;
         self.addresses.iter().for_each(|address| self.state.is_away(address));
         self.is_stale = true;
         Ok(false)

@@ -1,0 +1,156 @@
+//! The way to the objects from outside: Restate's ingress, and its admin API for what is set up once.
+//!
+//! The paths are those of docs.restate.dev: "Invoke over HTTP" (ingress), "Admin API" (deployments).
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::connector::{Body, Request, Response};
+use crate::http::Client;
+use crate::store::Error;
+
+/// What is put into a path as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// One object, by its service and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Object {
+    pub service: &'static str,
+    pub key: String,
+}
+
+pub(super) struct Ingress {
+    client: Client,
+    ingress: Nodes,
+    admin: Nodes,
+}
+
+/// One door of several nodes: the one that has answered last is asked first.
+struct Nodes {
+    urls: Vec<Url>,
+    at: AtomicUsize,
+}
+
+impl Nodes {
+    fn new(urls: Vec<Url>) -> Nodes {
+        Nodes { urls, at: AtomicUsize::new(0) }
+    }
+}
+
+/// What the ingress says of a message.
+#[derive(serde::Deserialize)]
+struct Sent {
+    status: String,
+}
+
+impl Ingress {
+    pub fn new(ingress: Vec<Url>, admin: Vec<Url>) -> Ingress {
+        Ingress { client: Client::anywhere(), ingress: Nodes::new(ingress), admin: Nodes::new(admin) }
+    }
+
+    /// Gives a message to an object; false if one with this key was given before. Durable when it returns.
+    pub async fn send<T: Serialize>(
+        &self,
+        to: &Object,
+        handler: &str,
+        message: &T,
+        idempotency_key: &str,
+    ) -> Result<bool, Error> {
+        let headers = vec![("idempotency-key".to_owned(), idempotency_key.to_owned())];
+        let message = serde_json::to_value(message)?;
+        let path = [to.service, &to.key, handler, "send"];
+        let sent: Sent = read(self.ask(&self.ingress, &path, headers, message).await?)?;
+        Ok(sent.status != "PreviouslyAccepted")
+    }
+
+    /// Asks an object, and waits for its answer.
+    pub async fn call<T: Serialize, A: DeserializeOwned>(
+        &self,
+        to: &Object,
+        handler: &str,
+        message: &T,
+    ) -> Result<A, Error> {
+        let message = serde_json::to_value(message)?;
+        read(self.ask(&self.ingress, &[to.service, &to.key, handler], Vec::new(), message).await?)
+    }
+
+    /// Tells Restate where our objects are served. One that is known there already is asked anew what it serves.
+    pub async fn register(&self, deployment: &Url) -> Result<(), Error> {
+        let asked = json!({ "uri": deployment.as_str(), "force": true });
+        self.ask(&self.admin, &["deployments"], Vec::new(), asked).await.map(drop)
+    }
+
+    /// Asks one node after the other. Whoever does not answer may have taken it: all that we ask for may be asked for twice.
+    async fn ask(
+        &self,
+        nodes: &Nodes,
+        path: &[&str],
+        headers: Vec<(String, String)>,
+        message: Value,
+    ) -> Result<Response, Error> {
+        // A handler that takes nothing refuses a body.
+        let body = Some(message).filter(|message| !message.is_null()).map(Body::Json);
+        let mut request = Request { method: "POST".into(), url: String::new(), headers, body };
+        let mut failed = Error::Away("no address of Restate is known".into());
+        let first = nodes.at.load(Ordering::Relaxed);
+        for at in first..first + nodes.urls.len() {
+            let at = at % nodes.urls.len();
+            request.url = join(&nodes.urls[at], path);
+            match self.client.send(&request, None).await {
+                // A node that is about to end, or has lost the others, says so.
+                Ok(response) if response.status < 500 => {
+                    nodes.at.store(at, Ordering::Relaxed);
+                    return judged(response);
+                }
+                Ok(response) => failed = judged(response).err().unwrap_or(failed),
+                Err(error) => failed = Error::Away(format!("Restate does not answer: {error}")),
+            }
+        }
+        Err(failed)
+    }
+}
+
+fn judged(response: Response) -> Result<Response, Error> {
+    match response.status {
+        200..300 => Ok(response),
+        status => {
+            let why = response.body.get("message").and_then(Value::as_str).unwrap_or_default();
+            let why: String = why.chars().take(300).collect();
+            Err(Error::Away(format!("Restate answered {status} {why}").trim_end().to_owned()))
+        }
+    }
+}
+
+/// So long it is waited before Restate is asked again for what it must do for us at the start.
+pub(super) const AGAIN: Duration = Duration::from_secs(1);
+
+fn read<A: DeserializeOwned>(response: Response) -> Result<A, Error> {
+    Ok(serde_json::from_value(response.body)?)
+}
+
+fn join(base: &Url, path: &[&str]) -> String {
+    let mut url = base.as_str().trim_end_matches('/').to_owned();
+    for part in path {
+        url.push('/');
+        url.extend(utf8_percent_encode(part, PLAIN));
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_one_part_of_the_path() {
+        let base = Url::parse("http://127.0.0.1:8080/").expect("a URL");
+        let url = join(&base, &["shop.line", "greet/ü 1?", "accept"]);
+        assert_eq!(url, "http://127.0.0.1:8080/shop.line/greet%2F%C3%BC%201%3F/accept");
+    }
+}

@@ -1,0 +1,45 @@
+//! The copy of one record that a workflow was told last: an object.
+//!
+//! A run that tells it, and dies before that is written down, tells it again: to that run it is what it was before.
+
+use serde::{Deserialize, Serialize};
+
+use super::steps::{Looks, Steps, Stopped};
+use crate::run::Known;
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Telling {
+    pub run: String,
+    pub known: Known,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Copy {
+    known: Known,
+    /// The run that was given it, and what was known before.
+    run: String,
+    before: Option<Known>,
+}
+
+const COPY: &str = "copy";
+
+/// What a run is to compare with.
+pub(super) async fn recall<S: Looks>(steps: &S, run: &str) -> Result<Option<Known>, Stopped> {
+    let copy = steps.get::<Copy>(COPY).await?;
+    Ok(copy.and_then(|copy| before(copy, run)))
+}
+
+/// False: another run was told of the record meanwhile.
+pub(super) async fn tell<S: Steps>(steps: &S, Telling { run, known }: Telling) -> Result<bool, Stopped> {
+    let copy = steps.get::<Copy>(COPY).await?;
+    let before = copy.and_then(|copy| before(copy, &run));
+    let is_next = before.as_ref().map_or(0, |before| before.version) + 1 == known.version;
+    if is_next {
+        steps.set(COPY, Copy { known, run, before });
+    }
+    Ok(is_next)
+}
+
+fn before(copy: Copy, run: &str) -> Option<Known> {
+    if copy.run == run { copy.before } else { Some(copy.known) }
+}

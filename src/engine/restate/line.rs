@@ -1,0 +1,250 @@
+//! The line of one order key: an object, so that its runs happen one after the other across all processes.
+//!
+//! ```text
+//!  accept ─▶ in line ─ first ─▶ a turn ─▶ over: it goes, the next is called
+//!               ▲                  ├────▶ waits: it leaves the line, and is called when it is due
+//!               └── go_on ◀────────┴────▶ pauses: it stays first, and is called again
+//! ```
+//! An object keeps `line` (ids, the first one's turn it is) and `run/ID` of those that are not over, or have failed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::feed::{News, Note};
+use super::ingress::Object;
+use super::objects::{Objects, feed_of};
+use super::steps::{Steps, Stopped};
+use super::turn::{Book, Ended, Whose, release, turn};
+use crate::engine::{Engine, now_ms};
+use crate::run::{Address, Ending, Entry, Fact, Kept, Start};
+
+/// What a handler here works with.
+pub(super) struct Desk<'d, S> {
+    pub steps: &'d S,
+    pub engine: &'d Engine,
+    pub objects: &'d Arc<Objects>,
+    /// The line itself.
+    pub this: &'d Object,
+}
+
+/// A run as its line keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Held {
+    start: Start,
+    journal: Vec<Entry>,
+    /// Of these lines of the journal is told already.
+    told: usize,
+    /// What was kept with those that are not told yet.
+    #[serde(default)]
+    kept: Kept,
+    /// It is told that the run was accepted.
+    is_told: bool,
+    /// Which call it answers to: one that comes too late is none.
+    call: u64,
+    /// It waits, out of line.
+    waits: bool,
+    /// Turns of identities that its actions have, or wait for, by the action's address.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    turns: BTreeMap<Address, Vec<String>>,
+}
+
+/// A run is called.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct GoOn {
+    run: String,
+    /// None: its turn has come.
+    call: Option<u64>,
+}
+
+impl GoOn {
+    /// What it has waited for is there.
+    pub fn now(run: &str) -> GoOn {
+        GoOn { run: run.to_owned(), call: None }
+    }
+}
+
+/// A person decides about a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Decided {
+    pub run: String,
+    pub by: String,
+    pub at_ms: i64,
+}
+
+/// A pause is looked at again after so long: a limit may be raised meanwhile, and an account connected.
+const PAUSE_MS: i64 = 60_000;
+
+const IN_LINE: &str = "line";
+
+fn place(run: &str) -> String {
+    format!("run/{run}")
+}
+
+impl<S: Steps> Desk<'_, S> {
+    /// A run was accepted.
+    pub async fn accept(&self, start: Start) -> Result<(), Stopped> {
+        let mut line = self.line().await?;
+        if line.contains(&start.id) {
+            return Ok(());
+        }
+        line.push(start.id.clone());
+        let held = Held {
+            start,
+            journal: Vec::new(),
+            told: 0,
+            is_told: false,
+            call: 0,
+            waits: false,
+            turns: BTreeMap::new(),
+            kept: Kept::default(),
+        };
+        self.first_or_wait(line, held).await
+    }
+
+    /// A run is called: its turn has come, or what it waits or pauses for.
+    pub async fn go_on(&self, GoOn { run, call }: GoOn) -> Result<(), Stopped> {
+        let mut line = self.line().await?;
+        let Some(mut held) = self.steps.get::<Held>(&place(&run)).await? else { return Ok(()) };
+        if call.is_some_and(|call| call != held.call) {
+            return Ok(());
+        }
+        if held.waits {
+            held.waits = false;
+            line.push(run.clone());
+        }
+        if !line.contains(&run) {
+            return Ok(());
+        }
+        self.first_or_wait(line, held).await
+    }
+
+    /// A dead letter is tried again. False: it is none.
+    pub async fn retry(&self, Decided { run, by, at_ms }: Decided) -> Result<bool, Stopped> {
+        let Some(mut held) = self.dead(&run).await? else { return Ok(false) };
+        held.journal.push(Entry { at_ms, fact: Fact::Retried { by } });
+        let mut line = self.line().await?;
+        line.push(run.clone());
+        self.tell(&mut held, 0, None);
+        self.steps.set(&place(&run), held);
+        if let [only] = line.as_slice() {
+            self.call(GoOn { run: only.clone(), call: None }, 0);
+        }
+        self.steps.set(IN_LINE, line);
+        Ok(true)
+    }
+
+    /// A dead letter is given up. False: it is none.
+    pub async fn drop_dead(&self, decided: Decided) -> Result<bool, Stopped> {
+        let Some(held) = self.dead(&decided.run).await? else { return Ok(false) };
+        self.end(held, decided);
+        Ok(true)
+    }
+
+    /// A run that is not over is ended. False: it is over.
+    pub async fn cancel(&self, decided: Decided) -> Result<bool, Stopped> {
+        let held = self.steps.get::<Held>(&place(&decided.run)).await?;
+        let Some(held) = held.filter(|held| !held.has_failed()) else { return Ok(false) };
+        let mut line = self.line().await?;
+        if let Some(at) = line.iter().position(|run| *run == decided.run) {
+            line.remove(at);
+            if let Some(next) = line.first().filter(|_| at == 0) {
+                self.call(GoOn { run: next.clone(), call: None }, 0);
+            }
+            self.keep(line);
+        }
+        self.end(held, decided);
+        Ok(true)
+    }
+
+    async fn line(&self) -> Result<Vec<String>, Stopped> {
+        Ok(self.steps.get(IN_LINE).await?.unwrap_or_default())
+    }
+
+    fn keep(&self, line: Vec<String>) {
+        match line.is_empty() {
+            true => self.steps.clear(IN_LINE),
+            false => self.steps.set(IN_LINE, line),
+        }
+    }
+
+    async fn dead(&self, run: &str) -> Result<Option<Held>, Stopped> {
+        Ok(self.steps.get::<Held>(&place(run)).await?.filter(Held::has_failed))
+    }
+
+    fn end(&self, mut held: Held, Decided { run, by, at_ms }: Decided) {
+        release(self.steps, self.this, &held.start, &mut held.turns, |_| false);
+        let ending = Ending::Dropped { by };
+        held.journal.push(Entry { at_ms, fact: Fact::Ended { ending: ending.clone() } });
+        self.tell(&mut held, 0, Some(ending));
+        self.steps.clear(&place(&run));
+    }
+
+    /// The run lives through a turn if it is first in line.
+    async fn first_or_wait(&self, mut line: Vec<String>, mut held: Held) -> Result<(), Stopped> {
+        let run = held.start.id.clone();
+        if line.first() != Some(&run) {
+            self.tell(&mut held, 0, None);
+            self.steps.set(&place(&run), held);
+            self.steps.set(IN_LINE, line);
+            return Ok(());
+        }
+        let Held { start, journal, turns, kept, .. } = &mut held;
+        let whose = Whose { engine: self.engine, objects: self.objects, line: self.this, start };
+        let (ended, ending) = turn(self.steps, whose, Book { journal, turns, kept }).await?;
+        let (stays, due_ms) = match ended {
+            Ended::Over => (false, 0),
+            Ended::Waiting { until_ms } => {
+                (held.waits, held.call) = (true, held.call + 1);
+                self.call(GoOn { run: run.clone(), call: Some(held.call) }, until_ms - now_ms());
+                (false, until_ms)
+            }
+            Ended::Paused { until_ms } => {
+                held.call += 1;
+                self.call(GoOn { run: run.clone(), call: Some(held.call) }, (until_ms - now_ms()).min(PAUSE_MS));
+                (true, until_ms)
+            }
+        };
+        if !stays {
+            line.remove(0);
+            if let Some(next) = line.first() {
+                self.call(GoOn { run: next.clone(), call: None }, 0);
+            }
+        }
+        let is_gone = ending.as_ref().is_some_and(|ending| !matches!(ending, Ending::Failed { .. }));
+        self.tell(&mut held, due_ms, ending);
+        match is_gone {
+            true => self.steps.clear(&place(&run)),
+            false => self.steps.set(&place(&run), held),
+        }
+        self.keep(line);
+        Ok(())
+    }
+
+    fn call(&self, go_on: GoOn, after_ms: i64) {
+        self.steps.send(self.this, "go_on", go_on, u64::try_from(after_ms).unwrap_or(0));
+    }
+
+    /// Tells those who look what is new of a run.
+    fn tell(&self, held: &mut Held, due_ms: i64, ending: Option<Ending>) {
+        let news = News {
+            run: held.start.id.clone(),
+            start: (!held.is_told).then(|| held.start.clone()),
+            length: held.told,
+            entries: held.journal[held.told..].to_vec(),
+            due_ms,
+            waits: held.waits,
+            ending,
+            kept: std::mem::take(&mut held.kept),
+        };
+        (held.told, held.is_told) = (held.journal.len(), true);
+        self.steps.send(&feed_of(&held.start.id), "note", Note::Run(Box::new(news)), 0);
+    }
+}
+
+impl Held {
+    fn has_failed(&self) -> bool {
+        matches!(self.journal.last(), Some(Entry { fact: Fact::Ended { ending: Ending::Failed { .. } }, .. }))
+    }
+}

@@ -1,0 +1,218 @@
+//! Runs that a cluster keeps: our objects on Restate, served by any number of processes that keep nothing themselves.
+//!
+//! ```text
+//!  webhook ─ verified ─▶ ingress ─▶ line: one object for each workflow, tenant and order key ─▶ turns of its runs
+//!                                    │      └─ known: what a workflow was told of a record · plan: documents by hash
+//!                                    └─ feed ─▶ every process: a copy of all runs in its own store, for people to look at
+//! ```
+//! - `served.rs` the only place that knows Restate's SDK; `steps.rs` what it lets a handler do
+//! - `line.rs`, `turn.rs` the runs; `known.rs` copies of records; `pairs.rs` pairs; `pacts.rs` what syncs know; `mail.rs` what runs
+//!   wait for; `places.rs` how far lists are read, and by whom; `turns.rs` upserts of one identity; `feed.rs` what is told to those who look
+//! - `objects.rs`, `ingress.rs` how they are asked from outside
+//!
+//! What is kept here is Restate's; the store beside it is read by pages and commands, and can be made anew from the feeds.
+
+mod feed;
+mod ingress;
+mod known;
+mod line;
+mod mail;
+mod objects;
+mod pacts;
+mod pairs;
+mod places;
+mod served;
+mod steps;
+mod turn;
+mod turns;
+
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use parking_lot::Mutex;
+use restate_sdk::http_server::HttpServer;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use url::Url;
+
+use self::feed::FEEDS;
+use self::ingress::{AGAIN, Ingress};
+use self::line::Decided;
+use self::objects::Objects;
+use super::hands::Hands;
+use super::ledger::Said;
+use super::{Engine, now_ms};
+use crate::clock;
+use crate::run::Start;
+use crate::store::{Accepted, Asked, Commit, Error, Intake, Noted, Run};
+
+/// A cluster of Restate, and how it reaches this process.
+pub struct Cluster {
+    /// Where messages are given to objects, of one node or several.
+    pub ingress: Vec<Url>,
+    /// Where it is told who serves them.
+    pub admin: Vec<Url>,
+    /// Where Restate calls this process.
+    pub listener: TcpListener,
+    /// The address by which it reaches that: of this process, or of what stands before several.
+    pub deployment: Url,
+}
+
+pub(super) struct Restate {
+    objects: Arc<Objects>,
+    /// What this process is called by the others.
+    process: String,
+    deployment: Url,
+    /// None: it is served.
+    listener: Mutex<Option<TcpListener>>,
+}
+
+impl Restate {
+    pub fn new(cluster: Cluster) -> Restate {
+        let Cluster { ingress, admin, listener, deployment } = cluster;
+        let objects = Arc::new(Objects { ingress: Ingress::new(ingress, admin) });
+        let process = clock::id().to_string();
+        Restate { objects, process, deployment, listener: Mutex::new(Some(listener)) }
+    }
+
+    /// Asks until Restate answers.
+    async fn register(&self, engine: &Engine) {
+        let mut is_told = false;
+        while let Err(error) = self.objects.ingress.register(&self.deployment).await {
+            if !std::mem::replace(&mut is_told, true) {
+                tracing::warn!(%error, "Restate is not told yet who serves its objects");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(AGAIN) => {}
+                () = engine.stopped() => return,
+            }
+        }
+    }
+
+    /// Has a run's line carry out what a person has decided.
+    async fn decide(&self, engine: &Engine, what: &str, run: &str, by: &str) -> Result<Option<Run>, Error> {
+        let Some(known) = engine.inner.store.run(run).await? else { return Ok(None) };
+        let decided = Decided { run: known.start.id.clone(), by: by.to_owned(), at_ms: now_ms() };
+        let is_done = self.objects.decide(&known.start, what, &decided).await?;
+        Ok(is_done.then_some(known))
+    }
+}
+
+/// That a run was accepted.
+fn accepted_note(run: &Start) -> Noted {
+    let commit = Commit { run: run.id.clone(), ..Commit::default() };
+    Noted::Run { start: Some(Box::new(run.clone())), commit: Box::new(commit) }
+}
+
+impl Hands for Restate {
+    fn open<'h>(&'h self, engine: &'h Engine) -> Said<'h, ()> {
+        Box::pin(async move {
+            let listener = self.listener.lock().take();
+            if let Some(listener) = listener {
+                let server = HttpServer::new(served::endpoint(engine, &self.objects));
+                let stopping = engine.clone();
+                engine.spawn(async move { server.serve_with_cancel(listener, stopping.stopped()).await });
+            }
+            self.register(engine).await;
+            Ok(())
+        })
+    }
+
+    fn begin<'h>(&'h self, engine: &'h Engine) -> Said<'h, ()> {
+        for feed in 0..FEEDS {
+            let objects = Arc::clone(&self.objects);
+            let follow = move |engine: Engine| {
+                let objects = Arc::clone(&objects);
+                async move { feed::follow(engine, &objects, feed).await }
+            };
+            engine.spawn_for_ever(format!("feed {feed}"), follow);
+        }
+        Box::pin(async { Ok(()) })
+    }
+
+    fn keep<'h>(&'h self, engine: &'h Engine, hash: &'h str, documents: Vec<(String, String)>) -> Said<'h, ()> {
+        Box::pin(async move {
+            engine.inner.store.keep_plan(hash, &documents).await?;
+            self.objects.keep(hash, &documents).await
+        })
+    }
+
+    fn documents<'h>(&'h self, engine: &'h Engine, hash: &'h str) -> Said<'h, Option<Vec<(String, String)>>> {
+        Box::pin(async move {
+            if let Some(documents) = engine.inner.store.plan(hash).await? {
+                return Ok(Some(documents));
+            }
+            let documents = self.objects.documents(hash).await?;
+            if let Some(documents) = &documents {
+                engine.inner.store.keep_plan(hash, documents).await?;
+            }
+            Ok(documents)
+        })
+    }
+
+    fn cursor<'h>(&'h self, _: &'h Engine, key: &'h str) -> Said<'h, Option<Value>> {
+        Box::pin(self.objects.place(key))
+    }
+
+    fn set_cursor<'h>(&'h self, _: &'h Engine, key: &'h str, value: Value) -> Said<'h, ()> {
+        Box::pin(async move { self.objects.set_place(key, &value).await })
+    }
+
+    fn begin_cursor<'h>(&'h self, _: &'h Engine, key: &'h str, value: Value) -> Said<'h, Value> {
+        Box::pin(async move { self.objects.begin_place(key, &value).await })
+    }
+
+    fn say<'h>(&'h self, engine: &'h Engine, asked: Asked) -> Said<'h, ()> {
+        Box::pin(async move {
+            self.objects.say(&asked).await?;
+            // As the feed will say.
+            engine.inner.store.tell(asked).await
+        })
+    }
+
+    fn has_duty<'h>(&'h self, _: &'h Engine, name: &'h str) -> Said<'h, bool> {
+        Box::pin(self.objects.take_duty(name, &self.process))
+    }
+
+    fn accept<'h>(
+        &'h self,
+        engine: &'h Engine,
+        intakes: Vec<Intake>,
+        cursors: Vec<(String, Value)>,
+    ) -> Said<'h, Vec<Accepted>> {
+        Box::pin(async move {
+            let mut accepted = Vec::new();
+            for intake in &intakes {
+                accepted.push(match self.objects.accept(intake).await? {
+                    true => Accepted::New,
+                    false => Accepted::Duplicate,
+                });
+            }
+            // Whoever has accepted it can look at it at once.
+            let new = intakes.iter().zip(&accepted).filter(|(_, accepted)| **accepted == Accepted::New);
+            let notes: Vec<Noted> = new.flat_map(|(intake, _)| intake.runs.iter().map(accepted_note)).collect();
+            if !notes.is_empty() {
+                engine.inner.store.follow(notes, None).await?;
+            }
+            for (key, value) in cursors {
+                self.objects.set_place(&key, &value).await?;
+            }
+            Ok(accepted)
+        })
+    }
+
+    /// Their lines were told.
+    fn take_up(&self, _: &Engine, _: Vec<Start>) {}
+
+    fn retry<'h>(&'h self, engine: &'h Engine, run: &'h str, by: &'h str) -> Said<'h, bool> {
+        Box::pin(self.decide(engine, "retry", run, by).map(|decided| decided.map(|run| run.is_some())))
+    }
+
+    fn drop_dead<'h>(&'h self, engine: &'h Engine, run: &'h str, by: &'h str) -> Said<'h, Option<Run>> {
+        Box::pin(self.decide(engine, "drop_dead", run, by))
+    }
+
+    fn cancel<'h>(&'h self, engine: &'h Engine, run: &'h str, by: &'h str) -> Said<'h, Option<Run>> {
+        Box::pin(self.decide(engine, "cancel", run, by))
+    }
+}

@@ -1,0 +1,236 @@
+//! Our objects, by name, and how they are asked from outside.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::feed::{FEEDS, Page};
+use super::ingress::{Ingress, Object};
+use super::known::Telling;
+use super::line::Decided;
+use super::mail::{Leaving, Waiter};
+use super::pacts;
+use super::pairs::{Keeping, Taken};
+use crate::run::{Asking, Correlation, Kept, Known, Link, Received, RecordRef, Start, Subscription, Told};
+use crate::store::{Asked, Commit, Error, Intake, Store};
+use crate::workflow::{Looked, Synced};
+
+pub(super) struct Objects {
+    pub ingress: Ingress,
+}
+
+/// Names of services. They are in what Restate keeps: never change one.
+pub(super) const LINE: &str = "DovetailLine";
+const KNOWN: &str = "DovetailKnown";
+const PAIRS: &str = "DovetailPairs";
+const TURN: &str = "DovetailTurn";
+const PACTS: &str = "DovetailPacts";
+const MAIL: &str = "DovetailMail";
+const PLACE: &str = "DovetailPlace";
+const DUTY: &str = "DovetailDuty";
+const FEED: &str = "DovetailFeed";
+const PLAN: &str = "DovetailPlan";
+
+/// The documents of a version.
+pub(super) type Documents = Vec<(String, String)>;
+
+fn side(of: &RecordRef) -> (&str, &str) {
+    (&of.connection, &of.object)
+}
+
+pub(super) fn line(run: &Start) -> Object {
+    Object { service: LINE, key: json!([run.workflow, run.tenant, run.order_key]).to_string() }
+}
+
+pub(super) fn feed_of(run: &str) -> Object {
+    // Any share will do, as long as it is the same for one run.
+    let number = run.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    feed(number % FEEDS)
+}
+
+fn feed(number: u64) -> Object {
+    Object { service: FEED, key: number.to_string() }
+}
+
+/// Of one tenant, and between two objects, whichever is named first.
+fn pairs(tenant: Option<&str>, sides: [(&str, &str); 2]) -> Object {
+    let [mut one, mut other] = sides;
+    if other < one {
+        std::mem::swap(&mut one, &mut other);
+    }
+    Object { service: PAIRS, key: json!([tenant, one, other]).to_string() }
+}
+
+fn pacts_of(sync: &str, tenant: Option<&str>) -> Object {
+    Object { service: PACTS, key: json!([sync, tenant]).to_string() }
+}
+
+fn mail(of: &Correlation) -> Object {
+    Object { service: MAIL, key: json!([of.listener, of.source, of.key]).to_string() }
+}
+
+pub(super) fn turn(identity: &str) -> Object {
+    Object { service: TURN, key: identity.to_owned() }
+}
+
+fn place(key: &str) -> Object {
+    Object { service: PLACE, key: key.to_owned() }
+}
+
+fn known(workflow: &str, of: &RecordRef) -> Object {
+    Object { service: KNOWN, key: json!([workflow, of.connection, of.object, of.id]).to_string() }
+}
+
+fn plan(hash: &str) -> Object {
+    Object { service: PLAN, key: hash.to_owned() }
+}
+
+impl Objects {
+    /// Gives the runs of an event to their lines; false if all of them were given before.
+    pub async fn accept(&self, intake: &Intake) -> Result<bool, Error> {
+        let event = &intake.event;
+        let mut is_new = false;
+        for run in &intake.runs {
+            let once = json!([event.source, event.connection, event.id, run.workflow, run.tenant]).to_string();
+            is_new |= self.ingress.send(&line(run), "accept", run, &once).await?;
+        }
+        Ok(is_new)
+    }
+
+    /// Has a person's decision carried out by the run's line. False: there is nothing to decide.
+    pub async fn decide(&self, run: &Start, what: &str, decided: &Decided) -> Result<bool, Error> {
+        self.ingress.call(&line(run), what, decided).await
+    }
+
+    pub async fn recall(&self, run: &str, workflow: &str, of: &RecordRef) -> Result<Option<Known>, Error> {
+        self.ingress.call(&known(workflow, of), "recall", &run).await
+    }
+
+    pub async fn tell(&self, run: &str, told: &Told) -> Result<(), Error> {
+        let telling = Telling { run: run.to_owned(), known: told.known.clone() };
+        match self.ingress.call(&known(&told.workflow, &told.of), "tell", &telling).await? {
+            true => Ok(()),
+            false => Err(Error::Conflict { run: run.to_owned() }),
+        }
+    }
+
+    /// # Errors
+    /// `Linked` when a record has another partner there.
+    pub async fn link(&self, kept: &Kept) -> Result<(), Error> {
+        let mut by_object: BTreeMap<String, (Object, Keeping)> = BTreeMap::new();
+        let mut place = |link: &Link, add: &dyn Fn(&mut Keeping)| {
+            let object = pairs(link.tenant.as_deref(), [side(&link.left), side(&link.right)]);
+            add(&mut by_object.entry(object.key.clone()).or_insert_with(|| (object, Keeping::default())).1);
+        };
+        kept.unlink.iter().for_each(|link| place(link, &|keeping| keeping.unlink.push(link.clone())));
+        kept.link.iter().for_each(|(_, link)| place(link, &|keeping| keeping.link.push(link.clone())));
+        for (object, keeping) in by_object.into_values() {
+            if let Some(Taken { link, of, partner }) = self.ingress.call(&object, "keep", &keeping).await? {
+                let other = if of == link.left { &link.right } else { &link.left };
+                let partner = RecordRef { id: partner, ..other.clone() };
+                let link = Box::new(link);
+                return Err(Error::Linked { link, record: of.to_string(), partner: partner.to_string() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what syncs have come to.
+    pub async fn agree(&self, commit: &Commit) -> Result<(), Error> {
+        let at_ms = commit.entries.last().map_or(0, |entry| entry.at_ms);
+        let mut by_sync: BTreeMap<String, (Object, Vec<Synced>)> = BTreeMap::new();
+        for (tenant, synced) in &commit.kept.synced {
+            let object = pacts_of(&synced.sync, tenant.as_deref());
+            by_sync.entry(object.key.clone()).or_insert_with(|| (object, Vec::new())).1.push(synced.clone());
+        }
+        for (object, synced) in by_sync.into_values() {
+            self.ask(&object, "keep", &pacts::Keeping { synced, at_ms }).await?;
+        }
+        Ok(())
+    }
+
+    /// What a person has said about a record of a sync.
+    pub async fn say(&self, asked: &Asked) -> Result<(), Error> {
+        self.ask(&pacts_of(&asked.sync, asked.tenant.as_deref()), "tell", asked).await.map(drop)
+    }
+
+    /// Leaves the messages of a listener.
+    pub async fn leave(&self, commit: &Commit) -> Result<(), Error> {
+        for (place, message) in commit.kept.messages.iter().enumerate() {
+            // A run tells the same in the same place, also after it has died.
+            let place = commit.length + place;
+            let leaving = Leaving { run: commit.run.clone(), place, record: message.record.clone() };
+            self.ask(&mail(&message.correlation), "leave", &leaving).await?;
+        }
+        Ok(())
+    }
+
+    /// A run is called when there is what it waits for. True: something is there already.
+    pub async fn wait(&self, run: &str, line: &str, waits: &[Subscription]) -> Result<bool, Error> {
+        let mut is_there = false;
+        for wait in waits {
+            let waiter = Waiter { run: run.to_owned(), line: line.to_owned(), after: wait.after };
+            is_there |= self.ingress.call::<_, bool>(&mail(&wait.correlation), "wait", &waiter).await?;
+        }
+        Ok(is_there)
+    }
+
+    pub async fn message(&self, run: &str, wait: &Subscription) -> Result<Option<Received>, Error> {
+        let waiter = Waiter { run: run.to_owned(), line: String::new(), after: wait.after };
+        self.ingress.call(&mail(&wait.correlation), "first", &waiter).await
+    }
+
+    pub async fn look(&self, tenant: Option<&str>, asking: &Asking) -> Result<Looked, Error> {
+        let object = pairs(tenant, [side(&asking.of), (&asking.connection, &asking.object)]);
+        let found: Option<String> = self.ingress.call(&object, "look", &asking.of).await?;
+        let looked = match &asking.sync {
+            None => Looked::default(),
+            Some((sync, side)) => {
+                let other = |id: &String| RecordRef {
+                    connection: asking.connection.clone(),
+                    object: asking.object.clone(),
+                    id: id.clone(),
+                };
+                let (found, now_ms) = (found.as_ref().map(other), asking.now_ms);
+                let wanted = pacts::Wanted { of: asking.of.clone(), side: *side, found, now_ms };
+                let looked: Looked = self.ingress.call(&pacts_of(sync, tenant), "look", &wanted).await?;
+                let begun = self.place(&Store::begun(sync, tenant)).await?.is_some();
+                Looked { begun, ..looked }
+            }
+        };
+        Ok(Looked { of: Some(asking.of.clone()), found, turns: asking.turns.clone(), ..looked })
+    }
+
+    pub async fn place(&self, key: &str) -> Result<Option<Value>, Error> {
+        Ok(Some(self.ask(&place(key), "get", &()).await?).filter(|place| !place.is_null()))
+    }
+
+    pub async fn set_place(&self, key: &str, value: &Value) -> Result<(), Error> {
+        self.ask(&place(key), "set", value).await.map(drop)
+    }
+
+    pub async fn begin_place(&self, key: &str, value: &Value) -> Result<Value, Error> {
+        self.ask(&place(key), "begin", value).await
+    }
+
+    pub async fn take_duty(&self, name: &str, process: &str) -> Result<bool, Error> {
+        self.ingress.call(&Object { service: DUTY, key: name.to_owned() }, "take", &process).await
+    }
+
+    pub async fn keep(&self, hash: &str, documents: &Documents) -> Result<(), Error> {
+        self.ask(&plan(hash), "keep", documents).await.map(drop)
+    }
+
+    pub async fn documents(&self, hash: &str) -> Result<Option<Documents>, Error> {
+        Ok(serde_json::from_value(self.ask(&plan(hash), "read", &()).await?)?)
+    }
+
+    pub async fn read_feed(&self, feed: u64, from: u64) -> Result<Page, Error> {
+        self.ingress.call(&self::feed(feed), "read", &from).await
+    }
+
+    async fn ask<T: Serialize>(&self, object: &Object, handler: &str, message: &T) -> Result<Value, Error> {
+        self.ingress.call(object, handler, message).await
+    }
+}

@@ -1,0 +1,325 @@
+//! Our objects as the SDK of Restate serves them: the only place that knows it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use restate_sdk::context::RequestTarget;
+use restate_sdk::endpoint::{Endpoint, ServiceOptions};
+use restate_sdk::prelude::*;
+use restate_sdk::service::IntoServiceDefinition;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::feed::{self, Note, Page};
+use super::ingress::Object;
+use super::known::{self, Telling};
+use super::line::{Decided, Desk, GoOn};
+use super::mail::{self, Leaving, Waiter};
+use super::objects::{Documents, LINE, Objects, feed_of};
+use super::pacts;
+use super::pairs::{self, Keeping, Taken};
+use super::places;
+use super::steps::{Looks, Steps, Stopped};
+use super::turns::{self, Taker};
+use crate::engine::Engine;
+use crate::run::{Known, Received, RecordRef, Start};
+use crate::store::Asked;
+use crate::workflow::Looked;
+
+/// Ids of deliveries are known for so long, as in the store.
+const IDS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// A step may take so long: several requests, and short waits between them.
+const STEP_MAX: Duration = Duration::from_secs(600);
+
+/// Nothing that was accepted is given up: at a call every ten seconds, this is more than three years.
+const ATTEMPTS_MAX: u64 = 10_000_000;
+
+/// All that Restate calls in this process.
+pub(super) fn endpoint(engine: &Engine, objects: &Arc<Objects>) -> Endpoint {
+    let options = || {
+        ServiceOptions::new()
+            .enable_lazy_state(true)
+            .idempotency_retention(IDS_KEPT)
+            .journal_retention(Duration::ZERO)
+            .inactivity_timeout(STEP_MAX)
+            .abort_timeout(STEP_MAX)
+            .retry_policy_initial_interval(Duration::from_millis(50))
+            .retry_policy_max_attempts(ATTEMPTS_MAX)
+            .retry_policy_max_interval(Duration::from_secs(10))
+    };
+    let (engine, objects) = (engine.clone(), Arc::clone(objects));
+    Endpoint::builder()
+        .bind(Feed.into_service_definition().options(options()))
+        .bind(Copies.into_service_definition().options(options()))
+        .bind(Pairs.into_service_definition().options(options()))
+        .bind(Turns.into_service_definition().options(options()))
+        .bind(Places.into_service_definition().options(options()))
+        .bind(Duties.into_service_definition().options(options()))
+        .bind(Pacts.into_service_definition().options(options()))
+        .bind(Mail.into_service_definition().options(options()))
+        .bind(Plans.into_service_definition().options(options()))
+        .bind(Line { engine, objects: Arc::clone(&objects) }.into_service_definition().options(options()))
+        .build()
+}
+
+impl From<Stopped> for HandlerError {
+    fn from(Stopped(why): Stopped) -> HandlerError {
+        TerminalError::new(why).into()
+    }
+}
+
+fn stopped(error: TerminalError) -> Stopped {
+    Stopped(error.message().to_owned())
+}
+
+struct Exclusive<'s, 'c>(&'s ObjectContext<'c>);
+
+impl Looks for Exclusive<'_, '_> {
+    async fn get<T: DeserializeOwned + 'static>(&self, name: &str) -> Result<Option<T>, Stopped> {
+        Ok(self.0.get::<Json<T>>(name).await.map_err(stopped)?.map(Json::into_inner))
+    }
+}
+
+impl Steps for Exclusive<'_, '_> {
+    fn set<T: Serialize + 'static>(&self, name: &str, value: T) {
+        self.0.set(name, Json(value));
+    }
+
+    fn clear(&self, name: &str) {
+        self.0.clear(name);
+    }
+
+    async fn step<T, F>(&self, name: &str, work: F) -> Result<T, Stopped>
+    where
+        T: Serialize + DeserializeOwned + Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let done = self.0.run(|| async { Ok(Json(work.await)) }).name(name).await;
+        Ok(done.map_err(stopped)?.into_inner())
+    }
+
+    async fn call<T, A>(&self, of: &Object, handler: &str, message: T) -> Result<A, Stopped>
+    where
+        T: Serialize + Send + 'static,
+        A: DeserializeOwned + 'static,
+    {
+        let target = RequestTarget::object(of.service, &of.key, handler);
+        let answer = self.0.request::<_, Json<A>>(target, Json(message)).call().await;
+        Ok(answer.map_err(stopped)?.into_inner())
+    }
+
+    fn send<T: Serialize + 'static>(&self, to: &Object, handler: &str, message: T, after_ms: u64) {
+        let target = RequestTarget::object(to.service, &to.key, handler);
+        let request = self.0.request::<_, ()>(target, Json(message));
+        drop(match after_ms {
+            0 => request.send(),
+            after_ms => request.send_after(Duration::from_millis(after_ms)),
+        });
+    }
+}
+
+/// As [`Exclusive`], for handlers that only look, beside others.
+struct Shared<'s, 'c>(&'s SharedObjectContext<'c>);
+
+impl Looks for Shared<'_, '_> {
+    async fn get<T: DeserializeOwned + 'static>(&self, name: &str) -> Result<Option<T>, Stopped> {
+        Ok(self.0.get::<Json<T>>(name).await.map_err(stopped)?.map(Json::into_inner))
+    }
+}
+
+struct Line {
+    engine: Engine,
+    objects: Arc<Objects>,
+}
+
+impl Line {
+    fn this(&self, ctx: &ObjectContext<'_>) -> Object {
+        Object { service: LINE, key: ctx.key().to_owned() }
+    }
+}
+
+/// The desk of a handler.
+macro_rules! desk {
+    ($self:ident, $ctx:ident) => {
+        Desk { steps: &Exclusive(&$ctx), engine: &$self.engine, objects: &$self.objects, this: &$self.this(&$ctx) }
+    };
+}
+
+#[object(name = "DovetailLine")]
+impl Line {
+    #[handler]
+    async fn accept(&self, ctx: ObjectContext<'_>, start: Json<Start>) -> HandlerResult<()> {
+        Ok(desk!(self, ctx).accept(start.into_inner()).await?)
+    }
+
+    #[handler]
+    async fn go_on(&self, ctx: ObjectContext<'_>, call: Json<GoOn>) -> HandlerResult<()> {
+        Ok(desk!(self, ctx).go_on(call.into_inner()).await?)
+    }
+
+    #[handler]
+    async fn retry(&self, ctx: ObjectContext<'_>, decided: Json<Decided>) -> HandlerResult<Json<bool>> {
+        Ok(Json(desk!(self, ctx).retry(decided.into_inner()).await?))
+    }
+
+    #[handler]
+    async fn drop_dead(&self, ctx: ObjectContext<'_>, decided: Json<Decided>) -> HandlerResult<Json<bool>> {
+        Ok(Json(desk!(self, ctx).drop_dead(decided.into_inner()).await?))
+    }
+
+    #[handler]
+    async fn cancel(&self, ctx: ObjectContext<'_>, decided: Json<Decided>) -> HandlerResult<Json<bool>> {
+        Ok(Json(desk!(self, ctx).cancel(decided.into_inner()).await?))
+    }
+}
+
+struct Feed;
+
+#[object(name = "DovetailFeed")]
+impl Feed {
+    #[handler]
+    async fn note(&self, ctx: ObjectContext<'_>, note: Json<Note>) -> HandlerResult<()> {
+        Ok(feed::note(&Exclusive(&ctx), note.into_inner()).await?)
+    }
+
+    #[handler]
+    async fn read(&self, ctx: SharedObjectContext<'_>, from: Json<u64>) -> HandlerResult<Json<Page>> {
+        Ok(Json(feed::read(&Shared(&ctx), from.into_inner()).await?))
+    }
+}
+
+struct Copies;
+
+#[object(name = "DovetailKnown")]
+impl Copies {
+    #[handler]
+    async fn recall(&self, ctx: SharedObjectContext<'_>, run: Json<String>) -> HandlerResult<Json<Option<Known>>> {
+        Ok(Json(known::recall(&Shared(&ctx), &run.into_inner()).await?))
+    }
+
+    #[handler]
+    async fn tell(&self, ctx: ObjectContext<'_>, telling: Json<Telling>) -> HandlerResult<Json<bool>> {
+        Ok(Json(known::tell(&Exclusive(&ctx), telling.into_inner()).await?))
+    }
+}
+
+struct Pairs;
+
+#[object(name = "DovetailPairs")]
+impl Pairs {
+    #[handler]
+    async fn keep(&self, ctx: ObjectContext<'_>, keeping: Json<Keeping>) -> HandlerResult<Json<Option<Taken>>> {
+        Ok(Json(pairs::keep(&Exclusive(&ctx), &keeping.into_inner()).await?))
+    }
+
+    #[handler]
+    async fn look(&self, ctx: SharedObjectContext<'_>, of: Json<RecordRef>) -> HandlerResult<Json<Option<String>>> {
+        Ok(Json(pairs::look(&Shared(&ctx), &of.into_inner()).await?))
+    }
+}
+
+struct Turns;
+
+#[object(name = "DovetailTurn")]
+impl Turns {
+    #[handler]
+    async fn take(&self, ctx: ObjectContext<'_>, taker: Json<Taker>) -> HandlerResult<Json<bool>> {
+        Ok(Json(turns::take(&Exclusive(&ctx), taker.into_inner()).await?))
+    }
+
+    #[handler]
+    async fn release(&self, ctx: ObjectContext<'_>, taker: Json<Taker>) -> HandlerResult<()> {
+        Ok(turns::release(&Exclusive(&ctx), taker.into_inner()).await?)
+    }
+}
+
+struct Places;
+
+#[object(name = "DovetailPlace")]
+impl Places {
+    #[handler]
+    async fn get(&self, ctx: SharedObjectContext<'_>) -> HandlerResult<Json<Option<Value>>> {
+        Ok(Json(places::get(&Shared(&ctx)).await?))
+    }
+
+    #[handler]
+    async fn set(&self, ctx: ObjectContext<'_>, place: Json<Value>) -> HandlerResult<()> {
+        places::set(&Exclusive(&ctx), place.into_inner());
+        Ok(())
+    }
+
+    #[handler]
+    async fn begin(&self, ctx: ObjectContext<'_>, place: Json<Value>) -> HandlerResult<Json<Value>> {
+        Ok(Json(places::begin(&Exclusive(&ctx), place.into_inner()).await?))
+    }
+}
+
+struct Duties;
+
+#[object(name = "DovetailDuty")]
+impl Duties {
+    #[handler]
+    async fn take(&self, ctx: ObjectContext<'_>, process: Json<String>) -> HandlerResult<Json<bool>> {
+        Ok(Json(places::take(&Exclusive(&ctx), process.into_inner()).await?))
+    }
+}
+
+struct Pacts;
+
+#[object(name = "DovetailPacts")]
+impl Pacts {
+    #[handler]
+    async fn keep(&self, ctx: ObjectContext<'_>, keeping: Json<pacts::Keeping>) -> HandlerResult<()> {
+        Ok(pacts::keep(&Exclusive(&ctx), keeping.into_inner()).await?)
+    }
+
+    #[handler]
+    async fn look(&self, ctx: SharedObjectContext<'_>, wanted: Json<pacts::Wanted>) -> HandlerResult<Json<Looked>> {
+        Ok(Json(pacts::look(&Shared(&ctx), wanted.into_inner()).await?))
+    }
+
+    #[handler]
+    async fn tell(&self, ctx: ObjectContext<'_>, asked: Json<Asked>) -> HandlerResult<()> {
+        let asked = asked.into_inner();
+        Ok(pacts::tell(&Exclusive(&ctx), &feed_of(&asked.about.id), asked).await?)
+    }
+}
+
+struct Mail;
+
+#[object(name = "DovetailMail")]
+impl Mail {
+    #[handler]
+    async fn leave(&self, ctx: ObjectContext<'_>, leaving: Json<Leaving>) -> HandlerResult<()> {
+        Ok(mail::leave(&Exclusive(&ctx), leaving.into_inner()).await?)
+    }
+
+    #[handler]
+    async fn wait(&self, ctx: ObjectContext<'_>, waiter: Json<Waiter>) -> HandlerResult<Json<bool>> {
+        Ok(Json(mail::wait(&Exclusive(&ctx), waiter.into_inner()).await?))
+    }
+
+    #[handler]
+    async fn first(&self, ctx: SharedObjectContext<'_>, waiter: Json<Waiter>) -> HandlerResult<Json<Option<Received>>> {
+        Ok(Json(mail::first(&Shared(&ctx), &waiter.into_inner()).await?))
+    }
+}
+
+struct Plans;
+
+const DOCUMENTS: &str = "documents";
+
+#[object(name = "DovetailPlan")]
+impl Plans {
+    #[handler]
+    async fn keep(&self, ctx: ObjectContext<'_>, documents: Json<Documents>) -> HandlerResult<()> {
+        ctx.set(DOCUMENTS, documents);
+        Ok(())
+    }
+
+    #[handler]
+    async fn read(&self, ctx: SharedObjectContext<'_>) -> HandlerResult<Json<Option<Documents>>> {
+        Ok(Json(ctx.get::<Json<Documents>>(DOCUMENTS).await?.map(Json::into_inner)))
+    }
+}

@@ -1,0 +1,189 @@
+//! Runs that a cluster keeps: the real server of Restate, and several of our processes, which are killed. See
+//! `stage/cluster.rs` for where the server is looked for.
+#![cfg(feature = "restate")]
+#![expect(clippy::print_stderr, reason = "a seed is told")]
+
+mod stage;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use dovetail::run::Ending;
+use dovetail::store::{Run, Status};
+use serde_json::{Value, json};
+use stage::random::Random;
+use stage::{PEOPLE, Serve, Stage, until};
+
+/// Somebody joins a group: the person is made at once, and is welcomed a little later.
+const NEWCOMER: &str = "
+workflow: newcomer
+uses: { os: opinion-stage-contacts }
+trigger:
+  webhook: /newcomers
+  verify: [{ header: X-Hook, token: $.secrets.osc_webhook_secret }]
+  replay: { id: $.id }
+  in_order_by: $.event.body.group
+  schema:
+    type: object
+    properties: { id: { type: string }, group: { type: string }, email: { type: string } }
+actions:
+  - id: made
+    call: os.contact.create
+    with: { email: $.event.body.email, city: $.event.body.group, first_name: $.event.body.id }
+  - wait: { for: 300ms }
+  - call: os.contact.update
+    with: { id: $.made.id, status: welcomed }
+";
+
+async fn set(nodes: usize) -> Option<Stage> {
+    stage::cluster::server()?;
+    let mut stage = Stage::set().await;
+    stage.write("workflows/newcomer.yaml", NEWCOMER);
+    stage.activate(&["newcomer"]);
+    stage.join(nodes).await;
+    Some(stage)
+}
+
+fn newcomer(number: usize, group: &str) -> Value {
+    json!({ "id": format!("n{number:04}"), "group": group, "email": format!("n{number}@example.com") })
+}
+
+/// Posts one, and gives what was said; None: nobody answered.
+async fn post(client: &reqwest::Client, port: u16, body: &Value) -> Option<(u16, String)> {
+    let url = format!("http://127.0.0.1:{port}/hooks/newcomers");
+    let answer = client.post(url).header("x-hook", "a-secret").json(body).send().await.ok()?;
+    let status = answer.status().as_u16();
+    let said: Value = answer.json().await.ok()?;
+    Some((status, said["status"].as_str().unwrap_or_default().to_owned()))
+}
+
+/// Waits until so many runs are known, and all are over.
+async fn over(stage: &Stage, count: usize) -> Vec<Run> {
+    until("all runs are known", async || (stage.runs().await.len() >= count).then_some(())).await;
+    stage.over().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_accepted_is_lived_through_and_can_be_looked_at() {
+    let Some(mut stage) = set(1).await else { return };
+    let serve = stage.serve().await;
+    let (client, port) = (stage.client.clone(), serve.port);
+    for number in 0..5 {
+        let said = post(&client, port, &newcomer(number, "a")).await.expect("an answer");
+        assert_eq!(said, (200, "accepted".into()));
+    }
+    let again = post(&client, port, &newcomer(3, "a")).await.expect("an answer");
+    assert_eq!(again, (200, "duplicate".into()));
+    let runs = over(&stage, 5).await;
+    assert!(runs.iter().all(|run| run.status == Status::Completed), "{runs:#?}");
+    let made = stage.requests(PEOPLE, "contact.create").await;
+    let order: Vec<&str> = made.iter().filter_map(|request| request["body"]["first_name"].as_str()).collect();
+    assert_eq!(order, ["n0000", "n0001", "n0002", "n0003", "n0004"]);
+    assert_eq!(stage.requests(PEOPLE, "contact.update").await.len(), 5);
+    let (code, said) = stage.ask(&["runs", "show", &runs[0].start.id]);
+    assert_eq!(code, Some(0), "{said}");
+    for line in
+        ["accepted", "contact.create at example-people", "waits 0.3 s", "contact.update at example-people", "completed"]
+    {
+        assert!(said.contains(line), "`{line}` is not in:\n{said}");
+    }
+}
+
+/// What does not succeed is a dead letter, and a person has it tried again, or gives it up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_is_tried_again_and_another_one_is_given_up() {
+    let Some(mut stage) = set(1).await else { return };
+    let serve = stage.serve().await;
+    stage.fault(PEOPLE, json!({ "at": "contact.create", "status": 422, "times": 2 })).await;
+    for number in 0..3 {
+        post(&stage.client, serve.port, &newcomer(number, "a")).await.expect("an answer");
+    }
+    let runs = over(&stage, 3).await;
+    let failed: Vec<&str> =
+        runs.iter().filter(|run| run.status == Status::Failed).map(|run| run.start.id.as_str()).collect();
+    assert_eq!(failed.len(), 2, "{runs:#?}");
+    let (code, said) = stage.ask(&["dead", "retry", failed[0]]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = stage.ask(&["dead", "drop", failed[1]]);
+    assert_eq!(code, Some(0), "{said}");
+    let status = async |id: &str| stage.runs().await.into_iter().find(|run| run.start.id == id).map(|run| run.status);
+    until("one is completed", async || (status(failed[0]).await == Some(Status::Completed)).then_some(())).await;
+    until("one is dropped", async || (status(failed[1]).await == Some(Status::Dropped)).then_some(())).await;
+    assert_eq!(stage.requests(PEOPLE, "contact.update").await.len(), 2);
+}
+
+/// Three nodes and two processes, of which any is killed at any moment, again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_kills_of_any_node_or_process_lose_nothing_and_make_nothing_twice() {
+    const ROUNDS: usize = 20;
+    const GROUPS: usize = 12;
+    let Some(mut stage) = set(3).await else { return };
+    let mut random = Random::new();
+    let seed = random.seed;
+    eprintln!("SEED={seed}");
+    let (first, second) = (stage.serve().await, stage.serve_beside(0).await);
+    let (ports, mut processes) = ([first.port, second.port], [Some(first), Some(second)]);
+    let (client, other) = (stage.client.clone(), stage.client.clone());
+    let sending = tokio::spawn(async move {
+        let mut sent: Vec<(String, String)> = Vec::new();
+        let mut number = 0;
+        let mut pace = tokio::time::interval(Duration::from_millis(15));
+        let end = std::time::Instant::now() + Duration::from_secs(20);
+        while std::time::Instant::now() < end {
+            pace.tick().await;
+            let group = format!("g{}", number % GROUPS);
+            let body = newcomer(number, &group);
+            // It is sent again, to the other one, until somebody says that it was taken.
+            let mut at = number % 2;
+            while post(&client, ports[at], &body).await.is_none_or(|(status, _)| status != 200) {
+                at = 1 - at;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            sent.push((group, body["id"].as_str().expect("an id").to_owned()));
+            number += 1;
+        }
+        sent
+    });
+    for _ in 0..ROUNDS {
+        tokio::time::sleep(Duration::from_millis(random.below(800))).await;
+        let victim = usize::try_from(random.below(5)).expect("one of five");
+        if let Some(node) = victim.checked_sub(2) {
+            let cluster = stage.cluster.as_mut().expect("a cluster");
+            cluster.kill(node);
+            cluster.begin(node);
+            cluster.is_ready(&other).await;
+            continue;
+        }
+        if let Some(serve) = processes[victim].take() {
+            Serve::kill(serve);
+        }
+        processes[victim] = Some(match victim {
+            0 => stage.serve().await,
+            _ => stage.serve_beside(ports[1]).await,
+        });
+    }
+    let sent = sending.await.expect("all is sent");
+    let runs = over(&stage, sent.len()).await;
+    assert_eq!(runs.len(), sent.len(), "seed {seed}: each event has one run");
+    for run in &runs {
+        assert!(matches!(run.ending, Some(Ending::Completed { .. })), "seed {seed}: {:?}", run.ending);
+    }
+    let made = stage.requests(PEOPLE, "contact.create").await;
+    let people = stage.control("GET", PEOPLE, "/records/contact", Value::Null).await;
+    let people = people["records"].as_array().expect("records").len();
+    assert_eq!(people, sent.len(), "seed {seed}: everybody is there once");
+    // The order in which somebody was asked for first.
+    let mut known = HashSet::new();
+    let mut order: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for request in &made {
+        let of = |name: &str| request["body"][name].as_str().unwrap_or_default().to_owned();
+        if known.insert(of("first_name")) {
+            order.entry(of("city")).or_default().push(of("first_name"));
+        }
+    }
+    let mut expected: HashMap<String, Vec<String>> = HashMap::new();
+    sent.into_iter().for_each(|(group, id)| expected.entry(group).or_default().push(id));
+    for (group, ids) in order {
+        assert_eq!(Some(&ids), expected.get(&group), "seed {seed}: the order of {group}");
+    }
+}

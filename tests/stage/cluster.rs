@@ -1,0 +1,119 @@
+//! A cluster of Restate on this machine, for a stage whose runs it keeps.
+//!
+//! `DOVETAIL_RESTATE` says where the server's program is; where nothing says so, there is none, and tests that need it are
+//! left out. Every stage of a test has its runs kept there if `DOVETAIL_TESTED_ON=restate`.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::until;
+
+/// The server's nodes.
+pub struct Cluster {
+    folder: PathBuf,
+    nodes: Vec<Node>,
+    /// Where it calls our processes.
+    objects: u16,
+}
+
+struct Node {
+    /// None: it was killed.
+    child: Option<Child>,
+    ingress: u16,
+    admin: u16,
+    fabric: u16,
+}
+
+/// Where the server's program is.
+pub fn server() -> Option<PathBuf> {
+    std::env::var_os("DOVETAIL_RESTATE").map(PathBuf::from).filter(|_| cfg!(feature = "restate"))
+}
+
+/// Are all tests to have their runs kept by a cluster?
+pub fn is_asked_for() -> bool {
+    std::env::var("DOVETAIL_TESTED_ON").is_ok_and(|on| on == "restate")
+}
+
+fn port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
+}
+
+impl Cluster {
+    /// Starts one of so many nodes.
+    pub async fn start(folder: &Path, nodes: usize, client: &reqwest::Client) -> Cluster {
+        let nodes = (0..nodes).map(|_| Node { child: None, ingress: port(), admin: port(), fabric: port() }).collect();
+        let mut cluster = Cluster { folder: folder.join("restate"), nodes, objects: port() };
+        (0..cluster.nodes.len()).for_each(|number| cluster.begin(number));
+        cluster.is_ready(client).await;
+        cluster
+    }
+
+    pub fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Starts a node, or starts it again with what it has kept.
+    pub fn begin(&mut self, number: usize) {
+        let node = &self.nodes[number];
+        let mut command = Command::new(server().expect("the server of Restate"));
+        command.args(["--no-logo", "--cluster-name", "stage", "--node-name", &format!("node-{number}")]);
+        command.arg("--base-dir").arg(&self.folder);
+        // It speaks to this machine only, and tells nobody about itself.
+        command.envs([("RESTATE_BIND_IP", "127.0.0.1"), ("RESTATE_LISTEN_MODE", "tcp")]);
+        command.envs([("RESTATE_DISABLE_TELEMETRY", "true"), ("RESTATE_ADMIN__DISABLE_WEB_UI", "true")]);
+        command.env("RESTATE_DEFAULT_NUM_PARTITIONS", "4");
+        command.env("RESTATE_BIND_PORT", node.fabric.to_string());
+        command.env("RESTATE_ADMIN__BIND_PORT", node.admin.to_string());
+        command.env("RESTATE_INGRESS__BIND_PORT", node.ingress.to_string());
+        command.env("RESTATE_ADVERTISED_ADDRESS", format!("http://127.0.0.1:{}", node.fabric));
+        if self.nodes.len() > 1 {
+            let addresses: Vec<String> =
+                self.nodes.iter().map(|node| format!("\"http://127.0.0.1:{}\"", node.fabric)).collect();
+            command.env("RESTATE_METADATA_CLIENT__ADDRESSES", format!("[{}]", addresses.join(",")));
+            command.env("RESTATE_DEFAULT_REPLICATION", "2");
+            command.env("RESTATE_AUTO_PROVISION", (number == 0).to_string());
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.nodes[number].child = Some(command.spawn().expect("the server of Restate starts"));
+    }
+
+    /// `kill -9` of a node.
+    pub fn kill(&mut self, number: usize) {
+        if let Some(mut child) = self.nodes[number].child.take() {
+            child.kill().expect("it can be killed");
+            child.wait().expect("it ends");
+        }
+    }
+
+    pub async fn is_ready(&self, client: &reqwest::Client) {
+        for node in &self.nodes {
+            let doors = [format!("{}/health", node.admin), format!("{}/restate/health", node.ingress)];
+            for url in doors.map(|door| format!("http://127.0.0.1:{door}")) {
+                let is_well = async || client.get(&url).send().await.is_ok_and(|answer| answer.status() == 200);
+                until("Restate is ready", async || is_well().await.then_some(())).await;
+            }
+        }
+    }
+
+    /// What tells `serve` of it.
+    pub fn flags(&self) -> Vec<String> {
+        let urls = |port: fn(&Node) -> u16| {
+            let urls: Vec<String> = self.nodes.iter().map(|node| format!("http://127.0.0.1:{}", port(node))).collect();
+            urls.join(",")
+        };
+        let (ingress, admin) = (urls(|node| node.ingress), urls(|node| node.admin));
+        let objects = format!("127.0.0.1:{}", self.objects);
+        ["--on", "restate", "--ingress", &ingress, "--admin", &admin, "--objects", &objects].map(str::to_owned).to_vec()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for child in self.nodes.iter_mut().filter_map(|node| node.child.as_mut()) {
+            // It may have ended before.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
