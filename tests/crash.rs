@@ -199,6 +199,10 @@ async fn sigterm_ends_what_is_under_way_and_leaves_nothing_unknown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_at_work_goes_before_a_dead_letter_that_is_retried() {
+    if stage::cluster::is_asked_for() {
+        // A command alone may not change what a cluster keeps.
+        return;
+    }
     let mut stage = Stage::set().await;
     let ada = stage.make(GHL, "contact", json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
     stage.fault(PEOPLE, json!({ "at": "contact.create", "status": 422, "times": 1 })).await;

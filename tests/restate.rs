@@ -112,6 +112,40 @@ async fn a_dead_letter_is_tried_again_and_another_one_is_given_up() {
     assert_eq!(stage.requests(PEOPLE, "contact.update").await.len(), 2);
 }
 
+/// What one limit allows, two processes use together, and not twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_holds_for_all_processes_together() {
+    const COUNT: usize = 60;
+    const REQUESTS: usize = 10;
+    let Some(mut stage) = set(1).await else { return };
+    stage.write("workflows/newcomer.yaml", NEWCOMER.split("  - wait:").next().expect("its first action"));
+    let limits = format!("connector: {PEOPLE}\nlimits: [{{ requests: {REQUESTS}, per: 2s }}]\n");
+    stage.write("connectors/opinion-stage-contacts.override.yaml", &limits);
+    let (first, second) = (stage.serve().await, stage.serve_beside(0).await);
+    for number in 0..COUNT {
+        let port = [first.port, second.port][number % 2];
+        post(&stage.client, port, &newcomer(number, &format!("g{number}"))).await.expect("an answer");
+    }
+    over(&stage, COUNT).await;
+    let made = stage.requests(PEOPLE, "contact.create").await;
+    assert_eq!(made.len(), COUNT);
+    let times: Vec<i64> = made
+        .iter()
+        .map(|request| request["time"].as_str().expect("a time"))
+        .map(|time| chrono::DateTime::parse_from_rfc3339(time).expect("a time").timestamp_millis())
+        .collect();
+    // A window is opened by its first request, as vendors count.
+    let (mut opened, mut count, mut windows) = (i64::MIN, 0, 1);
+    for at in times {
+        if at >= opened + 2_000 {
+            (opened, count, windows) = (at, 0, windows + 1);
+        }
+        count += 1;
+        assert!(count <= REQUESTS, "{count} requests within 2 s");
+    }
+    assert!(windows > COUNT / REQUESTS, "{windows} windows");
+}
+
 /// Three nodes and two processes, of which any is killed at any moment, again and again.
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_kills_of_any_node_or_process_lose_nothing_and_make_nothing_twice() {

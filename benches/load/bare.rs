@@ -21,14 +21,14 @@ use super::job::SECRET;
 const AT_ONCE: usize = 64;
 const BATCH: usize = 1_024;
 
-#[derive(Deserialize)]
-struct Event {
-    id: String,
+#[derive(Deserialize, Serialize)]
+pub struct Event {
+    pub id: String,
     customer: Customer,
-    order: Order,
+    pub order: Order,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct Customer {
     first_name: String,
     last_name: String,
@@ -36,26 +36,39 @@ struct Customer {
     address: Address,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct Address {
     city: String,
 }
 
-#[derive(Deserialize)]
-struct Order {
+#[derive(Deserialize, Serialize)]
+pub struct Order {
     number: String,
     currency: String,
-    total: f64,
+    pub total: f64,
 }
 
 #[derive(Serialize)]
-struct Sale<'e> {
+pub struct Sale<'e> {
     reference: &'e str,
     email: &'e str,
     name: String,
     city: &'e str,
     total: f64,
     currency: &'e str,
+}
+
+impl Sale<'_> {
+    pub fn of(event: &Event) -> Sale<'_> {
+        Sale {
+            reference: &event.order.number,
+            email: &event.customer.email,
+            name: format!("{} {}", event.customer.first_name, event.customer.last_name),
+            city: &event.customer.address.city,
+            total: event.order.total,
+            currency: &event.order.currency,
+        }
+    }
 }
 
 enum Write {
@@ -162,14 +175,7 @@ async fn carry_out(own: Loop, event: Event) {
     let _permit = own.at_once.acquire().await.expect("it is open");
     let mut outcome = "skipped".to_owned();
     if event.order.total > 100.0 {
-        let sale = Sale {
-            reference: &event.order.number,
-            email: &event.customer.email,
-            name: format!("{} {}", event.customer.first_name, event.customer.last_name),
-            city: &event.customer.address.city,
-            total: event.order.total,
-            currency: &event.order.currency,
-        };
+        let sale = Sale::of(&event);
         let request = own.client.post(format!("http://{}/sales", own.vendor)).bearer_auth("a-token");
         outcome = loop {
             // A vendor that does not answer is asked again.

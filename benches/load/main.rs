@@ -6,6 +6,8 @@
 #![expect(clippy::print_stdout, reason = "it is what a measurement is for")]
 
 mod bare;
+#[cfg(feature = "restate")]
+mod durable;
 mod job;
 mod past;
 mod peer;
@@ -116,6 +118,39 @@ async fn compare(vendor: &Vendor) {
     println!("memory, under load: {most:.1} MiB (goal 120{})", verdict(most < 120.0));
 }
 
+/// The engine on Restate, beside a handler that was written by hand for it, and beside the engine by itself.
+#[cfg(feature = "restate")]
+async fn cluster(vendor: &Vendor) {
+    let (folder, place) = (Folder::new(), vendor.address.to_string());
+    job::write(&folder.0, &place, 1, 1);
+    let Some(server) = durable::Server::start(&folder.0).await else {
+        return println!("on Restate: DOVETAIL_RESTATE does not say where its server is");
+    };
+    let handler = server.handler(&place).await;
+    let serve = server.serve(&folder.0, &place).await;
+    let (mut by_hand, mut ours) = (Side::default(), Side::default());
+    for round in 0..=ROUNDS {
+        by_hand.round(&handler, vendor, &format!("r{round}")).await;
+        ours.round(&serve, vendor, &format!("s{round}")).await;
+        if round == 0 {
+            // To get warm.
+            (by_hand, ours) = (Side::default(), Side::default());
+        }
+    }
+    let ratio = median(ours.pace.iter().zip(&by_hand.pace).map(|(ours, by_hand)| ours / by_hand).collect());
+    let (pace, pace_by_hand) = (median(ours.pace), median(by_hand.pace));
+    println!(
+        "on Restate: {pace:.0} events/s, {pace_by_hand:.0}/s with a handler by hand, ratio {ratio:.2} (goal 0.70{})",
+        verdict(ratio >= 0.7)
+    );
+    let (work, work_by_hand) = (median(ours.work), median(by_hand.work));
+    println!("on Restate: work {work:.0} µs/event in our process, {work_by_hand:.0} µs/event by hand");
+    let rate = pace_by_hand * 0.2;
+    let by_hand = late(&peer::drip(vendor, handler.port, "t", rate, DRIP).await);
+    let ours = late(&peer::drip(vendor, serve.port, "u", rate, DRIP).await);
+    println!("on Restate: 99 of 100 events at {rate:.0}/s within {ours:.0} ms, {by_hand:.0} ms by hand");
+}
+
 /// Events per second of a project.
 async fn pace(vendor: &Vendor, workflows: usize, actions: usize, past: usize) -> f64 {
     let (folder, place) = (Folder::new(), vendor.address.to_string());
@@ -161,6 +196,12 @@ fn main() {
     {
         return bare::main(Path::new(folder), vendor, port.parse().expect("a port"));
     }
+    #[cfg(feature = "restate")]
+    if let [role, port, vendor, objects, ingress] = words.as_slice()
+        && role == "durable"
+    {
+        return durable::main(port.parse().expect("a port"), vendor, objects.parse().expect("a port"), ingress);
+    }
     if std::env::var_os("LOAD_IS_PINNED").is_none() {
         let own = std::env::current_exe().expect("this program");
         let mut command = program::pinned(program::OTHER_CORE, &own);
@@ -176,6 +217,10 @@ fn main() {
         let vendor = Vendor::start().await;
         if is_wanted("compare") {
             compare(&vendor).await;
+        }
+        #[cfg(feature = "restate")]
+        if is_wanted("cluster") {
+            cluster(&vendor).await;
         }
         if is_wanted("lines") {
             lines(&vendor, words.iter().any(|word| word == "--long")).await;

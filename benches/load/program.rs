@@ -49,8 +49,13 @@ impl Program {
 
     /// The same with a dashboard at this address.
     pub async fn serve_with_dashboard(folder: &Path, vendors: &[String], dashboard: &str) -> Program {
+        Program::serve_with(folder, vendors, dashboard, &[]).await
+    }
+
+    /// The same with further flags.
+    pub async fn serve_with(folder: &Path, vendors: &[String], dashboard: &str, flags: &[&str]) -> Program {
         Program::start(Path::new(env!("CARGO_BIN_EXE_dovetail")), |command, port| {
-            command.args(["serve", "--no-watch", "--dashboard", dashboard]);
+            command.args(["serve", "--no-watch", "--dashboard", dashboard]).args(flags);
             for vendor in vendors {
                 command.args(["--allow-net", vendor]);
             }
@@ -60,7 +65,7 @@ impl Program {
         .await
     }
 
-    async fn start(program: &Path, say: impl FnOnce(&mut Command, u16)) -> Program {
+    pub async fn start(program: &Path, say: impl FnOnce(&mut Command, u16)) -> Program {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
         let mut command = pinned(OWN_CORE, program);
         say(&mut command, port);

@@ -8,6 +8,7 @@ mod backup;
 mod bar;
 mod catalog;
 mod check;
+mod cluster;
 mod completions;
 mod connect;
 mod connector;
@@ -84,6 +85,9 @@ enum Command {
     Test(test::Test),
     /// Run a project: listen for webhooks, poll, keep schedules.
     Serve(Box<serve::Serve>),
+    /// A cluster of Restate on this machine, to try out `serve --on restate`.
+    #[command(subcommand)]
+    Cluster(cluster::Cluster),
     /// Have a running `serve` take up changed documents now, and say what came of it.
     Reload(reload::Reload),
     /// Run one workflow once, by hand.
@@ -226,6 +230,7 @@ pub fn main() -> ExitCode {
             Command::Check(command) => command.run(),
             Command::Test(command) => command.run().await,
             Command::Serve(command) => command.run().await,
+            Command::Cluster(command) => command.run().await,
             Command::Reload(command) => command.run().await,
             Command::Run(command) => command.run().await,
             Command::Runs(command) => command.run().await,

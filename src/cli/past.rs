@@ -6,9 +6,10 @@ use anyhow::{Context as _, Result};
 
 use super::exit::{Refusal, usage};
 use super::{Project, say};
+use crate::engine::COPY;
 use crate::run::RecordRef;
 use crate::server::control::{self, Order, Reply};
-use crate::store::{self, Asked, Filter, Run, Sought, Store};
+use crate::store::{self, Asked, Filter, Keeper, Run, Sought, Store};
 use crate::story;
 use crate::sync::Choice;
 
@@ -74,6 +75,9 @@ impl Past {
         match Store::open(&self.folder()) {
             Ok(store) => {
                 looked.close().await;
+                if store.keeper().await? == Keeper::Cluster {
+                    return Err(usage(COPY));
+                }
                 Ok(Access { store, served: None })
             }
             Err(store::Error::InUse(_)) => Ok(Access { store: looked, served: Some(self.folder()) }),
@@ -205,6 +209,7 @@ pub fn refusal(error: store::Error) -> anyhow::Error {
              it first, or say `--data DIR` for another folder"
         ))
         .into(),
+        store::Error::Refused(why) => usage(why),
         other => other.into(),
     }
 }

@@ -343,7 +343,7 @@ impl Operator {
             listens,
             hands,
         };
-        Ok((Engine::start(settings).await?, secrets))
+        Ok((Engine::start(settings).await.map_err(past::refusal)?, secrets))
     }
 
     /// What of a project will not work as things are.

@@ -12,8 +12,9 @@ use serde_json::Value;
 use super::Engine;
 use super::ledger::Said;
 use super::now_ms;
+use crate::http::{Lease, Wish};
 use crate::run::Start;
-use crate::store::{Accepted, Asked, Intake, Run};
+use crate::store::{Accepted, Asked, Error, Intake, Keeper, Run};
 
 pub(super) trait Hands: Send + Sync {
     /// Gets ready: from here on it is asked for what is kept.
@@ -39,6 +40,16 @@ pub(super) trait Hands: Send + Sync {
     /// Is it this process that does what one is to do: reads a list, keeps a schedule?
     fn has_duty<'h>(&'h self, engine: &'h Engine, name: &'h str) -> Said<'h, bool>;
 
+    /// Are limits shared with other processes?
+    fn shares_limits(&self) -> bool {
+        false
+    }
+
+    /// A part of a window that is shared with other processes; None: it is shared with none.
+    fn lease<'h>(&'h self, _: &'h Wish) -> Said<'h, Option<Lease>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// Keeps what a person has said about a record of a sync, in place of what was said before.
     fn say<'h>(&'h self, engine: &'h Engine, asked: Asked) -> Said<'h, ()>;
 
@@ -63,12 +74,21 @@ pub(super) trait Hands: Send + Sync {
     fn cancel<'h>(&'h self, engine: &'h Engine, run: &'h str, by: &'h str) -> Said<'h, Option<Run>>;
 }
 
+/// Runs would happen here and there.
+pub const COPY: &str = "a cluster keeps the runs that are in the data folder, which is a copy: start `dovetail serve --on restate` with \
+                        it, or say `--data DIR` for another folder";
+
 /// Those of one process, which keeps everything in its store.
 pub(super) struct Own;
 
 impl Hands for Own {
-    fn open<'h>(&'h self, _: &'h Engine) -> Said<'h, ()> {
-        Box::pin(async { Ok(()) })
+    fn open<'h>(&'h self, engine: &'h Engine) -> Said<'h, ()> {
+        Box::pin(async {
+            match engine.inner.store.keeper().await? {
+                Keeper::Own => Ok(()),
+                Keeper::Cluster => Err(Error::Refused(COPY.into())),
+            }
+        })
     }
 
     fn begin<'h>(&'h self, engine: &'h Engine) -> Said<'h, ()> {

@@ -72,6 +72,7 @@ pub use consents::{Grants, asked_of, lacking};
 pub use counters::Counters;
 pub use drift::{Noted, noted};
 pub use examine::{Examiner, Health, Sign};
+pub use hands::COPY;
 pub use hooks::Hook;
 pub use intake::{ByHandError, Taken, Whose, unknown};
 pub use keeping::Forgotten;
@@ -133,6 +134,9 @@ struct Means {
     hands: Box<dyn Hands>,
 }
 
+/// One process asks for one part of a window at a time; by the window's name.
+type Leasing = Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>;
+
 /// Runs at work at the same time in a rehearsal.
 const REHEARSED_AT_ONCE: usize = 64;
 
@@ -150,6 +154,7 @@ pub(in crate::engine) struct Inner {
     hands: Box<dyn Hands>,
     outside: outside::Outside,
     budgets: Budgets,
+    leasing: Leasing,
     secrets: Arc<dyn SecretSource>,
     vault: Option<Arc<Vault>>,
     webhook_keys: HashMap<String, String>,
@@ -222,13 +227,18 @@ impl Engine {
 
     async fn begin(plan: Arc<Plan>, means: Means) -> Result<Engine, store::Error> {
         let Means { store, outside, secrets, vault, webhook_keys, at_once, listens, hands } = means;
+        let budgets = match hands.shares_limits() {
+            true => Budgets::of_several_processes(),
+            false => Budgets::of_vendors(),
+        };
         let inner = Arc::new(Inner {
             plans: Mutex::new(HashMap::from([(plan.hash.clone(), plan.clone())])),
             present: RwLock::new(Arc::new(present::Present::new(plan.clone()))),
             store,
             hands,
             outside,
-            budgets: Budgets::of_vendors(),
+            budgets,
+            leasing: Leasing::default(),
             secrets,
             vault,
             webhook_keys,

@@ -1,5 +1,6 @@
 //! Performs one request: credential, budget, the network, and what the answer means.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::circuit::{Pass, is_of_trouble};
@@ -11,6 +12,9 @@ use crate::project::{Connection, Plan};
 use crate::run::{Answer, Purpose, Send};
 use crate::trigger::Traceparent;
 use crate::vault::{self, Holder, Token};
+
+/// Windows that are asked about, and remembered.
+const LEASING_MAX: usize = 10_000;
 
 /// A request that is ready to go.
 pub(super) struct Ready {
@@ -79,6 +83,34 @@ impl Engine {
         let Ok((connector, connection, operation)) = find(plan, send) else { return http::Take::Go };
         let budgets = &self.inner.budgets;
         budgets.look(&connection.name, &connector.limits, &operation.name, &send.input, urgency, clock::instant())
+    }
+
+    /// Gets parts of the limits that a request needs, where other processes share them.
+    pub(super) async fn lease(&self, plan: &Plan, send: &Send, urgency: Urgency) {
+        let Ok((connector, connection, operation)) = find(plan, send) else { return };
+        let wishes = || {
+            let budgets = &self.inner.budgets;
+            let (name, limits) = (&connection.name, &connector.limits);
+            budgets.wishes(name, limits, &operation.name, &send.input, urgency, clock::instant())
+        };
+        for wish in wishes() {
+            let name = wish.name();
+            let one = Arc::clone(self.inner.leasing.lock().entry(name.clone()).or_default());
+            let _one = one.lock().await;
+            // Whoever asked before may have got some for this one too.
+            let Some(wish) = wishes().into_iter().find(|wish| wish.name() == name) else { continue };
+            match self.inner.hands.lease(&wish).await {
+                Ok(Some(lease)) => self.inner.budgets.lease(&wish, &lease, clock::instant()),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(%error, connection = connection.name, "how much is left of a limit is not known")
+                }
+            }
+        }
+        let mut leasing = self.inner.leasing.lock();
+        if leasing.len() > LEASING_MAX {
+            leasing.retain(|_, one| Arc::strong_count(one) > 1);
+        }
     }
 
     /// For how many requests of an operation there is room in the connection's limits, or how long to wait for some.
@@ -216,7 +248,9 @@ impl Engine {
         if self.inner.circuits.is_open(connection, clock::instant()) {
             return Answer::Failed(Failure::new("unreachable", "it is down: the requests before have failed"));
         }
-        while let http::Take::Wait(pause) = self.take(plan, &send, Urgency::Poll) {
+        loop {
+            self.lease(plan, &send, Urgency::Poll).await;
+            let http::Take::Wait(pause) = self.take(plan, &send, Urgency::Poll) else { break };
             tokio::select! {
                 () = tokio::time::sleep(pause.min(Duration::from_secs(60))) => {}
                 () = self.stopped() => return Answer::Failed(Failure::new("unreachable", "the program is stopping")),

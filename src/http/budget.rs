@@ -10,7 +10,7 @@ use chrono::DateTime;
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::window::{LONGEST, Window};
+use super::window::{LONGEST, Lease, Window};
 use crate::connector::{Limit, Response};
 use crate::expr::{Locale, Scope};
 
@@ -49,7 +49,35 @@ pub struct Budgets {
     pub(super) windows: Mutex<HashMap<Key, Window>>,
     /// How long a request takes until the vendor counts it, at most.
     pub(super) on_the_way: Duration,
+    /// Several processes share them: each uses what it has got by a [`Lease`].
+    pub(super) shared: bool,
 }
+
+/// A window of which this process wants a part.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    key: Key,
+    /// Requests in a window, for what is as urgent as this.
+    pub most: u64,
+    /// So long one lasts, with the time until the vendor counts what was sent.
+    pub per: Duration,
+    /// So many are asked for.
+    pub wanted: u64,
+}
+
+impl Wish {
+    /// By this all processes know the window.
+    pub fn name(&self) -> String {
+        let Key { connection, limit, each } = &self.key;
+        let (number, requests, per) = limit.unwrap_or_default();
+        format!("{connection}/{number}/{requests}/{}/{each}", per.as_millis())
+    }
+}
+
+/// Of a window a process takes a share at once, so that it need not ask for each request.
+const SHARES: u64 = 16;
+/// Requests that are asked for at once, at most.
+const WANTED_MAX: u64 = 500;
 
 /// Which window: a limit of a connection, and the value of its `each`. A limit that was edited is another one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +102,44 @@ impl Budgets {
         Budgets { on_the_way: Duration::from_millis(500), ..Budgets::default() }
     }
 
+    /// The same, shared by several processes.
+    pub fn of_several_processes() -> Budgets {
+        Budgets { shared: true, ..Budgets::of_vendors() }
+    }
+
+    /// The windows of which this process must get a part before a request may go.
+    pub fn wishes(
+        &self,
+        connection: &str,
+        limits: &[Limit],
+        operation: &str,
+        input: &Value,
+        urgency: Urgency,
+        now: Instant,
+    ) -> Vec<Wish> {
+        if !self.shared {
+            return Vec::new();
+        }
+        let (live, windows) = (urgency == Urgency::Live, self.windows.lock());
+        let wishes = counted(limits, operation).filter_map(|(index, limit)| {
+            let key = Key::of_limit(connection, index, limit, input).within(&windows);
+            let known = windows.get(&key);
+            if known.is_some_and(|window| window.has_share(limit, live, now) || window.is_used_up(limit, live, now)) {
+                return None;
+            }
+            let most = if live { limit.requests } else { limit.requests_of_the_past() };
+            let per = limit.per + self.on_the_way.min(limit.per / 10);
+            Some(Wish { key, most, per, wanted: (limit.requests / SHARES).clamp(1, WANTED_MAX) })
+        });
+        wishes.collect()
+    }
+
+    /// This process has got a part of a window.
+    pub fn lease(&self, wish: &Wish, lease: &Lease, now: Instant) {
+        let mut windows = self.windows.lock();
+        windows.entry(wish.key.clone()).or_insert_with(|| Window::unopened(now)).lease(lease, now);
+    }
+
     /// Takes one request from every window that counts it, or none.
     pub fn take(
         &self,
@@ -85,12 +151,16 @@ impl Budgets {
         now: Instant,
     ) -> Take {
         let mut windows = self.windows.lock();
-        let counting = match room(&mut windows, (connection, limits), (operation, input), urgency, now) {
+        let counting = match self.room(&mut windows, (connection, limits), (operation, input), urgency, now) {
             Ok(counting) => counting,
             Err(wait) => return Take::Wait(wait),
         };
         for (key, limit) in counting {
-            windows.entry(key).or_insert_with(|| Window::unopened(now)).count(limit, self.on_the_way, now);
+            let window = windows.entry(key).or_insert_with(|| Window::unopened(now));
+            match self.shared {
+                true => window.count_of_share(),
+                false => window.count(limit, self.on_the_way, now),
+            }
         }
         Take::Go
     }
@@ -105,7 +175,8 @@ impl Budgets {
         urgency: Urgency,
         now: Instant,
     ) -> Take {
-        let room = room(&mut self.windows.lock(), (connection, limits), (operation, input), urgency, now);
+        let mut windows = self.windows.lock();
+        let room = self.room(&mut windows, (connection, limits), (operation, input), urgency, now);
         room.map_or_else(Take::Wait, |_| Take::Go)
     }
 
@@ -120,7 +191,7 @@ impl Budgets {
         now: Instant,
     ) -> Result<u64, Duration> {
         let mut windows = self.windows.lock();
-        let counting = room(&mut windows, (connection, limits), (operation, &Value::Null), urgency, now)?;
+        let counting = self.room(&mut windows, (connection, limits), (operation, &Value::Null), urgency, now)?;
         let free = counting.iter().filter(|(_, limit)| limit.each.is_none()).map(|(key, limit)| {
             let requests = if urgency == Urgency::Live { limit.requests } else { limit.requests_of_the_past() };
             windows.get(key).map_or(requests, |window| window.left(requests, now))
@@ -163,6 +234,43 @@ impl Budgets {
             })
         });
         left.collect()
+    }
+
+    /// The windows that count a request, or how long it must wait; live work is waited for.
+    fn room<'l>(
+        &self,
+        windows: &mut HashMap<Key, Window>,
+        (connection, limits): (&str, &'l [Limit]),
+        (operation, input): (&'l str, &Value),
+        urgency: Urgency,
+        now: Instant,
+    ) -> Result<Vec<(Key, &'l Limit)>, Duration> {
+        if windows.len() >= WINDOWS_MAX {
+            windows.retain(|_, window| !window.is_forgotten(now));
+        }
+        let mut wait = windows.get(&Key::of_connection(connection)).map_or(Duration::ZERO, |window| window.closed(now));
+        let mut counting = Vec::new();
+        for (index, limit) in counted(limits, operation) {
+            let key = Key::of_limit(connection, index, limit, input).within(windows);
+            let wait_for = |window: &Window| match self.shared {
+                true => window.wait_for_share(limit, urgency, now),
+                false => window.wait(limit, urgency, now),
+            };
+            wait = wait.max(windows.get(&key).map_or_else(|| wait_for(&Window::unopened(now)), wait_for));
+            counting.push((key, limit));
+        }
+        if wait.is_zero() {
+            return Ok(counting);
+        }
+        let wait = wait.min(LONGEST);
+        if urgency == Urgency::Live {
+            for (key, limit) in &counting {
+                if let Some(window) = windows.get_mut(key) {
+                    window.is_waited_for(limit, wait, now);
+                }
+            }
+        }
+        Err(wait)
     }
 
     fn learn_from(
@@ -214,41 +322,6 @@ fn counted<'limits>(
         .iter()
         .enumerate()
         .filter(move |(_, limit)| limit.only_for.is_empty() || limit.only_for.iter().any(|name| name == operation))
-}
-
-/// The windows that count a request, or how long it must wait; live work is waited for.
-fn room<'l>(
-    windows: &mut HashMap<Key, Window>,
-    (connection, limits): (&str, &'l [Limit]),
-    (operation, input): (&'l str, &Value),
-    urgency: Urgency,
-    now: Instant,
-) -> Result<Vec<(Key, &'l Limit)>, Duration> {
-    if windows.len() >= WINDOWS_MAX {
-        windows.retain(|_, window| !window.is_forgotten(now));
-    }
-    let mut wait = windows.get(&Key::of_connection(connection)).map_or(Duration::ZERO, |window| window.closed(now));
-    let mut counting = Vec::new();
-    for (index, limit) in counted(limits, operation) {
-        let key = Key::of_limit(connection, index, limit, input).within(windows);
-        wait = wait.max(match windows.get(&key) {
-            Some(window) => window.wait(limit, urgency, now),
-            None => Window::unopened(now).wait(limit, urgency, now),
-        });
-        counting.push((key, limit));
-    }
-    if wait.is_zero() {
-        return Ok(counting);
-    }
-    let wait = wait.min(LONGEST);
-    if urgency == Urgency::Live {
-        for (key, limit) in &counting {
-            if let Some(window) = windows.get_mut(key) {
-                window.is_waited_for(limit, wait, now);
-            }
-        }
-    }
-    Err(wait)
 }
 
 impl Key {

@@ -15,7 +15,8 @@ mod resolve;
 mod tests;
 mod window;
 
-pub use budget::{Budgets, Left, Take, Urgency};
+pub use budget::{Budgets, Left, Take, Urgency, Wish};
 pub use client::{Client, Credential, Error};
 pub use guard::Guard;
 pub use hidden::Hidden;
+pub use window::Lease;

@@ -11,6 +11,20 @@ pub(super) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// So long what is not live stands back when a window opens that live work waits for.
 const STANDS_BACK: Duration = Duration::from_millis(100);
 
+/// Who could not be told how much is left asks again after so long.
+const ASKS_AGAIN: Duration = Duration::from_millis(200);
+
+/// What a process has got of a window that several share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Which window: they are counted.
+    pub number: u64,
+    pub granted: u64,
+    /// What all have got of it.
+    pub total: u64,
+    pub ends_in: Duration,
+}
+
 /// A fixed span of time, opened by its first request.
 #[derive(Debug)]
 pub(super) struct Window {
@@ -20,12 +34,25 @@ pub(super) struct Window {
     closed_until: Option<Instant>,
     /// Live work waits for it: the past stands back.
     past_from: Option<Instant>,
+    /// What this process may use of it, where several share it.
+    share: Option<Share>,
+}
+
+/// A part of a window that several processes share.
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    /// Which window it is of.
+    number: u64,
+    /// Requests that this process may make in it.
+    allowed: u64,
+    /// Requests that were allowed to all of them, as far as it is known here.
+    total: u64,
 }
 
 impl Window {
     /// A window that has not been used; it opens with its first request.
     pub fn unopened(now: Instant) -> Window {
-        Window { ends: now, used: 0, closed_until: None, past_from: None }
+        Window { ends: now, used: 0, closed_until: None, past_from: None, share: None }
     }
 
     /// How long a request must wait; zero if it may go.
@@ -39,12 +66,55 @@ impl Window {
         if left(limit, self.used, live) { closed } else { closed.max(self.ends - now) }
     }
 
+    /// Is there a request of the part of this process that may go? As long as it has none, it asks for one.
+    pub fn has_share(&self, limit: &Limit, live: bool, now: Instant) -> bool {
+        self.share.is_some_and(|share| {
+            !self.is_over(now) && self.used < share.allowed && (live || share.total <= limit.requests_of_the_past())
+        })
+    }
+
+    /// Is it known that nothing is left of it for anybody?
+    pub fn is_used_up(&self, limit: &Limit, live: bool, now: Instant) -> bool {
+        let most = if live { limit.requests } else { limit.requests_of_the_past() };
+        !self.is_over(now) && self.share.is_some_and(|share| share.total >= most)
+    }
+
+    /// This process has got a part of it.
+    pub fn lease(&mut self, lease: &Lease, now: Instant) {
+        let ends = now + lease.ends_in;
+        match &mut self.share {
+            Some(share) if share.number == lease.number => {
+                (share.allowed, share.total) = (share.allowed + lease.granted, share.total.max(lease.total));
+                self.ends = self.ends.min(ends);
+            }
+            share => {
+                *share = Some(Share { number: lease.number, allowed: lease.granted, total: lease.total });
+                (self.used, self.ends) = (0, ends);
+            }
+        }
+    }
+
+    /// How long a request must wait that this process has no part for.
+    pub fn wait_for_share(&self, limit: &Limit, urgency: Urgency, now: Instant) -> Duration {
+        let live = urgency == Urgency::Live;
+        match self.has_share(limit, live, now) {
+            true => self.closed(now),
+            false if self.is_used_up(limit, live, now) => self.closed(now).max(self.ends - now),
+            false => self.closed(now).max(ASKS_AGAIN),
+        }
+    }
+
+    /// One request of the part of this process goes.
+    pub fn count_of_share(&mut self) {
+        self.used = self.used.saturating_add(1);
+    }
+
     /// Counts one request; the first one after the end opens the window anew. The vendor's own opens when the request has
     /// arrived there, `on_the_way` later, and ends so much later.
     pub fn count(&mut self, limit: &Limit, on_the_way: Duration, now: Instant) {
         if self.is_over(now) {
             let ends = now + limit.per + on_the_way.min(limit.per / 10);
-            *self = Window { ends, used: 0, closed_until: None, past_from: self.past_from };
+            *self = Window { ends, used: 0, closed_until: None, past_from: self.past_from, share: None };
         }
         self.used = self.used.saturating_add(1);
     }
@@ -61,6 +131,11 @@ impl Window {
     /// What is left never rises above our own count, which knows the requests under way; unless the vendor's window
     /// is a younger one than ours.
     pub fn correct(&mut self, limit: &Limit, remaining: Option<u64>, reset: Option<Duration>, now: Instant) {
+        if let Some(share) = &mut self.share {
+            // The others have their part of what is left; when it ends is known to all of them.
+            share.allowed = share.allowed.min(self.used.saturating_add(remaining.unwrap_or(u64::MAX)));
+            return;
+        }
         // A time that is longer than the window itself is none (an epoch, another unit); a little may be rounding.
         let reset = reset.filter(|reset| *reset <= limit.per + limit.per / 10 + Duration::from_secs(1));
         let told_used = remaining.map(|remaining| limit.requests.saturating_sub(remaining));

@@ -279,7 +279,7 @@ async fn carry_out(Door { engine, reloads, invitations }: &Door, order: Order) -
             invitations.add(invitation, clock::now_ms());
             return Reply::Invited { url: invitations.url.clone() };
         }
-        Order::Erase { sought } => engine.store().erase(&sought).await.map(drop),
+        Order::Erase { sought } => engine.erase(&sought).await,
         Order::Retry { runs, by } => engine.retry(&runs, &by).await,
         Order::Cancel { runs, by } => engine.cancel(&runs, &by).await,
         Order::Drop { runs, by } => engine.drop_dead(&runs, &by).await,

@@ -5,6 +5,31 @@ use rusqlite::Connection;
 use super::{Asked, Error, Noted, intake, journal, pacts, shelf};
 use crate::run::Start;
 
+/// Who keeps the runs of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// Whoever opens it.
+    Own,
+    /// A cluster: here is a copy.
+    Cluster,
+}
+
+/// The cursor that says so.
+const KEEPER: &str = "keeper";
+
+pub(super) fn keeper(connection: &Connection) -> Result<Keeper, Error> {
+    Ok(shelf::cursor(connection, KEEPER)?.map_or(Keeper::Own, |_| Keeper::Cluster))
+}
+
+/// It is a cluster's from now on. False: it has runs of its own.
+pub(super) fn give_to_cluster(connection: &Connection) -> Result<bool, Error> {
+    if keeper(connection)? == Keeper::Own && connection.prepare_cached("SELECT 1 FROM runs LIMIT 1")?.exists([])? {
+        return Ok(false);
+    }
+    shelf::set_cursor(connection, KEEPER, "\"cluster\"")?;
+    Ok(true)
+}
+
 pub(super) enum Written {
     Run { start: Option<intake::Written>, commit: Box<journal::Written> },
     Said(Box<Asked>),

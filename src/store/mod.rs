@@ -54,6 +54,7 @@ pub use credentials::{Credentials, Sealed};
 pub use editions::Edition;
 pub use erase::{Holding, Sought};
 pub use error::Error;
+pub use follow::Keeper;
 pub use kept::Wanted;
 pub use latency::Observed;
 pub use measure::Measured;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::reader::Reader;
 use super::writer::{Admission, Writer};
 use super::{
-    Accepted, Asked, Commit, Counts, Deed, Edition, Error, Filter, Holding, Intake, Measured, NewToken, Noted,
+    Accepted, Asked, Commit, Counts, Deed, Edition, Error, Filter, Holding, Intake, Keeper, Measured, NewToken, Noted,
     Observed, Old, Paired, Pending, Place, Pruned, Questions, Run, Shared, Sought, Status, Tally, Token, Wanted,
 };
 use super::{
@@ -118,6 +118,16 @@ impl Store {
         let bytes = decision.bytes();
         let work = move |connection: &Connection| journal::commit(connection, &decision);
         self.writer()?.write(Admission::Wait, bytes, work).await
+    }
+
+    /// Who keeps the runs that are here.
+    pub async fn keeper(&self) -> Result<Keeper, Error> {
+        self.read(follow::keeper).await
+    }
+
+    /// From now on a cluster keeps the runs, and here is a copy of them. False: there are runs already that it would not know.
+    pub async fn give_to_cluster(&self) -> Result<bool, Error> {
+        self.write(follow::give_to_cluster).await
     }
 
     /// Keeps what is told of runs that are kept elsewhere, and how far that was read. What is known already is left as it is.

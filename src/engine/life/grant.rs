@@ -98,6 +98,7 @@ impl Life<'_> {
                     },
                 };
                 let urgency = self.urgency();
+                self.engine.lease(&self.plan, &send, urgency).await;
                 // Many may wait for one window: who does makes no request yet.
                 if let Take::Wait(pause) = self.engine.look(&self.plan, &send, urgency) {
                     return Err(self.hold_back(send, pause));

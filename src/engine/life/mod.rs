@@ -196,7 +196,8 @@ impl<'e> Life<'e> {
         let called_ms = if self.is_called { now_ms() + CALLED_MS } else { i64::MAX };
         let until_ms = waits.chain([called_ms]).min()?;
         let is_long = self.is_called || until_ms.saturating_sub(now_ms()) >= LONG_MS;
-        let awaited = Awaited { connection: "".into(), limited: None };
+        let connection = self.state.paused_for().or(self.down.as_deref()).unwrap_or_default();
+        let awaited = Awaited { connection: connection.into(), limited: None };
         (is_long && !self.wanted.is_empty()).then_some(Left::Paused(Pausing { until_ms, awaited, held_back: None }))
     }
 

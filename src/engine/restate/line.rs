@@ -56,12 +56,24 @@ pub(super) struct GoOn {
     run: String,
     /// None: its turn has come.
     call: Option<u64>,
+    /// A connection for which it has paused, which is well again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    well_again: Option<String>,
 }
 
 impl GoOn {
     /// What it has waited for is there.
     pub fn now(run: &str) -> GoOn {
-        GoOn { run: run.to_owned(), call: None }
+        GoOn { run: run.to_owned(), call: None, well_again: None }
+    }
+
+    /// What it has paused for is there before its time.
+    pub fn early(run: &str, connection: &str) -> GoOn {
+        GoOn { well_again: Some(connection.to_owned()), ..GoOn::now(run) }
+    }
+
+    fn called(run: &str, call: u64) -> GoOn {
+        GoOn { call: Some(call), ..GoOn::now(run) }
     }
 }
 
@@ -100,11 +112,11 @@ impl<S: Steps> Desk<'_, S> {
             turns: BTreeMap::new(),
             kept: Kept::default(),
         };
-        self.first_or_wait(line, held).await
+        self.first_or_wait(line, held, None).await
     }
 
     /// A run is called: its turn has come, or what it waits or pauses for.
-    pub async fn go_on(&self, GoOn { run, call }: GoOn) -> Result<(), Stopped> {
+    pub async fn go_on(&self, GoOn { run, call, well_again }: GoOn) -> Result<(), Stopped> {
         let mut line = self.line().await?;
         let Some(mut held) = self.steps.get::<Held>(&place(&run)).await? else { return Ok(()) };
         if call.is_some_and(|call| call != held.call) {
@@ -117,7 +129,7 @@ impl<S: Steps> Desk<'_, S> {
         if !line.contains(&run) {
             return Ok(());
         }
-        self.first_or_wait(line, held).await
+        self.first_or_wait(line, held, well_again).await
     }
 
     /// A dead letter is tried again. False: it is none.
@@ -129,7 +141,7 @@ impl<S: Steps> Desk<'_, S> {
         self.tell(&mut held, 0, None);
         self.steps.set(&place(&run), held);
         if let [only] = line.as_slice() {
-            self.call(GoOn { run: only.clone(), call: None }, 0);
+            self.call(GoOn::now(only), 0);
         }
         self.steps.set(IN_LINE, line);
         Ok(true)
@@ -150,7 +162,7 @@ impl<S: Steps> Desk<'_, S> {
         if let Some(at) = line.iter().position(|run| *run == decided.run) {
             line.remove(at);
             if let Some(next) = line.first().filter(|_| at == 0) {
-                self.call(GoOn { run: next.clone(), call: None }, 0);
+                self.call(GoOn::now(next), 0);
             }
             self.keep(line);
         }
@@ -182,7 +194,12 @@ impl<S: Steps> Desk<'_, S> {
     }
 
     /// The run lives through a turn if it is first in line.
-    async fn first_or_wait(&self, mut line: Vec<String>, mut held: Held) -> Result<(), Stopped> {
+    async fn first_or_wait(
+        &self,
+        mut line: Vec<String>,
+        mut held: Held,
+        well_again: Option<String>,
+    ) -> Result<(), Stopped> {
         let run = held.start.id.clone();
         if line.first() != Some(&run) {
             self.tell(&mut held, 0, None);
@@ -191,25 +208,31 @@ impl<S: Steps> Desk<'_, S> {
             return Ok(());
         }
         let Held { start, journal, turns, kept, .. } = &mut held;
-        let whose = Whose { engine: self.engine, objects: self.objects, line: self.this, start };
+        let whose = Whose {
+            engine: self.engine,
+            objects: self.objects,
+            line: self.this,
+            start,
+            well_again: well_again.as_deref(),
+        };
         let (ended, ending) = turn(self.steps, whose, Book { journal, turns, kept }).await?;
         let (stays, due_ms) = match ended {
             Ended::Over => (false, 0),
             Ended::Waiting { until_ms } => {
                 (held.waits, held.call) = (true, held.call + 1);
-                self.call(GoOn { run: run.clone(), call: Some(held.call) }, until_ms - now_ms());
+                self.call(GoOn::called(&run, held.call), until_ms - now_ms());
                 (false, until_ms)
             }
             Ended::Paused { until_ms } => {
                 held.call += 1;
-                self.call(GoOn { run: run.clone(), call: Some(held.call) }, (until_ms - now_ms()).min(PAUSE_MS));
+                self.call(GoOn::called(&run, held.call), (until_ms - now_ms()).min(PAUSE_MS));
                 (true, until_ms)
             }
         };
         if !stays {
             line.remove(0);
             if let Some(next) = line.first() {
-                self.call(GoOn { run: next.clone(), call: None }, 0);
+                self.call(GoOn::now(next), 0);
             }
         }
         let is_gone = ending.as_ref().is_some_and(|ending| !matches!(ending, Ending::Failed { .. }));

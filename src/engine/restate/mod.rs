@@ -7,11 +7,12 @@
 //! ```
 //! - `served.rs` the only place that knows Restate's SDK; `steps.rs` what it lets a handler do
 //! - `line.rs`, `turn.rs` the runs; `known.rs` copies of records; `pairs.rs` pairs; `pacts.rs` what syncs know; `mail.rs` what runs
-//!   wait for; `places.rs` how far lists are read, and by whom; `turns.rs` upserts of one identity; `feed.rs` what is told to those who look
+//!   wait for; `budget.rs` limits; `places.rs` how far lists are read, and by whom; `turns.rs` upserts of one identity; `feed.rs` what is told to those who look
 //! - `objects.rs`, `ingress.rs` how they are asked from outside
 //!
 //! What is kept here is Restate's; the store beside it is read by pages and commands, and can be made anew from the feeds.
 
+mod budget;
 mod feed;
 mod ingress;
 mod known;
@@ -27,6 +28,7 @@ mod turn;
 mod turns;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
@@ -43,8 +45,9 @@ use super::hands::Hands;
 use super::ledger::Said;
 use super::{Engine, now_ms};
 use crate::clock;
+use crate::http::{Lease, Wish};
 use crate::run::Start;
-use crate::store::{Accepted, Asked, Commit, Error, Intake, Noted, Run};
+use crate::store::{Accepted, Asked, Commit, Error, Intake, Noted, Run, Store};
 
 /// A cluster of Restate, and how it reaches this process.
 pub struct Cluster {
@@ -70,7 +73,7 @@ pub(super) struct Restate {
 impl Restate {
     pub fn new(cluster: Cluster) -> Restate {
         let Cluster { ingress, admin, listener, deployment } = cluster;
-        let objects = Arc::new(Objects { ingress: Ingress::new(ingress, admin) });
+        let objects = Arc::new(Objects::new(Ingress::new(ingress, admin)));
         let process = clock::id().to_string();
         Restate { objects, process, deployment, listener: Mutex::new(Some(listener)) }
     }
@@ -94,9 +97,44 @@ impl Restate {
         let Some(known) = engine.inner.store.run(run).await? else { return Ok(None) };
         let decided = Decided { run: known.start.id.clone(), by: by.to_owned(), at_ms: now_ms() };
         let is_done = self.objects.decide(&known.start, what, &decided).await?;
-        Ok(is_done.then_some(known))
+        match is_done {
+            true => told(&engine.inner.store, known).await.map(Some),
+            false => Ok(None),
+        }
     }
 }
+
+/// Calls runs that have paused here as soon as what they wait for is there.
+async fn call_for_ever(engine: &Engine, objects: &Objects) {
+    let mut connected = engine.inner.accounts.subscribe();
+    loop {
+        tokio::select! {
+            // Too much has happened to name one.
+            connection = connected.recv() => objects.call_paused(connection.ok().as_deref()).await,
+            () = engine.stopped() => return,
+        }
+    }
+}
+
+/// So long it is waited, at most, until the copy here says what was decided.
+const TOLD: Duration = Duration::from_secs(3);
+
+/// The run as it is once the feeds have told of it: whoever has decided looks at what came of it.
+async fn told(store: &Store, before: Run) -> Result<Run, Error> {
+    let end = clock::instant() + TOLD;
+    loop {
+        let now = store.run(&before.start.id).await?;
+        match now.filter(|now| now.length > before.length) {
+            Some(now) => return Ok(now),
+            None if clock::instant() >= end => return Ok(before),
+            None => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
+/// They would happen nowhere.
+const OWN: &str =
+    "the data folder has runs of its own, which the cluster does not know: say `--data DIR` for another folder";
 
 /// That a run was accepted.
 fn accepted_note(run: &Start) -> Noted {
@@ -107,6 +145,9 @@ fn accepted_note(run: &Start) -> Noted {
 impl Hands for Restate {
     fn open<'h>(&'h self, engine: &'h Engine) -> Said<'h, ()> {
         Box::pin(async move {
+            if !engine.inner.store.give_to_cluster().await? {
+                return Err(Error::Refused(OWN.into()));
+            }
             let listener = self.listener.lock().take();
             if let Some(listener) = listener {
                 let server = HttpServer::new(served::endpoint(engine, &self.objects));
@@ -127,6 +168,12 @@ impl Hands for Restate {
             };
             engine.spawn_for_ever(format!("feed {feed}"), follow);
         }
+        let objects = Arc::clone(&self.objects);
+        let call = move |engine: Engine| {
+            let objects = Arc::clone(&objects);
+            async move { call_for_ever(&engine, &objects).await }
+        };
+        engine.spawn_for_ever("what pauses".into(), call);
         Box::pin(async { Ok(()) })
     }
 
@@ -162,6 +209,14 @@ impl Hands for Restate {
         Box::pin(async move { self.objects.begin_place(key, &value).await })
     }
 
+    fn shares_limits(&self) -> bool {
+        true
+    }
+
+    fn lease<'h>(&'h self, wish: &'h Wish) -> Said<'h, Option<Lease>> {
+        Box::pin(async move { self.objects.lease(wish).await.map(Some) })
+    }
+
     fn say<'h>(&'h self, engine: &'h Engine, asked: Asked) -> Said<'h, ()> {
         Box::pin(async move {
             self.objects.say(&asked).await?;
@@ -183,6 +238,11 @@ impl Hands for Restate {
         Box::pin(async move {
             let mut accepted = Vec::new();
             for intake in &intakes {
+                if intake.runs.is_empty() {
+                    // That it came is told by whoever has taken it.
+                    accepted.extend(engine.inner.store.accept([intake.clone()], Vec::new()).await?);
+                    continue;
+                }
                 accepted.push(match self.objects.accept(intake).await? {
                     true => Accepted::New,
                     false => Accepted::Duplicate,

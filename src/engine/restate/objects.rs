@@ -1,24 +1,34 @@
 //! Our objects, by name, and how they are asked from outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::budget::{self, Granted};
 use super::feed::{FEEDS, Page};
 use super::ingress::{Ingress, Object};
 use super::known::Telling;
-use super::line::Decided;
+use super::line::{Decided, GoOn};
 use super::mail::{Leaving, Waiter};
 use super::pacts;
 use super::pairs::{Keeping, Taken};
+use crate::clock;
+use crate::http::{Lease, Wish};
 use crate::run::{Asking, Correlation, Kept, Known, Link, Received, RecordRef, Start, Subscription, Told};
 use crate::store::{Asked, Commit, Error, Intake, Store};
 use crate::workflow::{Looked, Synced};
 
 pub(super) struct Objects {
     pub ingress: Ingress,
+    /// Runs that have paused in this process, by the connection for which they did; each with its line.
+    paused: Mutex<HashMap<String, Vec<(String, String)>>>,
 }
+
+/// Runs that are known to have paused for a connection, at most; the others go on when their pause is over.
+const PAUSED_MAX: usize = 10_000;
 
 /// Names of services. They are in what Restate keeps: never change one.
 pub(super) const LINE: &str = "DovetailLine";
@@ -27,6 +37,7 @@ const PAIRS: &str = "DovetailPairs";
 const TURN: &str = "DovetailTurn";
 const PACTS: &str = "DovetailPacts";
 const MAIL: &str = "DovetailMail";
+const BUDGET: &str = "DovetailBudget";
 const PLACE: &str = "DovetailPlace";
 const DUTY: &str = "DovetailDuty";
 const FEED: &str = "DovetailFeed";
@@ -87,6 +98,35 @@ fn plan(hash: &str) -> Object {
 }
 
 impl Objects {
+    pub fn new(ingress: Ingress) -> Objects {
+        Objects { ingress, paused: Mutex::default() }
+    }
+
+    /// A run pauses for a connection.
+    pub fn pauses(&self, connection: &str, run: &str, line: &str) {
+        let mut paused = self.paused.lock();
+        if connection.is_empty() || paused.values().map(Vec::len).sum::<usize>() >= PAUSED_MAX {
+            return;
+        }
+        paused.entry(connection.to_owned()).or_default().push((run.to_owned(), line.to_owned()));
+    }
+
+    /// Calls those that have paused for a connection, which is well again; None: for any.
+    pub async fn call_paused(&self, connection: Option<&str>) {
+        let called: Vec<(String, Vec<(String, String)>)> = match connection {
+            Some(name) => self.paused.lock().remove_entry(name).into_iter().collect(),
+            None => self.paused.lock().drain().collect(),
+        };
+        for (name, runs) in called {
+            for (run, key) in runs {
+                let line = Object { service: LINE, key };
+                let once = clock::id().to_string();
+                // Who is not reached goes on when its pause is over.
+                let _ = self.ingress.send(&line, "go_on", &GoOn::early(&run, &name), &once).await;
+            }
+        }
+    }
+
     /// Gives the runs of an event to their lines; false if all of them were given before.
     pub async fn accept(&self, intake: &Intake) -> Result<bool, Error> {
         let event = &intake.event;
@@ -216,6 +256,17 @@ impl Objects {
 
     pub async fn take_duty(&self, name: &str, process: &str) -> Result<bool, Error> {
         self.ingress.call(&Object { service: DUTY, key: name.to_owned() }, "take", &process).await
+    }
+
+    pub async fn lease(&self, wish: &Wish) -> Result<Lease, Error> {
+        let asked = Instant::now();
+        let per_ms = i64::try_from(wish.per.as_millis()).unwrap_or(i64::MAX);
+        let wanted = budget::Wanted { most: wish.most, per_ms, wanted: wish.wanted };
+        let object = Object { service: BUDGET, key: wish.name() };
+        let Granted { number, granted, total, ends_in_ms } = self.ingress.call(&object, "lease", &wanted).await?;
+        // It may have been granted as soon as it was asked for.
+        let ends_in = Duration::from_millis(ends_in_ms).saturating_sub(asked.elapsed());
+        Ok(Lease { number, granted, total, ends_in })
     }
 
     pub async fn keep(&self, hash: &str, documents: &Documents) -> Result<(), Error> {

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::budget;
 use super::feed::{self, Note, Page};
 use super::ingress::Object;
 use super::known::{self, Telling};
@@ -32,8 +33,8 @@ const IDS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// A step may take so long: several requests, and short waits between them.
 const STEP_MAX: Duration = Duration::from_secs(600);
 
-/// Nothing that was accepted is given up: at a call every ten seconds, this is more than three years.
-const ATTEMPTS_MAX: u64 = 10_000_000;
+/// Nothing that was accepted is given up: at a call every two seconds, this is more than six years.
+const ATTEMPTS_MAX: u64 = 100_000_000;
 
 /// All that Restate calls in this process.
 pub(super) fn endpoint(engine: &Engine, objects: &Arc<Objects>) -> Endpoint {
@@ -46,7 +47,7 @@ pub(super) fn endpoint(engine: &Engine, objects: &Arc<Objects>) -> Endpoint {
             .abort_timeout(STEP_MAX)
             .retry_policy_initial_interval(Duration::from_millis(50))
             .retry_policy_max_attempts(ATTEMPTS_MAX)
-            .retry_policy_max_interval(Duration::from_secs(10))
+            .retry_policy_max_interval(Duration::from_secs(2))
     };
     let (engine, objects) = (engine.clone(), Arc::clone(objects));
     Endpoint::builder()
@@ -58,6 +59,7 @@ pub(super) fn endpoint(engine: &Engine, objects: &Arc<Objects>) -> Endpoint {
         .bind(Duties.into_service_definition().options(options()))
         .bind(Pacts.into_service_definition().options(options()))
         .bind(Mail.into_service_definition().options(options()))
+        .bind(Budget.into_service_definition().options(options()))
         .bind(Plans.into_service_definition().options(options()))
         .bind(Line { engine, objects: Arc::clone(&objects) }.into_service_definition().options(options()))
         .build()
@@ -303,6 +305,20 @@ impl Mail {
     #[handler]
     async fn first(&self, ctx: SharedObjectContext<'_>, waiter: Json<Waiter>) -> HandlerResult<Json<Option<Received>>> {
         Ok(Json(mail::first(&Shared(&ctx), &waiter.into_inner()).await?))
+    }
+}
+
+struct Budget;
+
+#[object(name = "DovetailBudget")]
+impl Budget {
+    #[handler]
+    async fn lease(
+        &self,
+        ctx: ObjectContext<'_>,
+        wanted: Json<budget::Wanted>,
+    ) -> HandlerResult<Json<budget::Granted>> {
+        Ok(Json(budget::lease(&Exclusive(&ctx), wanted.into_inner()).await?))
     }
 }
 

@@ -24,7 +24,7 @@ use super::turns::Taker;
 use crate::connector::Failure;
 use crate::engine::drive::{Left, Parked};
 use crate::engine::ledger::{Ledger, Said};
-use crate::engine::paused::Again;
+use crate::engine::paused::{Again, Pausing};
 use crate::engine::{Engine, now_ms, words_of};
 use crate::run::{
     Address, Asking, Ending, Entry, Fact, Kept, Known, Received, RecordRef, Start, State, Subscription, WORKFLOW,
@@ -87,6 +87,8 @@ pub(super) struct Whose<'t> {
     /// Where the run is called.
     pub line: &'t Object,
     pub start: &'t Start,
+    /// A connection for which it has paused, which is well again.
+    pub well_again: Option<&'t str>,
 }
 
 /// The turns of identities that actions have, or wait for, by the action's address.
@@ -112,6 +114,7 @@ pub(super) async fn turn<S: Steps>(
         engine: engine.clone(),
         objects: Arc::clone(objects),
         line: whose.line.key.clone(),
+        well_again: whose.well_again.map(str::to_owned),
         start: start.clone(),
         journal: parking_lot::Mutex::new(journal.clone()),
         alive: Mutex::default(),
@@ -210,6 +213,7 @@ struct Living {
     engine: Engine,
     objects: Arc<Objects>,
     line: String,
+    well_again: Option<String>,
     start: Start,
     journal: parking_lot::Mutex<Vec<Entry>>,
     alive: Mutex<Option<Alive>>,
@@ -250,17 +254,19 @@ impl Living {
         let (tell, steps) = mpsc::channel(1);
         let (engine, start, journal) = (self.engine.clone(), self.start.clone(), self.journal.lock().clone());
         let (objects, line) = (Arc::clone(&self.objects), self.line.clone());
+        let well_again = self.well_again.clone();
         let life = tokio::spawn(async move {
             let state = State::fold(&journal);
             let run = start.id.clone();
             let page =
                 Page { objects, run, line, tell, journal: parking_lot::Mutex::new(journal), needs: Default::default() };
             // It has kept its turns: what it has found is still so.
-            let again = Again { connection: "".into(), early: false, held_back: None };
+            let early = well_again.is_some();
+            let again = Again { connection: well_again.unwrap_or_default().into(), early, held_back: None };
             let living = engine.live_through(&page, &start, Some(state), Some(again), None);
             let step = match AssertUnwindSafe(living).catch_unwind().await {
                 Ok(Ok(Left::Over | Left::Waiting { .. })) => return,
-                Ok(Ok(Left::Paused(pausing))) => page.paused(pausing.until_ms).await,
+                Ok(Ok(Left::Paused(pausing))) => page.paused(pausing).await,
                 // Another process goes on with it.
                 Ok(Err(Parked::Stopping)) => Step::Paused { until_ms: now_ms() },
                 Ok(Err(Parked::Broken(why))) => Step::Broken { at_ms: now_ms(), why },
@@ -301,7 +307,8 @@ struct Page {
 
 impl Page {
     /// It is called again at an instant, or when there is an event that it waits for beside.
-    async fn paused(&self, until_ms: i64) -> Step {
+    async fn paused(&self, Pausing { until_ms, awaited, .. }: Pausing) -> Step {
+        self.objects.pauses(&awaited.connection, &self.run, &self.line);
         let subscriptions = State::fold(&self.journal.lock()).subscriptions();
         match self.objects.wait(&self.run, &self.line, &subscriptions).await {
             Ok(false) => Step::Paused { until_ms },
