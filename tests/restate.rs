@@ -12,7 +12,7 @@ use dovetail::run::Ending;
 use dovetail::store::{Run, Status};
 use serde_json::{Value, json};
 use stage::random::Random;
-use stage::{PEOPLE, Serve, Stage, until};
+use stage::{GHL, PEOPLE, Serve, Stage, browser, until};
 
 /// Somebody joins a group: the person is made at once, and is welcomed a little later.
 const NEWCOMER: &str = "
@@ -144,6 +144,40 @@ async fn a_limit_holds_for_all_processes_together() {
         assert!(count <= REQUESTS, "{count} requests within 2 s");
     }
     assert!(windows > COUNT / REQUESTS, "{windows} windows");
+}
+
+/// The vendor gives a new token with each renewal and forgets the one before: whoever renews it does so for all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_renewed_once_for_all_processes() {
+    if stage::cluster::server().is_none() {
+        return;
+    }
+    let mut stage = browser::set().await;
+    stage.join(1).await;
+    // One folder is connected, the other one knows nothing of it.
+    browser::connect(&stage, "example-ghl").await;
+    let (first, second) = (stage.serve().await, stage.serve_beside(0).await);
+    let ports = [first.port, second.port];
+    let grants = async || stage.requests(GHL, "oauth.token").await.len();
+    let mut count = 0;
+    for (round, granted) in [(0, 1), (1, 2)] {
+        for number in 0..6 {
+            let email = format!("p{round}-{number}@example.com");
+            let contact = stage.make(GHL, "contact", json!({ "firstName": "Ada", "email": email })).await;
+            let (body, signature) = stage.letter(&stage.event("ContactCreate", &contact));
+            let url = format!("http://127.0.0.1:{}/hooks/{GHL}", ports[number % 2]);
+            let request = stage.client.post(url).header("content-type", "application/json");
+            let answer = request.header("x-ghl-signature", signature).body(body).send().await.expect("an answer");
+            assert_eq!(answer.status(), 200);
+            count += 1;
+        }
+        until("all are there", async || (stage.vendors[PEOPLE].records("contact").len() == count).then_some(())).await;
+        assert_eq!(grants().await, granted);
+        // The vendor's token ends before we think that it does.
+        stage.control("POST", GHL, "/clock", json!({ "advance": "25h" })).await;
+    }
+    let runs = stage.over().await;
+    assert!(runs.iter().all(|run| run.status != Status::Failed), "{runs:#?}");
 }
 
 /// Three nodes and two processes, of which any is killed at any moment, again and again.

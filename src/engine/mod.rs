@@ -113,6 +113,10 @@ pub enum Keeping {
 }
 
 impl Keeping {
+    pub fn is_own(&self) -> bool {
+        matches!(self, Keeping::Own)
+    }
+
     fn hands(self) -> Box<dyn Hands> {
         match self {
             Keeping::Own => Box::new(hands::Own),

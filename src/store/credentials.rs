@@ -92,6 +92,17 @@ impl Credentials {
         Ok(true)
     }
 
+    /// Keeps a credential that is kept elsewhere, over whatever is here.
+    pub fn copy(&self, name: &str, next: &Sealed) -> Result<(), Error> {
+        let sql = "INSERT INTO credentials (name, version, key_id, sealed, ends_ms, refused, changed_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
+                   ON CONFLICT DO UPDATE SET version = excluded.version, key_id = excluded.key_id, sealed = excluded.sealed,
+                   ends_ms = excluded.ends_ms, refused = excluded.refused, changed_ms = excluded.changed_ms, lease = NULL,
+                   lease_ends_ms = 0";
+        let Sealed { version, key_id, bytes, ends_ms, refused, changed_ms } = next;
+        self.change(sql, params![name, version.cast_signed(), key_id, bytes, ends_ms, refused, changed_ms])?;
+        Ok(())
+    }
+
     /// Takes the lease to renew this version, for a time. False if somebody else has it, or it is not the version any more.
     pub fn lease(&self, name: &str, version: u64, lease: &str, now_ms: i64, until_ms: i64) -> Result<bool, Error> {
         let sql = "UPDATE credentials SET lease = ?3, lease_ends_ms = ?5

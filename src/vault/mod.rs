@@ -8,6 +8,7 @@
 //! ```
 //! - `seal.rs` the keys and what they close; `grant.rs` what is said to a token endpoint, and what it answers
 //! - `holder.rs` whose token it is, and where the next one comes from; `consent.rs` the way over a person's browser
+//! - `shared.rs` where processes with data folders of their own find the latest
 //! - `vault.rs` who may use what, and who renews it; `credential.rs` what a request proves itself by
 
 mod consent;
@@ -15,6 +16,7 @@ mod credential;
 mod grant;
 mod holder;
 mod seal;
+mod shared;
 #[cfg(test)]
 mod tests;
 #[expect(clippy::module_inception, reason = "the handle is named after the room")]
@@ -30,6 +32,7 @@ pub use grant::missing;
 pub use grant::{Account, Grant};
 pub use holder::{Borrower, Holder};
 pub use seal::{KeyError, Keys};
+pub use shared::{Said, Shared};
 pub use vault::{Disconnected, Error, Granted, Token, Vault};
 
 /// Finds a secret by the project's name of it.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -16,6 +16,7 @@ use super::credential::credential;
 use super::grant::{self, Account, Grant, Refusal};
 use super::holder::{Borrower, Holder};
 use super::seal::{KeyError, Keys};
+use super::shared::Shared;
 use crate::connector::{Failure, OAuth2, Response};
 use crate::http::Client;
 use crate::store::{self, Credentials, Sealed};
@@ -57,11 +58,13 @@ struct Held {
 
 /// The credentials of a data folder, opened with their key.
 pub struct Vault {
-    credentials: Credentials,
+    pub(super) credentials: Credentials,
     keys: Keys,
     client: Client,
     /// The last seen of each, so that not every request reads the file.
     seen: Mutex<HashMap<String, Arc<Held>>>,
+    /// Where other processes find what is renewed here; empty: nowhere.
+    pub(super) shared: OnceLock<Arc<dyn Shared>>,
     /// Who renews in this process; the others wait for it.
     renewing: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -72,7 +75,7 @@ impl Vault {
     pub fn open(folder: &Path, keys: Keys, client: Client) -> Result<Vault, Error> {
         let credentials = Credentials::open(folder)?;
         let (seen, renewing) = (Mutex::default(), Mutex::default());
-        let vault = Vault { credentials, keys, client, seen, renewing };
+        let vault = Vault { credentials, keys, client, seen, shared: OnceLock::new(), renewing };
         for (name, sealed) in vault.credentials.list()? {
             vault.held(&name, &sealed)?;
         }
@@ -88,6 +91,9 @@ impl Vault {
         let seen = self.seen.lock().get(name).cloned();
         if let Some(held) = seen.filter(|held| held.refused.is_none() && !is_near(&held.grant, holder, now_ms)) {
             return Ok(held.token());
+        }
+        if self.look(name)?.is_none() {
+            self.share(name).await?;
         }
         match self.look(name)? {
             None if holder.needs_consent() => {
@@ -149,7 +155,7 @@ impl Vault {
     pub fn keep(&self, name: &str, grant: &Grant) -> Result<(), Error> {
         loop {
             let before = self.credentials.get(name)?.map_or(0, |sealed| sealed.version);
-            if self.put(name, before, grant, None)?.is_some() {
+            if self.put_here(name, before, grant, None)?.is_some() {
                 return Ok(());
             }
         }
@@ -233,7 +239,7 @@ impl Vault {
         for (name, sealed) in self.credentials.list()? {
             if sealed.key_id != self.keys.id() {
                 let grant = self.held(&name, &sealed)?.grant.clone();
-                let is_kept = self.put(&name, sealed.version, &grant, None)?.is_some();
+                let is_kept = self.put_here(&name, sealed.version, &grant, None)?.is_some();
                 if let Some(why) = sealed.refused.filter(|_| is_kept) {
                     self.credentials.refuse(&name, sealed.version + 1, &why)?;
                 }
@@ -251,6 +257,7 @@ impl Vault {
         let lease = uuid::Uuid::now_v7().to_string();
         let patience_ms = now_ms() + LEASE_MS;
         loop {
+            self.share(name).await?;
             let held = self.look(name)?;
             if let Some(held) = held.as_ref().filter(|held| held.version != version) {
                 return match &held.refused {
@@ -262,9 +269,11 @@ impl Vault {
                 return Err(Error::Disconnected(disconnected(name, why)));
             }
             let now_ms = now_ms();
-            let Some(held) = held else { return self.first(holder).await };
-            if self.credentials.lease(name, version, &lease, now_ms, now_ms + LEASE_MS)? {
-                return self.renew_with(holder, &held, &lease).await;
+            if self.lease(name, version, &lease, now_ms, LEASE_MS).await? {
+                return match held {
+                    Some(held) => self.renew_with(holder, &held, &lease).await,
+                    None => self.first(holder, &lease).await,
+                };
             }
             if now_ms > patience_ms {
                 let message = format!("the token of `{name}` is being renewed by another process, for too long");
@@ -279,7 +288,7 @@ impl Vault {
         let mut last = String::new();
         for _ in 0..TRIES {
             match self.ask_again(holder, &held.grant).await {
-                Ok(grant) => match self.put(name, held.version, &grant, Some(lease))? {
+                Ok(grant) => match self.put(name, held.version, &grant, Some(lease)).await? {
                     Some(token) => {
                         tracing::info!(connection = name, "the token was renewed");
                         return Ok(token);
@@ -289,7 +298,7 @@ impl Vault {
                 },
                 Err(Refusal::Final(why)) if matches!(holder, Holder::Exchange(_)) => {
                     // There is nothing here that a person could connect again; the next who asks may be given one.
-                    self.credentials.release(name, lease)?;
+                    self.release(name, lease).await?;
                     return Err(Error::Disconnected(format!("`{name}` is given no token: {why}")));
                 }
                 Err(Refusal::Final(why)) => {
@@ -297,35 +306,41 @@ impl Vault {
                         return self.present(name);
                     }
                     self.seen.lock().remove(name);
+                    self.share(name).await?;
                     tracing::error!(connection = name, why, "the vendor renews the token no more: connect again");
                     return Err(Error::Disconnected(disconnected(name, &why)));
                 }
                 Err(Refusal::Lender(error)) => {
-                    self.credentials.release(name, lease)?;
+                    self.release(name, lease).await?;
                     return Err(error);
                 }
                 Err(Refusal::Unclear(why)) => last = why,
             }
         }
-        self.credentials.release(name, lease)?;
+        self.release(name, lease).await?;
         Err(Error::Unavailable(format!("the token of `{name}` could not be renewed: {last}")))
     }
 
     /// What needs nobody to agree: the first token is got like any other.
-    async fn first(&self, holder: &Holder<'_>) -> Result<Token, Error> {
+    async fn first(&self, holder: &Holder<'_>, lease: &str) -> Result<Token, Error> {
         let name = holder.name();
         let granted = match holder {
             Holder::OAuth2 { account, oauth2 } => self.ask(account, oauth2, &client_credentials(), None).await,
             Holder::Exchange(borrower) => self.exchange(borrower, None).await,
         };
         match granted {
-            Ok(grant) => match self.put(name, 0, &grant, None)? {
+            Ok(grant) => match self.put(name, 0, &grant, self.shared.get().map(|_| lease)).await? {
                 Some(token) => Ok(token),
                 None => self.present(name),
             },
-            Err(Refusal::Final(why)) => Err(Error::Disconnected(format!("`{name}` is given no token: {why}"))),
-            Err(Refusal::Unclear(why)) => Err(Error::Unavailable(format!("no token for `{name}`: {why}"))),
-            Err(Refusal::Lender(error)) => Err(error),
+            Err(refusal) => {
+                self.release(name, lease).await?;
+                Err(match refusal {
+                    Refusal::Final(why) => Error::Disconnected(format!("`{name}` is given no token: {why}")),
+                    Refusal::Unclear(why) => Error::Unavailable(format!("no token for `{name}`: {why}")),
+                    Refusal::Lender(error) => error,
+                })
+            }
         }
     }
 
@@ -435,20 +450,49 @@ impl Vault {
     }
 
     /// Durable when it returns: only then may the new token be used. None: another version is there.
-    fn put(&self, name: &str, before: u64, grant: &Grant, lease: Option<&str>) -> Result<Option<Token>, Error> {
-        let version = before + 1;
+    async fn put(&self, name: &str, before: u64, grant: &Grant, lease: Option<&str>) -> Result<Option<Token>, Error> {
+        if let Some(shared) = self.shared.get() {
+            let sealed = self.seal(name, before + 1, grant)?;
+            // Where others look first: here it is a copy.
+            return match shared.put(name, &sealed, lease).await? {
+                true => {
+                    self.credentials.copy(name, &sealed)?;
+                    Ok(Some(self.keeps(name, &sealed, grant)))
+                }
+                false => {
+                    self.share(name).await?;
+                    Ok(None)
+                }
+            };
+        }
+        self.put_here(name, before, grant, lease)
+    }
+
+    fn seal(&self, name: &str, version: u64, grant: &Grant) -> Result<Sealed, Error> {
         let no_random = |error: getrandom::Error| Error::Unavailable(error.to_string());
         let bytes = self.keys.seal(name, version, &grant.to_bytes()).map_err(no_random)?;
         let key_id = self.keys.id().to_owned();
         let (ends_ms, changed_ms) = (grant.ends_ms, now_ms());
-        let sealed = Sealed { version, key_id, bytes, ends_ms, refused: None, changed_ms };
-        if !self.credentials.put(name, before, &sealed, lease)? {
-            return Ok(None);
-        }
-        let held = Arc::new(Held { version, refused: None, grant: grant.clone() });
+        Ok(Sealed { version, key_id, bytes, ends_ms, refused: None, changed_ms })
+    }
+
+    fn put_here(&self, name: &str, before: u64, grant: &Grant, lease: Option<&str>) -> Result<Option<Token>, Error> {
+        let sealed = self.seal(name, before + 1, grant)?;
+        let is_kept = self.credentials.put(name, before, &sealed, lease)?;
+        Ok(is_kept.then(|| self.keeps(name, &sealed, grant)))
+    }
+
+    fn keeps(&self, name: &str, sealed: &Sealed, grant: &Grant) -> Token {
+        let held = Arc::new(Held { version: sealed.version, refused: None, grant: grant.clone() });
         let token = held.token();
         self.seen.lock().insert(name.to_owned(), held);
-        Ok(Some(token))
+        token
+    }
+
+    /// From now on other processes find elsewhere what is renewed here.
+    pub fn share_by(&self, shared: Arc<dyn Shared>) {
+        // Once is enough.
+        let _ = self.shared.set(shared);
     }
 
     fn look(&self, name: &str) -> Result<Option<Arc<Held>>, Error> {

@@ -7,12 +7,13 @@
 //! ```
 //! - `served.rs` the only place that knows Restate's SDK; `steps.rs` what it lets a handler do
 //! - `line.rs`, `turn.rs` the runs; `known.rs` copies of records; `pairs.rs` pairs; `pacts.rs` what syncs know; `mail.rs` what runs
-//!   wait for; `budget.rs` limits; `places.rs` how far lists are read, and by whom; `turns.rs` upserts of one identity; `feed.rs` what is told to those who look
+//!   wait for; `budget.rs` limits; `credential.rs` tokens; `places.rs` how far lists are read, and by whom; `turns.rs` upserts of one identity; `feed.rs` what is told to those who look
 //! - `objects.rs`, `ingress.rs` how they are asked from outside
 //!
 //! What is kept here is Restate's; the store beside it is read by pages and commands, and can be made anew from the feeds.
 
 mod budget;
+mod credential;
 mod feed;
 mod ingress;
 mod known;
@@ -155,6 +156,9 @@ impl Hands for Restate {
                 engine.spawn(async move { server.serve_with_cancel(listener, stopping.stopped()).await });
             }
             self.register(engine).await;
+            if let Some(vault) = &engine.inner.vault {
+                vault.share_by(self.objects.clone());
+            }
             Ok(())
         })
     }

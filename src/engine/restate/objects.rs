@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::budget::{self, Granted};
+use super::credential::{Kept as KeptCredential, Leasing, Putting};
 use super::feed::{FEEDS, Page};
 use super::ingress::{Ingress, Object};
 use super::known::Telling;
@@ -18,7 +19,8 @@ use super::pairs::{Keeping, Taken};
 use crate::clock;
 use crate::http::{Lease, Wish};
 use crate::run::{Asking, Correlation, Kept, Known, Link, Received, RecordRef, Start, Subscription, Told};
-use crate::store::{Asked, Commit, Error, Intake, Store};
+use crate::store::{Asked, Commit, Error, Intake, Sealed, Store};
+use crate::vault::{Said, Shared};
 use crate::workflow::{Looked, Synced};
 
 pub(super) struct Objects {
@@ -38,6 +40,7 @@ const TURN: &str = "DovetailTurn";
 const PACTS: &str = "DovetailPacts";
 const MAIL: &str = "DovetailMail";
 const BUDGET: &str = "DovetailBudget";
+const CREDENTIAL: &str = "DovetailCredential";
 const PLACE: &str = "DovetailPlace";
 const DUTY: &str = "DovetailDuty";
 const FEED: &str = "DovetailFeed";
@@ -283,5 +286,32 @@ impl Objects {
 
     async fn ask<T: Serialize>(&self, object: &Object, handler: &str, message: &T) -> Result<Value, Error> {
         self.ingress.call(object, handler, message).await
+    }
+}
+
+fn credential(name: &str) -> Object {
+    Object { service: CREDENTIAL, key: name.to_owned() }
+}
+
+impl Shared for Objects {
+    fn get<'s>(&'s self, name: &'s str) -> Said<'s, Option<Sealed>> {
+        Box::pin(async move {
+            let kept = self.ask(&credential(name), "get", &()).await?;
+            Ok(serde_json::from_value::<Option<KeptCredential>>(kept)?.map(Sealed::from))
+        })
+    }
+
+    fn put<'s>(&'s self, name: &'s str, next: &'s Sealed, lease: Option<&'s str>) -> Said<'s, bool> {
+        let putting = Putting { next: next.into(), lease: lease.map(str::to_owned) };
+        Box::pin(async move { self.ingress.call(&credential(name), "put", &putting).await })
+    }
+
+    fn lease<'s>(&'s self, name: &'s str, version: u64, lease: &'s str, for_ms: i64) -> Said<'s, bool> {
+        let leasing = Leasing { version, lease: lease.to_owned(), for_ms };
+        Box::pin(async move { self.ingress.call(&credential(name), "lease", &leasing).await })
+    }
+
+    fn release<'s>(&'s self, name: &'s str, lease: &'s str) -> Said<'s, ()> {
+        Box::pin(async move { self.ask(&credential(name), "release", &lease).await.map(drop) })
     }
 }

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::budget;
+use super::credential;
 use super::feed::{self, Note, Page};
 use super::ingress::Object;
 use super::known::{self, Telling};
@@ -50,6 +51,7 @@ pub(super) fn endpoint(engine: &Engine, objects: &Arc<Objects>) -> Endpoint {
             .retry_policy_max_interval(Duration::from_secs(2))
     };
     let (engine, objects) = (engine.clone(), Arc::clone(objects));
+    // A line is small, and read whole; of the others a part of much is read.
     Endpoint::builder()
         .bind(Feed.into_service_definition().options(options()))
         .bind(Copies.into_service_definition().options(options()))
@@ -60,8 +62,13 @@ pub(super) fn endpoint(engine: &Engine, objects: &Arc<Objects>) -> Endpoint {
         .bind(Pacts.into_service_definition().options(options()))
         .bind(Mail.into_service_definition().options(options()))
         .bind(Budget.into_service_definition().options(options()))
+        .bind(Credential.into_service_definition().options(options()))
         .bind(Plans.into_service_definition().options(options()))
-        .bind(Line { engine, objects: Arc::clone(&objects) }.into_service_definition().options(options()))
+        .bind(
+            Line { engine, objects: Arc::clone(&objects) }
+                .into_service_definition()
+                .options(options().enable_lazy_state(false)),
+        )
         .build()
 }
 
@@ -319,6 +326,31 @@ impl Budget {
         wanted: Json<budget::Wanted>,
     ) -> HandlerResult<Json<budget::Granted>> {
         Ok(Json(budget::lease(&Exclusive(&ctx), wanted.into_inner()).await?))
+    }
+}
+
+struct Credential;
+
+#[object(name = "DovetailCredential")]
+impl Credential {
+    #[handler]
+    async fn get(&self, ctx: SharedObjectContext<'_>) -> HandlerResult<Json<Option<credential::Kept>>> {
+        Ok(Json(credential::get(&Shared(&ctx)).await?))
+    }
+
+    #[handler]
+    async fn put(&self, ctx: ObjectContext<'_>, putting: Json<credential::Putting>) -> HandlerResult<Json<bool>> {
+        Ok(Json(credential::put(&Exclusive(&ctx), putting.into_inner()).await?))
+    }
+
+    #[handler]
+    async fn lease(&self, ctx: ObjectContext<'_>, leasing: Json<credential::Leasing>) -> HandlerResult<Json<bool>> {
+        Ok(Json(credential::lease(&Exclusive(&ctx), leasing.into_inner()).await?))
+    }
+
+    #[handler]
+    async fn release(&self, ctx: ObjectContext<'_>, lease: Json<String>) -> HandlerResult<()> {
+        Ok(credential::release(&Exclusive(&ctx), lease.into_inner()).await?)
     }
 }
 
