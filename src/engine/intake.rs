@@ -379,7 +379,7 @@ impl Engine {
 
     /// Stores events and takes up their runs. `busy` is the status that the source retries.
     async fn accept(&self, intakes: Vec<Intake>, busy: u16) -> Taken {
-        if *self.inner.stopping.borrow() {
+        if self.is_stopping() {
             return Taken::new(busy, "stopping");
         }
         match self.take_in(intakes, Vec::new()).await {

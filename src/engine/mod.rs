@@ -315,7 +315,11 @@ impl Engine {
 
     /// Ready: can a webhook be acknowledged now?
     pub fn is_ready(&self) -> bool {
-        self.inner.store.is_ready() && !*self.inner.stopping.borrow()
+        self.inner.store.is_ready() && !self.is_stopping()
+    }
+
+    fn is_stopping(&self) -> bool {
+        *self.inner.stopping.borrow()
     }
 
     /// How many runs are at work now.

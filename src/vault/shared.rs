@@ -25,6 +25,17 @@ pub trait Shared: Send + Sync {
 }
 
 impl Vault {
+    /// Brings all that is here to those who share it.
+    ///
+    /// # Errors
+    /// The store's, here or elsewhere.
+    pub async fn share_all(&self) -> Result<(), Error> {
+        for (name, _) in self.credentials.list()? {
+            self.share(&name).await?;
+        }
+        Ok(())
+    }
+
     /// Brings what is here and what is elsewhere to the later of the two.
     pub(super) async fn share(&self, name: &str) -> Result<(), Error> {
         let Some(shared) = self.shared.get() else { return Ok(()) };

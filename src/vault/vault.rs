@@ -92,9 +92,7 @@ impl Vault {
         if let Some(held) = seen.filter(|held| held.refused.is_none() && !is_near(&held.grant, holder, now_ms)) {
             return Ok(held.token());
         }
-        if self.look(name)?.is_none() {
-            self.share(name).await?;
-        }
+        self.share(name).await?;
         match self.look(name)? {
             None if holder.needs_consent() => {
                 Err(Error::Disconnected(format!("`{name}` is not connected: run `dovetail connect {name}`")))

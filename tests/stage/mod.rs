@@ -102,6 +102,8 @@ impl Stage {
 
     /// Has the runs kept by a cluster of so many nodes.
     pub async fn join(&mut self, nodes: usize) {
+        // One that is there keeps its folder to itself.
+        self.cluster = None;
         self.cluster = Some(cluster::Cluster::start(&self.folder, nodes, &self.client).await);
     }
 

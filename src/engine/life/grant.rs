@@ -55,7 +55,7 @@ impl Life<'_> {
         (self.room_ms, self.down, self.is_called) = (i64::MAX, None, false);
         let needs = self.wanted.iter().filter_map(turns_of).map(|(address, _)| address);
         self.ledger.needs_turns(needs.chain(self.addresses.iter().cloned()).collect());
-        if *self.engine.inner.stopping.borrow() {
+        if self.engine.is_stopping() {
             return Vec::new();
         }
         let mut granted = Vec::new();

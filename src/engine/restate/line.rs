@@ -207,6 +207,7 @@ impl<S: Steps> Desk<'_, S> {
             self.steps.set(IN_LINE, line);
             return Ok(());
         }
+        let is_new = !held.is_told;
         let Held { start, journal, turns, kept, .. } = &mut held;
         let whose = Whose {
             engine: self.engine,
@@ -237,11 +238,15 @@ impl<S: Steps> Desk<'_, S> {
         }
         let is_gone = ending.as_ref().is_some_and(|ending| !matches!(ending, Ending::Failed { .. }));
         self.tell(&mut held, due_ms, ending);
-        match is_gone {
-            true => self.steps.clear(&place(&run)),
-            false => self.steps.set(&place(&run), held),
+        match (is_gone, is_new) {
+            // Most runs are over when their first turn is: nothing of them was kept.
+            (true, true) => {}
+            (true, false) => self.steps.clear(&place(&run)),
+            (false, _) => self.steps.set(&place(&run), held),
         }
-        self.keep(line);
+        if stays || !is_new || !line.is_empty() {
+            self.keep(line);
+        }
         Ok(())
     }
 

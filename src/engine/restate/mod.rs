@@ -117,6 +117,9 @@ async fn call_for_ever(engine: &Engine, objects: &Objects) {
     }
 }
 
+/// So long a process that stops waits for what is under way: longer than a request may take.
+const DRAINS: Duration = Duration::from_secs(35);
+
 /// So long it is waited, at most, until the copy here says what was decided.
 const TOLD: Duration = Duration::from_secs(3);
 
@@ -152,12 +155,21 @@ impl Hands for Restate {
             let listener = self.listener.lock().take();
             if let Some(listener) = listener {
                 let server = HttpServer::new(served::endpoint(engine, &self.objects));
-                let stopping = engine.clone();
-                engine.spawn(async move { server.serve_with_cancel(listener, stopping.stopped()).await });
+                let (stopping, objects) = (engine.clone(), Arc::clone(&self.objects));
+                let drained = async move {
+                    stopping.stopped().await;
+                    let mut living = objects.living.subscribe();
+                    // Whoever is still at work then is called again elsewhere.
+                    let _ = tokio::time::timeout(DRAINS, living.wait_for(|living| *living == 0)).await;
+                };
+                engine.spawn(async move { server.serve_with_cancel(listener, drained).await });
             }
             self.register(engine).await;
             if let Some(vault) = &engine.inner.vault {
                 vault.share_by(self.objects.clone());
+                if let Err(error) = vault.share_all().await {
+                    tracing::warn!(%error, "other processes do not know yet what accounts are connected here");
+                }
             }
             Ok(())
         })

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::budget::{self, Granted};
 use super::credential::{Kept as KeptCredential, Leasing, Putting};
@@ -27,6 +28,8 @@ pub(super) struct Objects {
     pub ingress: Ingress,
     /// Runs that have paused in this process, by the connection for which they did; each with its line.
     paused: Mutex<HashMap<String, Vec<(String, String)>>>,
+    /// Turns that this process lives through.
+    pub living: watch::Sender<usize>,
 }
 
 /// Runs that are known to have paused for a connection, at most; the others go on when their pause is over.
@@ -102,7 +105,7 @@ fn plan(hash: &str) -> Object {
 
 impl Objects {
     pub fn new(ingress: Ingress) -> Objects {
-        Objects { ingress, paused: Mutex::default() }
+        Objects { ingress, paused: Mutex::default(), living: watch::channel(0).0 }
     }
 
     /// A run pauses for a connection.

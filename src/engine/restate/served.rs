@@ -73,13 +73,16 @@ pub(super) fn endpoint(engine: &Engine, objects: &Arc<Objects>) -> Endpoint {
 }
 
 impl From<Stopped> for HandlerError {
-    fn from(Stopped(why): Stopped) -> HandlerError {
-        TerminalError::new(why).into()
+    fn from(stopped: Stopped) -> HandlerError {
+        match stopped {
+            Stopped::Cancelled(why) => TerminalError::new(why).into(),
+            Stopped::Elsewhere => HandlerError::from("this process stops"),
+        }
     }
 }
 
 fn stopped(error: TerminalError) -> Stopped {
-    Stopped(error.message().to_owned())
+    Stopped::Cancelled(error.message().to_owned())
 }
 
 struct Exclusive<'s, 'c>(&'s ObjectContext<'c>);

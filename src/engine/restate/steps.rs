@@ -6,9 +6,14 @@ use serde::de::DeserializeOwned;
 
 use super::ingress::Object;
 
-/// The handler is to end: its process is to stop, or an administrator wants it gone.
+/// The handler is to end.
 #[derive(Debug)]
-pub(super) struct Stopped(pub String);
+pub(super) enum Stopped {
+    /// An administrator of the cluster wants it gone.
+    Cancelled(String),
+    /// This process stops: it is called again, at another one if there is one.
+    Elsewhere,
+}
 
 /// Looking only.
 pub(super) trait Looks: Sync {

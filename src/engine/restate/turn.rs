@@ -109,6 +109,10 @@ pub(super) async fn turn<S: Steps>(
     Book { journal, turns, kept }: Book<'_>,
 ) -> Result<(Ended, Option<Ending>), Stopped> {
     let Whose { engine, objects, start, .. } = whose;
+    let _present = Present::begin(objects);
+    if engine.is_stopping() {
+        return Err(Stopped::Elsewhere);
+    }
     let mut state = State::fold(journal);
     let living = Arc::new(Living {
         engine: engine.clone(),
@@ -161,6 +165,22 @@ pub(super) async fn turn<S: Steps>(
                 return Ok((Ended::Over, Some(ending)));
             }
         }
+    }
+}
+
+/// A turn is being lived through: a process that stops waits for its end.
+struct Present<'o>(&'o Objects);
+
+impl Present<'_> {
+    fn begin(objects: &Objects) -> Present<'_> {
+        objects.living.send_modify(|living| *living += 1);
+        Present(objects)
+    }
+}
+
+impl Drop for Present<'_> {
+    fn drop(&mut self) {
+        self.0.living.send_modify(|living| *living -= 1);
     }
 }
 
