@@ -165,6 +165,10 @@ impl<'e> Life<'e> {
         if !self.engine.inner.listens || !self.on_their_way.is_empty() || !self.queued.is_empty() || self.is_stale {
             return None;
         }
+        if self.engine.is_stopping() {
+            // Nothing is granted any more: it does not pause, it is left.
+            return None;
+        }
         if self.ledger.calls_again() {
             return self.is_called_again();
         }
