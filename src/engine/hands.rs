@@ -133,7 +133,7 @@ impl Hands for Own {
     }
 
     fn say<'h>(&'h self, engine: &'h Engine, asked: Asked) -> Said<'h, ()> {
-        Box::pin(engine.inner.store.tell(asked))
+        Box::pin(engine.inner.store.say(asked))
     }
 
     fn has_duty<'h>(&'h self, _: &'h Engine, _: &'h str) -> Said<'h, bool> {

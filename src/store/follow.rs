@@ -71,7 +71,7 @@ pub(super) fn follow(
                 start.iter().try_for_each(|start| intake::copy(connection, start))?;
                 journal::copy(connection, commit)?;
             }
-            Written::Said(asked) => pacts::tell(connection, asked)?,
+            Written::Said(asked) => pacts::say(connection, asked)?,
         }
     }
     cursor.map_or(Ok(()), |(cursor, value)| shelf::set_cursor(connection, cursor, value))

@@ -185,6 +185,22 @@ pub(super) fn tell(connection: &Connection, asked: &Asked) -> Result<(), Error> 
     Ok(())
 }
 
+/// The same, where the question that was asked keeps its number.
+pub(super) fn say(connection: &Connection, asked: &Asked) -> Result<(), Error> {
+    let Asked { sync, about, .. } = asked;
+    let tenant = asked.tenant.as_deref().unwrap_or_default();
+    let Open { key, question, .. } = open(&asked.question)?;
+    let choice = asked.choice.as_ref().map(serde_json::to_string).transpose()?;
+    let sql =
+        "UPDATE questions SET choice = ?, is_standing = FALSE WHERE sync = ? AND tenant = ? AND connection = ? AND
+               object = ? AND id = ? AND key = ? AND question = ?";
+    let of = params![choice, sync, tenant, about.connection, about.object, about.id, key, question];
+    match connection.prepare_cached(sql)?.execute(of)? {
+        0 => tell(connection, asked),
+        _ => Ok(()),
+    }
+}
+
 /// The pairs of syncs in which a record is.
 pub(super) fn of(connection: &Connection, record: &RecordRef) -> Result<Vec<Paired>, Error> {
     let sql = "SELECT sync, tenant, connection, object, id, other_connection, other_object, other_id FROM pacts

@@ -318,6 +318,15 @@ impl Store {
         self.write(move |connection| pacts::tell(connection, &asked)).await
     }
 
+    /// Writes down what a person has said; the question that was asked, if one was (its number is not 0), keeps its number.
+    pub async fn say(&self, asked: Asked) -> Result<(), Error> {
+        let work = move |connection: &Connection| match asked.number {
+            0 => pacts::tell(connection, &asked),
+            _ => pacts::say(connection, &asked),
+        };
+        self.write(work).await
+    }
+
     /// The pairs of syncs in which a record is.
     pub async fn pairs_of(&self, record: &RecordRef) -> Result<Vec<Paired>, Error> {
         let record = record.clone();

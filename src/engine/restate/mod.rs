@@ -237,7 +237,7 @@ impl Hands for Restate {
         Box::pin(async move {
             self.objects.say(&asked).await?;
             // As the feed will say.
-            engine.inner.store.tell(asked).await
+            engine.inner.store.say(asked).await
         })
     }
 
