@@ -1,15 +1,17 @@
 //! `cluster up`: the nodes of a cluster of Restate on this machine, to try out what `serve --on restate` does.
 
+use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use tokio::process::{Child, Command};
 
 use super::exit::{self, usage};
 use super::say;
+use super::serve::stop_signal;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Cluster {
@@ -38,6 +40,9 @@ const FABRIC: u16 = 5122;
 
 /// Before a node that has ended is started again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// Nodes that may end within so long, and are started again.
+const ENDS_MAX: usize = 5;
+const LATELY: Duration = Duration::from_secs(30);
 
 impl Cluster {
     pub async fn run(self) -> Result<u8> {
@@ -71,28 +76,43 @@ impl Up {
             urls(INGRESS),
             urls(ADMIN)
         ));
+        let mut stop = std::pin::pin!(stop_signal());
+        // Those that end, lately.
+        let mut ends: Vec<Instant> = Vec::new();
         loop {
             tokio::select! {
                 ended = ended(&mut nodes) => {
                     let (node, how) = ended;
-                    say::warning(&format!("node {} has ended ({how}), and is started again", node + 1));
-                    tokio::time::sleep(AGAIN).await;
                     let number = u16::try_from(node).unwrap_or_default();
+                    let log = self.log(number);
+                    ends.retain(|end| end.elapsed() < LATELY);
+                    ends.push(Instant::now());
+                    if ends.len() > ENDS_MAX {
+                        bail!("node {} ends again and again ({how}): {} says why", node + 1, log.display());
+                    }
+                    say::warning(&format!(
+                        "node {} has ended ({how}), and is started again; {} may say why",
+                        node + 1,
+                        log.display()
+                    ));
+                    tokio::time::sleep(AGAIN).await;
                     nodes[node] = self.start(&server, number)?;
                 }
-                signal = tokio::signal::ctrl_c() => {
-                    signal?;
-                    return Ok(exit::OK);
-                }
+                () = &mut stop => return Ok(exit::OK),
             }
         }
+    }
+
+    /// What a node said since it was started.
+    fn log(&self, node: u16) -> PathBuf {
+        self.data.join(format!("node-{}.log", node + 1))
     }
 
     fn start(&self, server: &Path, node: u16) -> Result<Child> {
         let mut command = Command::new(server);
         command.args(["--no-logo", "--cluster-name", "dovetail", "--node-name", &format!("node-{}", node + 1)]);
         command.arg("--base-dir").arg(&self.data);
-        // It speaks to this machine only, and tells nobody about itself.
+        // It listens on this machine only, and sends no telemetry. That it asks GitHub for newer versions cannot be switched off.
         command.envs([("RESTATE_BIND_IP", "127.0.0.1"), ("RESTATE_LISTEN_MODE", "tcp")]);
         command.env("RESTATE_DISABLE_TELEMETRY", "true");
         command.env("RESTATE_INGRESS__BIND_PORT", (INGRESS + node).to_string());
@@ -107,7 +127,10 @@ impl Up {
             command.env("RESTATE_DEFAULT_REPLICATION", (self.nodes / 2 + 1).to_string());
             command.env("RESTATE_AUTO_PROVISION", (node == 0).to_string());
         }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        command.env("RESTATE_LOG_FILTER", "warn");
+        let log = self.log(node);
+        let log = File::create(&log).with_context(|| format!("{} cannot be written", log.display()))?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
         command.spawn().with_context(|| format!("{} cannot be started", server.display()))
     }
 
@@ -125,7 +148,7 @@ impl Up {
         let on_the_path = std::env::split_paths(&path).map(|folder| folder.join("restate-server"));
         installed.chain(on_the_path).find(|file| file.is_file()).ok_or_else(|| {
             usage(
-                "Restate's server is neither in this folder nor on the PATH: `npm install @restatedev/restate-server` brings it here, \
+                "Restate's server is neither in this folder nor on the PATH: `npm install --ignore-scripts @restatedev/restate-server` brings it here, \
                  or say `--server FILE`",
             )
         })

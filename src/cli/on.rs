@@ -7,6 +7,8 @@ use url::Url;
 
 #[cfg(not(feature = "restate"))]
 use super::exit;
+#[cfg(feature = "restate")]
+use super::say;
 use crate::engine::Keeping;
 
 #[derive(Debug, clap::Args)]
@@ -61,6 +63,12 @@ impl On {
             Some(url) => url.clone(),
             None => Url::parse(&format!("http://{}", listener.local_addr()?))?,
         };
+        if !self.objects.ip().is_loopback() {
+            say::warning(&format!(
+                "whoever reaches {} can call the objects of the cluster: let only Restate reach it",
+                self.objects
+            ));
+        }
         let (ingress, admin) = (self.ingress.clone(), self.admin.clone());
         Ok(Keeping::Restate(Box::new(Cluster { ingress, admin, listener, deployment })))
     }

@@ -59,7 +59,7 @@ impl Cluster {
         let mut command = Command::new(server().expect("the server of Restate"));
         command.args(["--no-logo", "--cluster-name", "stage", "--node-name", &format!("node-{number}")]);
         command.arg("--base-dir").arg(&self.folder);
-        // It speaks to this machine only, and tells nobody about itself.
+        // It listens on this machine only, and sends no telemetry.
         command.envs([("RESTATE_BIND_IP", "127.0.0.1"), ("RESTATE_LISTEN_MODE", "tcp")]);
         command.envs([("RESTATE_DISABLE_TELEMETRY", "true"), ("RESTATE_ADMIN__DISABLE_WEB_UI", "true")]);
         command.env("RESTATE_DEFAULT_NUM_PARTITIONS", "4");

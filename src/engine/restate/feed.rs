@@ -57,8 +57,8 @@ pub(super) struct News {
 /// Notes, from one number on.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Page {
-    /// The number of the first of these.
-    pub first: u64,
+    /// The number after the last of these.
+    pub next: u64,
     pub notes: Vec<Note>,
 }
 
@@ -84,16 +84,20 @@ pub(super) async fn read<S: Looks>(steps: &S, from: u64) -> Result<Page, Stopped
     let head: u64 = steps.get(HEAD).await?.unwrap_or_default();
     // A number that was never given is from another life of the feed.
     let first = if from > head { 0 } else { from }.max(head.saturating_sub(KEPT));
-    let mut page = Page { first, notes: Vec::new() };
+    let mut page = Page { next: first, notes: Vec::new() };
     let mut bytes = 0;
     for number in first..head {
         if page.notes.len() >= PAGE || bytes >= PAGE_BYTES {
             break;
         }
-        let Some(value) = steps.get::<Value>(&place(number)).await? else { break };
+        page.next = number + 1;
+        let Some(value) = steps.get::<Value>(&place(number)).await? else { continue };
         bytes += value.to_string().len();
-        let Ok(note) = serde_json::from_value(value) else { break };
-        page.notes.push(note);
+        match serde_json::from_value(value) {
+            Ok(note) => page.notes.push(note),
+            // Those after it are told all the same.
+            Err(error) => tracing::error!(%error, number, "a note of a feed cannot be read, and is passed over"),
+        }
     }
     Ok(page)
 }
@@ -124,14 +128,13 @@ async fn read_on(engine: &Engine, objects: &Objects, feed: u64, cursor: &str) ->
     let store = &engine.inner.store;
     let from = store.cursor(cursor).await?.and_then(|value| value.as_u64()).unwrap_or_default();
     let page: Page = objects.read_feed(feed, from).await?;
-    let count = page.notes.len();
-    if count == 0 && page.first == from {
+    if page.next == from {
         return Ok(false);
     }
     let notes = page.notes.into_iter().map(Noted::from).collect();
-    store.follow(notes, Some((cursor.to_owned(), json!(page.first + count as u64)))).await?;
+    store.follow(notes, Some((cursor.to_owned(), json!(page.next)))).await?;
     engine.inner.ended.notify_waiters();
-    Ok(count == PAGE)
+    Ok(true)
 }
 
 impl From<Note> for Noted {

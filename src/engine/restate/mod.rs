@@ -6,8 +6,10 @@
 //!                                    └─ feed ─▶ every process: a copy of all runs in its own store, for people to look at
 //! ```
 //! - `served.rs` the only place that knows Restate's SDK; `steps.rs` what it lets a handler do
-//! - `line.rs`, `turn.rs` the runs; `known.rs` copies of records; `pairs.rs` pairs; `pacts.rs` what syncs know; `mail.rs` what runs
-//!   wait for; `budget.rs` limits; `credential.rs` tokens; `places.rs` how far lists are read, and by whom; `turns.rs` upserts of one identity; `feed.rs` what is told to those who look
+//! - `line.rs`, `turn.rs` the runs; `turns.rs` upserts of one identity; `mail.rs` what runs wait for
+//! - `known.rs` copies of records; `pairs.rs` pairs; `pacts.rs` what syncs know
+//! - `budget.rs` limits; `credential.rs` tokens; `places.rs` how far lists are read, and by whom
+//! - `feed.rs` what is told to those who look
 //! - `objects.rs`, `ingress.rs` how they are asked from outside
 //!
 //! What is kept here is Restate's; the store beside it is read by pages and commands, and can be made anew from the feeds.
@@ -252,23 +254,22 @@ impl Hands for Restate {
         cursors: Vec<(String, Value)>,
     ) -> Said<'h, Vec<Accepted>> {
         Box::pin(async move {
-            let mut accepted = Vec::new();
+            let (mut accepted, mut notes) = (Vec::new(), Vec::new());
             for intake in &intakes {
                 if intake.runs.is_empty() {
                     // That it came is told by whoever has taken it.
                     accepted.extend(engine.inner.store.accept([intake.clone()], Vec::new()).await?);
                     continue;
                 }
-                accepted.push(match self.objects.accept(intake).await? {
-                    true => Accepted::New,
-                    false => Accepted::Duplicate,
-                });
+                let new = self.objects.accept(intake).await?;
+                accepted.push(if new.is_empty() { Accepted::Duplicate } else { Accepted::New });
+                notes.extend(new.into_iter().map(accepted_note));
             }
-            // Whoever has accepted it can look at it at once.
-            let new = intakes.iter().zip(&accepted).filter(|(_, accepted)| **accepted == Accepted::New);
-            let notes: Vec<Noted> = new.flat_map(|(intake, _)| intake.runs.iter().map(accepted_note)).collect();
-            if !notes.is_empty() {
-                engine.inner.store.follow(notes, None).await?;
+            // Whoever has accepted them can look at them at once; if not, the feeds tell of them.
+            if !notes.is_empty()
+                && let Err(error) = engine.inner.store.follow(notes, None).await
+            {
+                tracing::warn!(%error, "runs that were accepted are not in the copy here yet");
             }
             for (key, value) in cursors {
                 self.objects.set_place(&key, &value).await?;

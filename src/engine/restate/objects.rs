@@ -133,15 +133,17 @@ impl Objects {
         }
     }
 
-    /// Gives the runs of an event to their lines; false if all of them were given before.
-    pub async fn accept(&self, intake: &Intake) -> Result<bool, Error> {
+    /// Gives the runs of an event to their lines; gives those that were not given before.
+    pub async fn accept<'i>(&self, intake: &'i Intake) -> Result<Vec<&'i Start>, Error> {
         let event = &intake.event;
-        let mut is_new = false;
+        let mut new = Vec::new();
         for run in &intake.runs {
             let once = json!([event.source, event.connection, event.id, run.workflow, run.tenant]).to_string();
-            is_new |= self.ingress.send(&line(run), "accept", run, &once).await?;
+            if self.ingress.send(&line(run), "accept", run, &once).await? {
+                new.push(run);
+            }
         }
-        Ok(is_new)
+        Ok(new)
     }
 
     /// Has a person's decision carried out by the run's line. False: there is nothing to decide.
