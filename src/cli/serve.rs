@@ -326,9 +326,7 @@ impl Operator {
             webhook_keys.insert(connector.to_string(), key.to_string());
         }
         let data = self.data_folder(project);
-        // A copy of what a cluster keeps can be made anew.
-        let opened = if hands.is_own() { Store::open(&data) } else { Store::open_for_now(&data) };
-        let store = opened.map_err(past::refusal)?;
+        let store = hands.open(&data).map_err(past::refusal)?;
         let vault = self.vault(&plan, &data, &guard)?.map(Arc::new);
         let secrets = Arc::new(secrets::Source::new(self.secrets.as_deref(), vault.clone())?);
         if listens {

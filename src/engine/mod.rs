@@ -51,6 +51,7 @@ mod turns;
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -113,8 +114,16 @@ pub enum Keeping {
 }
 
 impl Keeping {
-    pub fn is_own(&self) -> bool {
-        matches!(self, Keeping::Own)
+    /// Opens the store: what is kept there is a copy of what a cluster keeps, unless it is kept by this process.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open(&self, folder: &Path) -> Result<Store, store::Error> {
+        match self {
+            Keeping::Own => Store::open(folder),
+            #[cfg(feature = "restate")]
+            Keeping::Restate(_) => Store::open_for_now(folder),
+        }
     }
 
     fn hands(self) -> Box<dyn Hands> {

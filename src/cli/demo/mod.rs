@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::documents::Folder;
+use super::on::On;
 use super::{check, exit, past, sandbox, say, serve, shipped};
 use crate::dashboard;
 use crate::engine::{Engine, Keeping, Progress, Settings};
@@ -25,7 +26,7 @@ use crate::sandbox::Vendor;
 use crate::server::control::{self, Door};
 use crate::server::invitations::{Invitation, Invitations};
 use crate::server::{self, secret};
-use crate::store::{Role, Store};
+use crate::store::Role;
 use crate::vault::SecretSource;
 use story::Story;
 
@@ -43,6 +44,8 @@ pub struct Demo {
     /// Where the demo's project and store are kept. Default: a new temporary folder.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    on: On,
 }
 
 /// Everything that runs during a demo.
@@ -62,7 +65,7 @@ impl Demo {
     pub async fn run(self) -> Result<u8> {
         let began = Instant::now();
         let story = Story::read()?;
-        let stage = Stage::set(&story, self.data.as_deref()).await?;
+        let stage = Stage::set(&story, self.data.as_deref(), self.on.keeping()?).await?;
         stage.introduce();
         stage.first_run().await?;
         let made = play::play(&story, &stage).await?;
@@ -84,7 +87,7 @@ impl Demo {
 }
 
 impl Stage {
-    async fn set(story: &Story, data: Option<&Path>) -> Result<Stage> {
+    async fn set(story: &Story, data: Option<&Path>, hands: Keeping) -> Result<Stage> {
         let folder = match data {
             Some(folder) => folder.to_path_buf(),
             None => std::env::temp_dir().join(format!("dovetail-demo-{}", uuid::Uuid::now_v7())),
@@ -124,14 +127,14 @@ impl Stage {
         play::before(story, &vendors).await?;
         let settings = Settings {
             plan,
-            store: Store::open(&folder.join("data"))?,
+            store: hands.open(&folder.join("data"))?,
             guard: Guard::new(&allow).map_err(anyhow::Error::msg)?,
             secrets: Arc::new(Known(secrets)),
             vault: None,
             webhook_keys,
             at_once: 64,
             listens: true,
-            hands: Keeping::Own,
+            hands,
         };
         let engine = Engine::start(settings).await?;
         let patience = Instant::now() + PATIENCE;
