@@ -63,6 +63,12 @@ async fn over(stage: &Stage, count: usize) -> Vec<Run> {
     stage.over().await
 }
 
+/// Waits until so many have come to their end.
+async fn welcomed(stage: &Stage, count: usize) {
+    let are = async || stage.requests(PEOPLE, "contact.update").await.len() == count;
+    until("all are welcomed", async || are().await.then_some(())).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_accepted_is_lived_through_and_can_be_looked_at() {
     let Some(mut stage) = set(1).await else { return };
@@ -87,6 +93,34 @@ async fn what_is_accepted_is_lived_through_and_can_be_looked_at() {
     {
         assert!(said.contains(line), "`{line}` is not in:\n{said}");
     }
+    // Of what is over the cluster keeps only what it must know should it come again.
+    let sql = "SELECT DISTINCT target_handler_name AS handler FROM sys_invocation WHERE status = 'completed'";
+    let cluster = stage.cluster.as_ref().expect("a cluster");
+    assert_eq!(cluster.query(&stage.client, sql).await, [json!({ "handler": "accept" })]);
+}
+
+/// Our objects are called by the cluster alone: it signs, and nobody else can.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_does_not_sign_cannot_call_our_objects() {
+    let Some(mut stage) = set(1).await else { return };
+    let serve = stage.serve().await;
+    let objects = stage.cluster.as_ref().expect("a cluster").objects();
+    for path in ["discover", "invoke/DovetailLine/cancel", "invoke/DovetailCredential/get"] {
+        let request = reqwest::Client::builder().http2_prior_knowledge().build().expect("a client");
+        let request = request.post(format!("http://{objects}/{path}")).header("x-restate-signature-scheme", "v1");
+        let answer = request.body("{}").send().await.expect("an answer");
+        assert_eq!(answer.status(), 401, "{path}");
+    }
+    post(&stage.client, serve.port, &newcomer(1, "a")).await.expect("an answer");
+    over(&stage, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_none_is_refused_at_the_start() {
+    let Some(stage) = set(1).await else { return };
+    let (code, said) = stage.ask(&["serve", "--on", "restate", "--objects", "127.0.0.1:0", "--restate-key", "a-key"]);
+    assert_ne!(code, Some(0), "{said}");
+    assert!(said.contains("`a-key` is no public key of Restate"), "{said}");
 }
 
 /// What does not succeed is a dead letter, and a person has it tried again, or gives it up.
@@ -178,6 +212,35 @@ async fn a_token_is_renewed_once_for_all_processes() {
     }
     let runs = stage.over().await;
     assert!(runs.iter().all(|run| run.status != Status::Failed), "{runs:#?}");
+}
+
+/// A new release is started beside the old one, at an address of its own. The old one stops when what it began has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_release_takes_over_and_the_old_one_ends_what_it_began() {
+    let Some(mut stage) = set(1).await else { return };
+    let old = stage.serve().await;
+    let old_port = old.port;
+    stage.fault(PEOPLE, json!({ "at": "contact.create", "delay_ms": 1_500, "times": 5 })).await;
+    for number in 0..5 {
+        post(&stage.client, old.port, &newcomer(number, &format!("g{number}"))).await.expect("an answer");
+    }
+    let cluster = stage.cluster.as_mut().expect("a cluster");
+    let before = cluster.move_objects(stage::cluster::port());
+    let new = stage.serve_beside(0).await;
+    let (status, said) = old.term().await;
+    assert!(status.success(), "{said}");
+    for number in 5..10 {
+        post(&stage.client, new.port, &newcomer(number, &format!("g{number}"))).await.expect("an answer");
+    }
+    welcomed(&stage, 10).await;
+    // One of the old release that comes once more takes nothing over.
+    stage.cluster.as_mut().expect("a cluster").move_objects(before);
+    let again = stage.serve_in(&stage.data(), old_port).await;
+    assert!(again.said().contains("a newer release is called at another address"), "{}", again.said());
+    post(&stage.client, again.port, &newcomer(10, "g1")).await.expect("an answer");
+    welcomed(&stage, 11).await;
+    assert_eq!(again.term().await.0.code(), Some(0));
+    assert_eq!(stage.requests(PEOPLE, "contact.create").await.len(), 11, "nobody is made twice");
 }
 
 /// Three nodes and two processes, of which any is killed at any moment, again and again.

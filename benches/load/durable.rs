@@ -18,7 +18,7 @@ use restate_sdk::prelude::*;
 
 use super::bare::{Event, Sale};
 use super::job::SECRET;
-use super::program::{Program, pinned};
+use super::program::{Program, pinned, worked};
 
 /// The server of Restate, for as long as it lives.
 pub struct Server {
@@ -57,6 +57,11 @@ impl Server {
             }
         }
         Some(server)
+    }
+
+    /// The time of a processor that it has used, in seconds.
+    pub fn worked(&self) -> f64 {
+        worked(&self.child)
     }
 
     /// The handler that was written by hand.

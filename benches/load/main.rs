@@ -129,12 +129,19 @@ async fn cluster(vendor: &Vendor) {
     let handler = server.handler(&place).await;
     let serve = server.serve(&folder.0, &place).await;
     let (mut by_hand, mut ours) = (Side::default(), Side::default());
+    let (mut in_server, mut in_server_by_hand) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
+        let before = server.worked();
         by_hand.round(&handler, vendor, &format!("r{round}")).await;
+        let between = server.worked();
         ours.round(&serve, vendor, &format!("s{round}")).await;
+        let each = 1e6 / EVENTS as f64;
+        in_server_by_hand.push((between - before) * each);
+        in_server.push((server.worked() - between) * each);
         if round == 0 {
             // To get warm.
             (by_hand, ours) = (Side::default(), Side::default());
+            (in_server, in_server_by_hand) = (Vec::new(), Vec::new());
         }
     }
     let ratio = median(ours.pace.iter().zip(&by_hand.pace).map(|(ours, by_hand)| ours / by_hand).collect());
@@ -145,6 +152,8 @@ async fn cluster(vendor: &Vendor) {
     );
     let (work, work_by_hand) = (median(ours.work), median(by_hand.work));
     println!("on Restate: work {work:.0} µs/event in our process, {work_by_hand:.0} µs/event by hand");
+    let (work, work_by_hand) = (median(in_server), median(in_server_by_hand));
+    println!("on Restate: work {work:.0} µs/event in Restate's server, {work_by_hand:.0} µs/event by hand");
     let rate = pace_by_hand * 0.2;
     let by_hand = late(&peer::drip(vendor, handler.port, "t", rate, DRIP).await);
     let ours = late(&peer::drip(vendor, serve.port, "u", rate, DRIP).await);

@@ -30,6 +30,10 @@ pub struct On {
     /// How Restate reaches that, where it is another address: of what stands before several processes. With `--on restate`.
     #[arg(long, value_name = "URL")]
     objects_url: Option<Url>,
+    /// Public keys of Restate (`publickeyv1_…`), with commas between them: whoever calls this process without a signature of one of
+    /// them is refused. With `--on restate`.
+    #[arg(long, value_name = "KEY", value_delimiter = ',')]
+    restate_key: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -63,14 +67,14 @@ impl On {
             Some(url) => url.clone(),
             None => Url::parse(&format!("http://{}", listener.local_addr()?))?,
         };
-        if !self.objects.ip().is_loopback() {
+        if self.restate_key.is_empty() && !self.objects.ip().is_loopback() {
             say::warning(&format!(
-                "whoever reaches {} can call the objects of the cluster: let only Restate reach it",
+                "whoever reaches {} can call the objects of the cluster: say --restate-key, or let only Restate reach it",
                 self.objects
             ));
         }
-        let (ingress, admin) = (self.ingress.clone(), self.admin.clone());
-        Ok(Keeping::Restate(Box::new(Cluster { ingress, admin, listener, deployment })))
+        let (ingress, admin, keys) = (self.ingress.clone(), self.admin.clone(), self.restate_key.clone());
+        Ok(Keeping::Restate(Box::new(Cluster { ingress, admin, listener, deployment, keys })))
     }
 }
 

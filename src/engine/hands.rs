@@ -7,6 +7,7 @@
 //! ```
 //! What a run does is decided by `run/` and lived through by `life/`, whoever's hands they are.
 
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::Engine;
@@ -19,6 +20,11 @@ use crate::store::{Accepted, Asked, Error, Intake, Keeper, Run};
 pub(super) trait Hands: Send + Sync {
     /// Gets ready: from here on it is asked for what is kept.
     fn open<'h>(&'h self, engine: &'h Engine) -> Said<'h, ()>;
+
+    /// Returns when this process may stop.
+    fn leave(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
 
     /// Begins to call runs.
     fn begin<'h>(&'h self, engine: &'h Engine) -> Said<'h, ()>;

@@ -362,6 +362,7 @@ impl Engine {
 
     /// Stops listening, lets requests that are under way end, and closes nothing: the caller closes the store.
     pub async fn stop(&self) {
+        self.inner.hands.leave().await;
         self.inner.stopping.send_replace(true);
         loop {
             // Tasks that end may have started others.

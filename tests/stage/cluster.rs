@@ -7,6 +7,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use serde_json::{Value, json};
+
 use super::until;
 
 /// The server's nodes.
@@ -35,7 +37,14 @@ pub fn is_asked_for() -> bool {
     std::env::var("DOVETAIL_TESTED_ON").is_ok_and(|on| on == "restate")
 }
 
-fn port() -> u16 {
+/// The public part of the key with which the cluster signs.
+const IDENTITY: &str = "publickeyv1_7WJgrz4PQWRAFZys11MwYmZ94wyvLCF7XRPTXbtpc9iV";
+
+fn identity() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/restate/identity.pem")
+}
+
+pub fn port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
@@ -63,6 +72,7 @@ impl Cluster {
         command.envs([("RESTATE_BIND_IP", "127.0.0.1"), ("RESTATE_LISTEN_MODE", "tcp")]);
         command.envs([("RESTATE_DISABLE_TELEMETRY", "true"), ("RESTATE_ADMIN__DISABLE_WEB_UI", "true")]);
         command.env("RESTATE_DEFAULT_NUM_PARTITIONS", "4");
+        command.env("RESTATE_WORKER__INVOKER__REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE", identity());
         command.env("RESTATE_BIND_PORT", node.fabric.to_string());
         command.env("RESTATE_ADMIN__BIND_PORT", node.admin.to_string());
         command.env("RESTATE_INGRESS__BIND_PORT", node.ingress.to_string());
@@ -96,6 +106,24 @@ impl Cluster {
         }
     }
 
+    /// Processes that are started from now on are called at another address, as those of another release; gives the one before.
+    pub fn move_objects(&mut self, to: u16) -> u16 {
+        std::mem::replace(&mut self.objects, to)
+    }
+
+    /// What it says of itself.
+    pub async fn query(&self, client: &reqwest::Client, sql: &str) -> Vec<Value> {
+        let url = format!("http://127.0.0.1:{}/query", self.nodes[0].admin);
+        let request = client.post(url).header("accept", "application/json").json(&json!({ "query": sql }));
+        let mut answer: Value = request.send().await.expect("an answer").json().await.expect("JSON");
+        serde_json::from_value(answer["rows"].take()).expect("rows")
+    }
+
+    /// Where it calls our processes.
+    pub fn objects(&self) -> String {
+        format!("127.0.0.1:{}", self.objects)
+    }
+
     /// What tells `serve` of it.
     pub fn flags(&self) -> Vec<String> {
         let urls = |port: fn(&Node) -> u16| {
@@ -103,8 +131,9 @@ impl Cluster {
             urls.join(",")
         };
         let (ingress, admin) = (urls(|node| node.ingress), urls(|node| node.admin));
-        let objects = format!("127.0.0.1:{}", self.objects);
-        ["--on", "restate", "--ingress", &ingress, "--admin", &admin, "--objects", &objects].map(str::to_owned).to_vec()
+        let (objects, key) = (self.objects(), IDENTITY.to_owned());
+        let flags = ["--on", "restate", "--ingress", &ingress, "--admin", &admin, "--objects", &objects];
+        flags.map(str::to_owned).into_iter().chain(["--restate-key".to_owned(), key]).collect()
     }
 }
 

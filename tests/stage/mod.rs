@@ -260,8 +260,13 @@ impl Stage {
 
     /// Starts another process beside the first, at this port (0: any), with a data folder of its own.
     pub async fn serve_beside(&self, port: u16) -> Serve {
+        self.serve_in(&self.folder.join("beside"), port).await
+    }
+
+    /// Starts one with this data folder.
+    pub async fn serve_in(&self, data: &Path, port: u16) -> Serve {
         let key = STANDARD.encode(self.key.verifying_key().as_bytes());
-        Serve::start(self.serving_with(&key, &self.folder.join("beside"), port), &self.client).await
+        Serve::start(self.serving_with(&key, data, port), &self.client).await
     }
 
     async fn serve_with(&mut self, key: &str) -> Serve {

@@ -1,12 +1,13 @@
 //! What lines tell those who look: every process reads it, and keeps a copy of all runs in its own store.
 //!
-//! A feed is an object that numbers the notes it is given; a reader asks for those after the last one it knows. What is read is
-//! for people and pages only: nothing is decided on it.
+//! The feed is an object that numbers the notes it is given, many at once; a reader asks for those after the last one it knows.
+//! What is read is for people and pages only: nothing is decided on it.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::objects::Objects;
 use super::steps::{Looks, Steps, Stopped};
@@ -14,12 +15,10 @@ use crate::engine::Engine;
 use crate::run::{Ending, Entry, Kept, Start};
 use crate::store::{Asked, Commit, Error, Noted};
 
-/// As many feeds as there are, so that they do not hold up each other.
-pub(super) const FEEDS: u64 = 4;
-/// Notes that a feed keeps, at most: a process that was away for longer misses what is older.
-const KEPT: u64 = 100_000;
-/// Notes that are read at once, at most, and their size.
-const PAGE: usize = 200;
+/// Notes that the feed keeps, at most: a process that was away for longer misses what is older.
+const KEPT: u64 = 400_000;
+/// Notes that are read at once, at most, and their size; but for what was told together.
+const PAGE: usize = 400;
 const PAGE_BYTES: usize = 4_000_000;
 /// How often it is asked for more.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -54,59 +53,74 @@ pub(super) struct News {
     pub kept: Kept,
 }
 
+/// A note as it is kept.
+type Written = Box<RawValue>;
+
 /// Notes, from one number on.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Page {
     /// The number after the last of these.
     pub next: u64,
-    pub notes: Vec<Note>,
+    pub notes: Vec<Written>,
 }
 
-fn place(number: u64) -> String {
-    format!("note/{number}")
+/// Which notes are kept: from the oldest to before the next.
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+struct Head {
+    oldest: u64,
+    next: u64,
 }
 
 const HEAD: &str = "head";
 
-/// Numbers a note, and keeps it.
-pub(super) async fn note<S: Steps>(steps: &S, note: Note) -> Result<(), Stopped> {
-    let head: u64 = steps.get(HEAD).await?.unwrap_or_default();
-    steps.set(&place(head), note);
-    if let Some(old) = head.checked_sub(KEPT) {
-        steps.clear(&place(old));
+/// Of what was told together, by the number of its first note.
+fn place(number: u64) -> String {
+    format!("notes/{number}")
+}
+
+/// Numbers notes, and keeps them.
+pub(super) async fn keep<S: Steps>(steps: &S, notes: Vec<Written>) -> Result<(), Stopped> {
+    let Head { mut oldest, next: first } = steps.get(HEAD).await?.unwrap_or_default();
+    let next = first + notes.len() as u64;
+    steps.set(&place(first), Page { next, notes });
+    while next - oldest > KEPT {
+        let Some(page) = steps.get::<Page>(&place(oldest)).await? else { break };
+        steps.clear(&place(oldest));
+        oldest = page.next;
     }
-    steps.set(HEAD, head + 1);
+    steps.set(HEAD, Head { oldest, next });
     Ok(())
 }
 
 /// The notes from a number on, or those that are still kept.
 pub(super) async fn read<S: Looks>(steps: &S, from: u64) -> Result<Page, Stopped> {
-    let head: u64 = steps.get(HEAD).await?.unwrap_or_default();
+    let head: Head = steps.get(HEAD).await?.unwrap_or_default();
     // A number that was never given is from another life of the feed.
-    let first = if from > head { 0 } else { from }.max(head.saturating_sub(KEPT));
+    let first = if (head.oldest..=head.next).contains(&from) { from } else { head.oldest };
     let mut page = Page { next: first, notes: Vec::new() };
-    let mut bytes = 0;
-    for number in first..head {
-        if page.notes.len() >= PAGE || bytes >= PAGE_BYTES {
-            break;
-        }
-        page.next = number + 1;
-        let Some(value) = steps.get::<Value>(&place(number)).await? else { continue };
-        bytes += value.to_string().len();
-        match serde_json::from_value(value) {
-            Ok(note) => page.notes.push(note),
-            // Those after it are told all the same.
-            Err(error) => tracing::error!(%error, number, "a note of a feed cannot be read, and is passed over"),
-        }
+    let (mut bytes, mut is_first) = (0, true);
+    while page.next < head.next && page.notes.len() < PAGE && bytes < PAGE_BYTES {
+        let Some(Page { next, notes }) = steps.get(&place(page.next)).await? else {
+            // What is not the first of those that were told together is from another life as well.
+            page.next = if is_first { head.oldest } else { head.next };
+            is_first = false;
+            continue;
+        };
+        is_first = false;
+        bytes += notes.iter().map(|note| note.get().len()).sum::<usize>();
+        page.notes.extend(notes);
+        page.next = next;
     }
     Ok(page)
 }
 
-/// Reads one feed as long as the engine runs.
-pub(super) async fn follow(engine: Engine, objects: &Objects, feed: u64) {
-    let cursor = format!("feed:{feed}");
+/// How far it was read.
+const CURSOR: &str = "feed:0";
+
+/// Reads the feed as long as the engine runs.
+pub(super) async fn follow(engine: Engine, objects: &Objects) {
     loop {
-        let more = match read_on(&engine, objects, feed, &cursor).await {
+        let more = match read_on(&engine, objects).await {
             Ok(more) => more,
             Err(error) => {
                 tracing::warn!(%error, "what the lines tell is not read");
@@ -124,17 +138,23 @@ pub(super) async fn follow(engine: Engine, objects: &Objects, feed: u64) {
 }
 
 /// Is there more?
-async fn read_on(engine: &Engine, objects: &Objects, feed: u64, cursor: &str) -> Result<bool, Error> {
+async fn read_on(engine: &Engine, objects: &Objects) -> Result<bool, Error> {
     let store = &engine.inner.store;
-    let from = store.cursor(cursor).await?.and_then(|value| value.as_u64()).unwrap_or_default();
-    let page: Page = objects.read_feed(feed, from).await?;
+    let from = store.cursor(CURSOR).await?.and_then(|value| value.as_u64()).unwrap_or_default();
+    let page: Page = objects.read_feed(from).await?;
     if page.next == from {
         return Ok(false);
     }
-    let notes = page.notes.into_iter().map(Noted::from).collect();
-    store.follow(notes, Some((cursor.to_owned(), json!(page.next)))).await?;
+    let notes = page.notes.iter().filter_map(|note| noted(note)).collect();
+    store.follow(notes, Some((CURSOR.to_owned(), json!(page.next)))).await?;
     engine.inner.ended.notify_waiters();
     Ok(true)
+}
+
+/// None: it cannot be read. Those after it are told all the same.
+fn noted(note: &RawValue) -> Option<Noted> {
+    let unreadable = |error| tracing::error!(%error, "a note of the feed cannot be read, and is passed over");
+    serde_json::from_str::<Note>(note.get()).map_err(unreadable).map(Noted::from).ok()
 }
 
 impl From<Note> for Noted {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::connector::{Body, Request, Response};
@@ -49,6 +49,16 @@ struct Sent {
     status: String,
 }
 
+#[derive(serde::Deserialize)]
+struct Registered {
+    id: String,
+}
+
+#[derive(serde::Deserialize)]
+struct Rows {
+    rows: Vec<Map<String, Value>>,
+}
+
 impl Ingress {
     pub fn new(ingress: Vec<Url>, admin: Vec<Url>) -> Ingress {
         Ingress { client: Client::anywhere(), ingress: Nodes::new(ingress), admin: Nodes::new(admin) }
@@ -63,10 +73,14 @@ impl Ingress {
         idempotency_key: &str,
     ) -> Result<bool, Error> {
         let headers = vec![("idempotency-key".to_owned(), idempotency_key.to_owned())];
-        let message = serde_json::to_value(message)?;
         let path = [to.service, &to.key, handler, "send"];
-        let sent: Sent = read(self.ask(&self.ingress, &path, headers, message).await?)?;
+        let sent: Sent = read(self.ask(&self.ingress, &path, headers, serde_json::to_vec(message)?).await?)?;
         Ok(sent.status != "PreviouslyAccepted")
+    }
+
+    /// Gives a message to an object, as JSON. Durable when it returns; if it does not, it may be given twice.
+    pub async fn tell(&self, to: &Object, handler: &str, message: Vec<u8>) -> Result<(), Error> {
+        self.ask(&self.ingress, &[to.service, &to.key, handler, "send"], Vec::new(), message).await.map(drop)
     }
 
     /// Asks an object, and waits for its answer.
@@ -76,14 +90,23 @@ impl Ingress {
         handler: &str,
         message: &T,
     ) -> Result<A, Error> {
-        let message = serde_json::to_value(message)?;
-        read(self.ask(&self.ingress, &[to.service, &to.key, handler], Vec::new(), message).await?)
+        let path = [to.service, &to.key, handler];
+        read(self.ask(&self.ingress, &path, Vec::new(), serde_json::to_vec(message)?).await?)
     }
 
-    /// Tells Restate where our objects are served. One that is known there already is asked anew what it serves.
-    pub async fn register(&self, deployment: &Url) -> Result<(), Error> {
+    /// Tells Restate where our objects are served; gives what it calls that. One that is known there already is asked anew what it
+    /// serves.
+    pub async fn register(&self, deployment: &Url) -> Result<String, Error> {
         let asked = json!({ "uri": deployment.as_str(), "force": true });
-        self.ask(&self.admin, &["deployments"], Vec::new(), asked).await.map(drop)
+        let answer = self.ask(&self.admin, &["deployments"], Vec::new(), serde_json::to_vec(&asked)?).await?;
+        read::<Registered>(answer).map(|registered| registered.id)
+    }
+
+    /// What Restate says of itself, by its introspection (docs.restate.dev, "SQL introspection API").
+    pub async fn query(&self, sql: &str) -> Result<Vec<Map<String, Value>>, Error> {
+        let headers = vec![("accept".to_owned(), "application/json".to_owned())];
+        let asked = serde_json::to_vec(&json!({ "query": sql }))?;
+        read::<Rows>(self.ask(&self.admin, &["query"], headers, asked).await?).map(|found| found.rows)
     }
 
     /// Asks one node after the other. Whoever does not answer may have taken it: all that we ask for may be asked for twice.
@@ -92,10 +115,11 @@ impl Ingress {
         nodes: &Nodes,
         path: &[&str],
         headers: Vec<(String, String)>,
-        message: Value,
+        message: Vec<u8>,
     ) -> Result<Response, Error> {
         // A handler that takes nothing refuses a body.
-        let body = Some(message).filter(|message| !message.is_null()).map(Body::Json);
+        let body = Some(message).filter(|message| message != b"null");
+        let body = body.map(|content| Body::Bytes { kind: "application/json".into(), content });
         let mut request = Request { method: "POST".into(), url: String::new(), headers, body };
         let mut failed = Error::Away("no address of Restate is known".into());
         let first = nodes.at.load(Ordering::Relaxed);

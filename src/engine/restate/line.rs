@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::feed::{News, Note};
 use super::ingress::Object;
-use super::objects::{Objects, feed_of};
+use super::objects::Objects;
 use super::steps::{Steps, Stopped};
 use super::turn::{Book, Ended, Whose, release, turn};
 use crate::engine::{Engine, now_ms};
@@ -138,7 +138,7 @@ impl<S: Steps> Desk<'_, S> {
         held.journal.push(Entry { at_ms, fact: Fact::Retried { by } });
         let mut line = self.line().await?;
         line.push(run.clone());
-        self.tell(&mut held, 0, None);
+        self.tell(&mut held, 0, None).await?;
         self.steps.set(&place(&run), held);
         if let [only] = line.as_slice() {
             self.call(GoOn::now(only), 0);
@@ -150,7 +150,7 @@ impl<S: Steps> Desk<'_, S> {
     /// A dead letter is given up. False: it is none.
     pub async fn drop_dead(&self, decided: Decided) -> Result<bool, Stopped> {
         let Some(held) = self.dead(&decided.run).await? else { return Ok(false) };
-        self.end(held, decided);
+        self.end(held, decided).await?;
         Ok(true)
     }
 
@@ -166,7 +166,7 @@ impl<S: Steps> Desk<'_, S> {
             }
             self.keep(line);
         }
-        self.end(held, decided);
+        self.end(held, decided).await?;
         Ok(true)
     }
 
@@ -185,12 +185,13 @@ impl<S: Steps> Desk<'_, S> {
         Ok(self.steps.get::<Held>(&place(run)).await?.filter(Held::has_failed))
     }
 
-    fn end(&self, mut held: Held, Decided { run, by, at_ms }: Decided) {
+    async fn end(&self, mut held: Held, Decided { run, by, at_ms }: Decided) -> Result<(), Stopped> {
         release(self.steps, self.this, &held.start, &mut held.turns, |_| false);
         let ending = Ending::Dropped { by };
         held.journal.push(Entry { at_ms, fact: Fact::Ended { ending: ending.clone() } });
-        self.tell(&mut held, 0, Some(ending));
+        self.tell(&mut held, 0, Some(ending)).await?;
         self.steps.clear(&place(&run));
+        Ok(())
     }
 
     /// The run lives through a turn if it is first in line.
@@ -200,9 +201,10 @@ impl<S: Steps> Desk<'_, S> {
         mut held: Held,
         well_again: Option<String>,
     ) -> Result<(), Stopped> {
+        let _at_work = self.objects.is_at_work();
         let run = held.start.id.clone();
         if line.first() != Some(&run) {
-            self.tell(&mut held, 0, None);
+            self.tell(&mut held, 0, None).await?;
             self.steps.set(&place(&run), held);
             self.steps.set(IN_LINE, line);
             return Ok(());
@@ -237,7 +239,7 @@ impl<S: Steps> Desk<'_, S> {
             }
         }
         let is_gone = ending.as_ref().is_some_and(|ending| !matches!(ending, Ending::Failed { .. }));
-        self.tell(&mut held, due_ms, ending);
+        self.tell(&mut held, due_ms, ending).await?;
         match (is_gone, is_new) {
             // Most runs are over when their first turn is: nothing of them was kept.
             (true, true) => {}
@@ -254,8 +256,8 @@ impl<S: Steps> Desk<'_, S> {
         self.steps.send(self.this, "go_on", go_on, u64::try_from(after_ms).unwrap_or(0));
     }
 
-    /// Tells those who look what is new of a run.
-    fn tell(&self, held: &mut Held, due_ms: i64, ending: Option<Ending>) {
+    /// Tells those who look what is new of a run. A handler that is called once more tells the same once more.
+    async fn tell(&self, held: &mut Held, due_ms: i64, ending: Option<Ending>) -> Result<(), Stopped> {
         let news = News {
             run: held.start.id.clone(),
             start: (!held.is_told).then(|| held.start.clone()),
@@ -267,7 +269,8 @@ impl<S: Steps> Desk<'_, S> {
             kept: std::mem::take(&mut held.kept),
         };
         (held.told, held.is_told) = (held.journal.len(), true);
-        self.steps.send(&feed_of(&held.start.id), "note", Note::Run(Box::new(news)), 0);
+        let told = self.objects.note(&Note::Run(Box::new(news))).await;
+        told.map_err(|error| Stopped::Cancelled(error.to_string()))
     }
 }
 

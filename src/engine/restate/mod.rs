@@ -9,19 +9,21 @@
 //! - `line.rs`, `turn.rs` the runs; `turns.rs` upserts of one identity; `mail.rs` what runs wait for
 //! - `known.rs` copies of records; `pairs.rs` pairs; `pacts.rs` what syncs know
 //! - `budget.rs` limits; `credential.rs` tokens; `places.rs` how far lists are read, and by whom
-//! - `feed.rs` what is told to those who look
-//! - `objects.rs`, `ingress.rs` how they are asked from outside
+//! - `feed.rs`, `outbox.rs` what is told to those who look
+//! - `objects.rs`, `ingress.rs` how they are asked from outside; `deployment.rs` where they are called
 //!
 //! What is kept here is Restate's; the store beside it is read by pages and commands, and can be made anew from the feeds.
 
 mod budget;
 mod credential;
+mod deployment;
 mod feed;
 mod ingress;
 mod known;
 mod line;
 mod mail;
 mod objects;
+mod outbox;
 mod pacts;
 mod pairs;
 mod places;
@@ -34,13 +36,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use restate_sdk::http_server::HttpServer;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use url::Url;
 
-use self::feed::FEEDS;
+use self::deployment::{Deployment, Standing};
 use self::ingress::{AGAIN, Ingress};
 use self::line::Decided;
 use self::objects::Objects;
@@ -62,29 +65,42 @@ pub struct Cluster {
     pub listener: TcpListener,
     /// The address by which it reaches that: of this process, or of what stands before several.
     pub deployment: Url,
+    /// Public keys of which it signs its calls with one; none: it does not sign.
+    pub keys: Vec<String>,
 }
 
 pub(super) struct Restate {
     objects: Arc<Objects>,
     /// What this process is called by the others.
     process: String,
-    deployment: Url,
+    deployment: Deployment,
+    keys: Vec<String>,
     /// None: it is served.
     listener: Mutex<Option<TcpListener>>,
 }
 
 impl Restate {
     pub fn new(cluster: Cluster) -> Restate {
-        let Cluster { ingress, admin, listener, deployment } = cluster;
+        let Cluster { ingress, admin, listener, deployment, keys } = cluster;
         let objects = Arc::new(Objects::new(Ingress::new(ingress, admin)));
         let process = clock::id().to_string();
-        Restate { objects, process, deployment, listener: Mutex::new(Some(listener)) }
+        let deployment = Deployment::new(deployment);
+        Restate { objects, process, deployment, keys, listener: Mutex::new(Some(listener)) }
     }
 
     /// Asks until Restate answers.
     async fn register(&self, engine: &Engine) {
         let mut is_told = false;
-        while let Err(error) = self.objects.ingress.register(&self.deployment).await {
+        loop {
+            let error = match self.deployment.register(&self.objects.ingress).await {
+                Ok(Standing::Current) => return,
+                Ok(Standing::Superseded) => {
+                    let why =
+                        "a newer release is called at another address: this process only ends what was begun here";
+                    return tracing::warn!("{why}");
+                }
+                Err(error) => error,
+            };
             if !std::mem::replace(&mut is_told, true) {
                 tracing::warn!(%error, "Restate is not told yet who serves its objects");
             }
@@ -156,13 +172,13 @@ impl Hands for Restate {
             }
             let listener = self.listener.lock().take();
             if let Some(listener) = listener {
-                let server = HttpServer::new(served::endpoint(engine, &self.objects));
+                let endpoint = served::endpoint(engine, &self.objects, &self.keys).map_err(Error::Refused)?;
+                let server = HttpServer::new(endpoint);
                 let (stopping, objects) = (engine.clone(), Arc::clone(&self.objects));
                 let drained = async move {
                     stopping.stopped().await;
-                    let mut living = objects.living.subscribe();
                     // Whoever is still at work then is called again elsewhere.
-                    let _ = tokio::time::timeout(DRAINS, living.wait_for(|living| *living == 0)).await;
+                    let _ = tokio::time::timeout(DRAINS, objects.rest()).await;
                 };
                 engine.spawn(async move { server.serve_with_cancel(listener, drained).await });
             }
@@ -177,15 +193,17 @@ impl Hands for Restate {
         })
     }
 
+    fn leave(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.deployment.leave(&self.objects.ingress))
+    }
+
     fn begin<'h>(&'h self, engine: &'h Engine) -> Said<'h, ()> {
-        for feed in 0..FEEDS {
-            let objects = Arc::clone(&self.objects);
-            let follow = move |engine: Engine| {
-                let objects = Arc::clone(&objects);
-                async move { feed::follow(engine, &objects, feed).await }
-            };
-            engine.spawn_for_ever(format!("feed {feed}"), follow);
-        }
+        let objects = Arc::clone(&self.objects);
+        let follow = move |engine: Engine| {
+            let objects = Arc::clone(&objects);
+            async move { feed::follow(engine, &objects).await }
+        };
+        engine.spawn_for_ever("the feed".into(), follow);
         let objects = Arc::clone(&self.objects);
         let call = move |engine: Engine| {
             let objects = Arc::clone(&objects);

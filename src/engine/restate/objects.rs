@@ -10,11 +10,12 @@ use tokio::sync::watch;
 
 use super::budget::{self, Granted};
 use super::credential::{Kept as KeptCredential, Leasing, Putting};
-use super::feed::{FEEDS, Page};
+use super::feed::{Note, Page};
 use super::ingress::{Ingress, Object};
 use super::known::Telling;
 use super::line::{Decided, GoOn};
 use super::mail::{Leaving, Waiter};
+use super::outbox::Outbox;
 use super::pacts;
 use super::pairs::{Keeping, Taken};
 use crate::clock;
@@ -29,7 +30,16 @@ pub(super) struct Objects {
     /// Runs that have paused in this process, by the connection for which they did; each with its line.
     paused: Mutex<HashMap<String, Vec<(String, String)>>>,
     /// Turns that this process lives through.
-    pub living: watch::Sender<usize>,
+    living: watch::Sender<usize>,
+    outbox: Outbox,
+}
+
+pub(super) struct AtWork<'o>(&'o Objects);
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.living.send_modify(|living| *living -= 1);
+    }
 }
 
 /// Runs that are known to have paused for a connection, at most; the others go on when their pause is over.
@@ -60,14 +70,8 @@ pub(super) fn line(run: &Start) -> Object {
     Object { service: LINE, key: json!([run.workflow, run.tenant, run.order_key]).to_string() }
 }
 
-pub(super) fn feed_of(run: &str) -> Object {
-    // Any share will do, as long as it is the same for one run.
-    let number = run.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
-    feed(number % FEEDS)
-}
-
-fn feed(number: u64) -> Object {
-    Object { service: FEED, key: number.to_string() }
+pub(super) fn feed() -> Object {
+    Object { service: FEED, key: "0".into() }
 }
 
 /// Of one tenant, and between two objects, whichever is named first.
@@ -105,7 +109,19 @@ fn plan(hash: &str) -> Object {
 
 impl Objects {
     pub fn new(ingress: Ingress) -> Objects {
-        Objects { ingress, paused: Mutex::default(), living: watch::channel(0).0 }
+        Objects { ingress, paused: Mutex::default(), living: watch::channel(0).0, outbox: Outbox::default() }
+    }
+
+    /// A turn is being lived through: a process that stops waits for its end.
+    pub fn is_at_work(&self) -> AtWork<'_> {
+        self.living.send_modify(|living| *living += 1);
+        AtWork(self)
+    }
+
+    /// Returns when nothing is.
+    pub async fn rest(&self) {
+        // Its sender is here.
+        let _ = self.living.subscribe().wait_for(|living| *living == 0).await;
     }
 
     /// A run pauses for a connection.
@@ -285,8 +301,13 @@ impl Objects {
         Ok(serde_json::from_value(self.ask(&plan(hash), "read", &()).await?)?)
     }
 
-    pub async fn read_feed(&self, feed: u64, from: u64) -> Result<Page, Error> {
-        self.ingress.call(&self::feed(feed), "read", &from).await
+    /// Tells those who look; returns when they are sure to be told.
+    pub async fn note(&self, note: &Note) -> Result<(), Error> {
+        self.outbox.tell(&self.ingress, note).await
+    }
+
+    pub async fn read_feed(&self, from: u64) -> Result<Page, Error> {
+        self.ingress.call(&feed(), "read", &from).await
     }
 
     async fn ask<T: Serialize>(&self, object: &Object, handler: &str, message: &T) -> Result<Value, Error> {

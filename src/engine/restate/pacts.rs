@@ -178,6 +178,6 @@ pub(super) async fn tell<S: Steps>(steps: &S, feed: &Object, asked: Asked) -> Re
     let (question, choice) = (asked.question.clone(), asked.choice.clone());
     after.push(Open { question, choice, asked_ms: asked.asked_ms });
     set_asked(steps, &asked.about, before, after).await?;
-    steps.send(feed, "note", Note::Said(Box::new(asked)), 0);
+    steps.send(feed, "keep", [Note::Said(Box::new(asked))], 0);
     Ok(())
 }

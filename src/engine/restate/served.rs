@@ -4,21 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use restate_sdk::context::RequestTarget;
-use restate_sdk::endpoint::{Endpoint, ServiceOptions};
+use restate_sdk::endpoint::{Endpoint, HandlerOptions, ServiceOptions};
 use restate_sdk::prelude::*;
 use restate_sdk::service::IntoServiceDefinition;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::budget;
 use super::credential;
-use super::feed::{self, Note, Page};
+use super::feed::{self, Page};
 use super::ingress::Object;
 use super::known::{self, Telling};
 use super::line::{Decided, Desk, GoOn};
 use super::mail::{self, Leaving, Waiter};
-use super::objects::{Documents, LINE, Objects, feed_of};
+use super::objects::{self, Documents, LINE, Objects};
 use super::pacts;
 use super::pairs::{self, Keeping, Taken};
 use super::places;
@@ -37,12 +38,16 @@ const STEP_MAX: Duration = Duration::from_secs(600);
 /// Nothing that was accepted is given up: at a call every two seconds, this is more than six years.
 const ATTEMPTS_MAX: u64 = 100_000_000;
 
-/// All that Restate calls in this process.
-pub(super) fn endpoint(engine: &Engine, objects: &Arc<Objects>) -> Endpoint {
+/// All that Restate calls in this process; only whoever signs with one of these public keys, if there are any.
+///
+/// # Errors
+/// In words, when a key is none.
+pub(super) fn endpoint(engine: &Engine, objects: &Arc<Objects>, keys: &[String]) -> Result<Endpoint, String> {
     let options = || {
         ServiceOptions::new()
             .enable_lazy_state(true)
-            .idempotency_retention(IDS_KEPT)
+            // What came of a call is forgotten, unless somebody may call once more.
+            .idempotency_retention(Duration::ZERO)
             .journal_retention(Duration::ZERO)
             .inactivity_timeout(STEP_MAX)
             .abort_timeout(STEP_MAX)
@@ -50,9 +55,14 @@ pub(super) fn endpoint(engine: &Engine, objects: &Arc<Objects>) -> Endpoint {
             .retry_policy_max_attempts(ATTEMPTS_MAX)
             .retry_policy_max_interval(Duration::from_secs(2))
     };
+    let once = HandlerOptions::new().idempotency_retention(IDS_KEPT);
     let (engine, objects) = (engine.clone(), Arc::clone(objects));
     // A line is small, and read whole; of the others a part of much is read.
-    Endpoint::builder()
+    let builder = keys.iter().try_fold(Endpoint::builder(), |builder, key| {
+        let none = |_| format!("`{key}` is no public key of Restate: it says its own when it starts, as publickeyv1_…");
+        builder.identity_key(key).map_err(none)
+    })?;
+    let endpoint = builder
         .bind(Feed.into_service_definition().options(options()))
         .bind(Copies.into_service_definition().options(options()))
         .bind(Pairs.into_service_definition().options(options()))
@@ -67,9 +77,10 @@ pub(super) fn endpoint(engine: &Engine, objects: &Arc<Objects>) -> Endpoint {
         .bind(
             Line { engine, objects: Arc::clone(&objects) }
                 .into_service_definition()
-                .options(options().enable_lazy_state(false)),
+                .options(options().enable_lazy_state(false).handler("accept", once)),
         )
-        .build()
+        .build();
+    Ok(endpoint)
 }
 
 impl From<Stopped> for HandlerError {
@@ -160,8 +171,15 @@ macro_rules! desk {
 
 #[object(name = "DovetailLine")]
 impl Line {
+    /// A run that came with an event.
     #[handler]
     async fn accept(&self, ctx: ObjectContext<'_>, start: Json<Start>) -> HandlerResult<()> {
+        Ok(desk!(self, ctx).accept(start.into_inner()).await?)
+    }
+
+    /// A run that another run begins.
+    #[handler]
+    async fn begin(&self, ctx: ObjectContext<'_>, start: Json<Start>) -> HandlerResult<()> {
         Ok(desk!(self, ctx).accept(start.into_inner()).await?)
     }
 
@@ -191,8 +209,8 @@ struct Feed;
 #[object(name = "DovetailFeed")]
 impl Feed {
     #[handler]
-    async fn note(&self, ctx: ObjectContext<'_>, note: Json<Note>) -> HandlerResult<()> {
-        Ok(feed::note(&Exclusive(&ctx), note.into_inner()).await?)
+    async fn keep(&self, ctx: ObjectContext<'_>, notes: Json<Vec<Box<RawValue>>>) -> HandlerResult<()> {
+        Ok(feed::keep(&Exclusive(&ctx), notes.into_inner()).await?)
     }
 
     #[handler]
@@ -293,8 +311,7 @@ impl Pacts {
 
     #[handler]
     async fn tell(&self, ctx: ObjectContext<'_>, asked: Json<Asked>) -> HandlerResult<()> {
-        let asked = asked.into_inner();
-        Ok(pacts::tell(&Exclusive(&ctx), &feed_of(&asked.about.id), asked).await?)
+        Ok(pacts::tell(&Exclusive(&ctx), &objects::feed(), asked.into_inner()).await?)
     }
 }
 

@@ -109,7 +109,6 @@ pub(super) async fn turn<S: Steps>(
     Book { journal, turns, kept }: Book<'_>,
 ) -> Result<(Ended, Option<Ending>), Stopped> {
     let Whose { engine, objects, start, .. } = whose;
-    let _present = Present::begin(objects);
     if engine.is_stopping() {
         return Err(Stopped::Elsewhere);
     }
@@ -136,7 +135,7 @@ pub(super) async fn turn<S: Steps>(
                 kept.append(committed.kept);
                 for run in committed.further {
                     let line = line(&run);
-                    steps.send(&line, "accept", run, 0);
+                    steps.send(&line, "begin", run, 0);
                 }
                 let is_over = committed.ending.is_some();
                 let needs = |address: &str| {
@@ -165,22 +164,6 @@ pub(super) async fn turn<S: Steps>(
                 return Ok((Ended::Over, Some(ending)));
             }
         }
-    }
-}
-
-/// A turn is being lived through: a process that stops waits for its end.
-struct Present<'o>(&'o Objects);
-
-impl Present<'_> {
-    fn begin(objects: &Objects) -> Present<'_> {
-        objects.living.send_modify(|living| *living += 1);
-        Present(objects)
-    }
-}
-
-impl Drop for Present<'_> {
-    fn drop(&mut self) {
-        self.0.living.send_modify(|living| *living -= 1);
     }
 }
 
