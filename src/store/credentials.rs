@@ -40,6 +40,13 @@ pub struct Sealed {
     pub changed_ms: i64,
 }
 
+impl Sealed {
+    /// Nothing is left of it but that it was there.
+    pub fn is_erased(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
 /// The credentials of a data folder. Short, blocking calls.
 pub struct Credentials {
     connection: Mutex<Connection>,
@@ -55,13 +62,28 @@ impl Credentials {
     }
 
     pub fn get(&self, name: &str) -> Result<Option<Sealed>, Error> {
+        Ok(self.last(name)?.filter(|sealed| !sealed.is_erased()))
+    }
+
+    /// The same, also if it was erased: that is a version of its own, so that others with a copy learn of it.
+    pub fn last(&self, name: &str) -> Result<Option<Sealed>, Error> {
         let connection = self.connection.lock();
         let sql = "SELECT version, key_id, sealed, ends_ms, refused, changed_ms FROM credentials WHERE name = ?";
         Ok(connection.prepare_cached(sql)?.query_row([name], sealed).optional()?)
     }
 
+    /// The version that is there, or was erased; 0: there never was one.
+    pub fn version(&self, name: &str) -> Result<u64, Error> {
+        Ok(self.last(name)?.map_or(0, |sealed| sealed.version))
+    }
+
     /// All, by name.
     pub fn list(&self) -> Result<Vec<(String, Sealed)>, Error> {
+        Ok(self.lasts()?.into_iter().filter(|(_, sealed)| !sealed.is_erased()).collect())
+    }
+
+    /// The same, also those that were erased.
+    pub fn lasts(&self) -> Result<Vec<(String, Sealed)>, Error> {
         let connection = self.connection.lock();
         let sql = "SELECT version, key_id, sealed, ends_ms, refused, changed_ms, name FROM credentials ORDER BY name";
         let mut select = connection.prepare_cached(sql)?;
@@ -127,7 +149,10 @@ impl Credentials {
 
     /// Erases it, also from the pages of the file. False if there is none.
     pub fn erase(&self, name: &str) -> Result<bool, Error> {
-        Ok(self.change("DELETE FROM credentials WHERE name = ?", params![name])? == 1)
+        let sql =
+            "UPDATE credentials SET version = version + 1, key_id = '', sealed = x'', ends_ms = NULL, refused = NULL,
+                   lease = NULL, lease_ends_ms = 0 WHERE name = ? AND length(sealed) > 0";
+        Ok(self.change(sql, params![name])? == 1)
     }
 
     fn change(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<usize, Error> {
@@ -195,6 +220,10 @@ mod tests {
         assert!(all.put("a", 1, &sealed(2), None).unwrap());
         assert_eq!(all.list().unwrap(), [("a".to_owned(), sealed(2))]);
         assert!(all.erase("a").unwrap() && !all.erase("a").unwrap());
+        assert_eq!((all.get("a").unwrap(), all.version("a").unwrap()), (None, 3));
+        assert!(!all.put("a", 0, &sealed(1), None).unwrap(), "who has not heard of it is too late");
+        assert!(all.put("a", 3, &sealed(4), None).unwrap());
+        assert_eq!(all.list().unwrap(), [("a".to_owned(), sealed(4))]);
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

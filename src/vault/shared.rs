@@ -30,16 +30,16 @@ impl Vault {
     /// # Errors
     /// The store's, here or elsewhere.
     pub async fn share_all(&self) -> Result<(), Error> {
-        for (name, _) in self.credentials.list()? {
+        for (name, _) in self.credentials.lasts()? {
             self.share(&name).await?;
         }
         Ok(())
     }
 
-    /// Brings what is here and what is elsewhere to the later of the two.
+    /// Brings what is here and what is elsewhere to the later of the two; what was erased is later than what was there.
     pub(super) async fn share(&self, name: &str) -> Result<(), Error> {
         let Some(shared) = self.shared.get() else { return Ok(()) };
-        let (here, there) = (self.credentials.get(name)?, shared.get(name).await?);
+        let (here, there) = (self.credentials.last(name)?, shared.get(name).await?);
         let version =
             |sealed: &Option<Sealed>| sealed.as_ref().map_or((0, false), |one| (one.version, one.refused.is_some()));
         match (&here, &there) {

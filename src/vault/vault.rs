@@ -94,9 +94,7 @@ impl Vault {
         }
         self.share(name).await?;
         match self.look(name)? {
-            None if holder.needs_consent() => {
-                Err(Error::Disconnected(format!("`{name}` is not connected: run `dovetail connect {name}`")))
-            }
+            None if holder.needs_consent() => Err(not_connected(name)),
             None => self.renew(holder, 0).await,
             Some(held) => match &held.refused {
                 Some(why) => Err(Error::Disconnected(disconnected(name, why))),
@@ -152,7 +150,7 @@ impl Vault {
     /// The store's.
     pub fn keep(&self, name: &str, grant: &Grant) -> Result<(), Error> {
         loop {
-            let before = self.credentials.get(name)?.map_or(0, |sealed| sealed.version);
+            let before = self.credentials.version(name)?;
             if self.put_here(name, before, grant, None)?.is_some() {
                 return Ok(());
             }
@@ -257,6 +255,9 @@ impl Vault {
         loop {
             self.share(name).await?;
             let held = self.look(name)?;
+            if held.is_none() && holder.needs_consent() {
+                return Err(not_connected(name));
+            }
             if let Some(held) = held.as_ref().filter(|held| held.version != version) {
                 return match &held.refused {
                     Some(why) => Err(Error::Disconnected(disconnected(name, why))),
@@ -267,10 +268,14 @@ impl Vault {
                 return Err(Error::Disconnected(disconnected(name, why)));
             }
             let now_ms = now_ms();
-            if self.lease(name, version, &lease, now_ms, LEASE_MS).await? {
+            let known = match &held {
+                Some(held) => held.version,
+                None => self.credentials.version(name)?,
+            };
+            if self.lease(name, known, &lease, now_ms, LEASE_MS).await? {
                 return match held {
                     Some(held) => self.renew_with(holder, &held, &lease).await,
-                    None => self.first(holder, &lease).await,
+                    None => self.first(holder, known, &lease).await,
                 };
             }
             if now_ms > patience_ms {
@@ -320,14 +325,14 @@ impl Vault {
     }
 
     /// What needs nobody to agree: the first token is got like any other.
-    async fn first(&self, holder: &Holder<'_>, lease: &str) -> Result<Token, Error> {
+    async fn first(&self, holder: &Holder<'_>, before: u64, lease: &str) -> Result<Token, Error> {
         let name = holder.name();
         let granted = match holder {
             Holder::OAuth2 { account, oauth2 } => self.ask(account, oauth2, &client_credentials(), None).await,
             Holder::Exchange(borrower) => self.exchange(borrower, None).await,
         };
         match granted {
-            Ok(grant) => match self.put(name, 0, &grant, self.shared.get().map(|_| lease)).await? {
+            Ok(grant) => match self.put(name, before, &grant, self.shared.get().map(|_| lease)).await? {
                 Some(token) => Ok(token),
                 None => self.present(name),
             },
@@ -552,6 +557,10 @@ fn by_hand(name: &str) -> String {
 
 fn client_credentials() -> Vec<(&'static str, &'static str)> {
     vec![("grant_type", "client_credentials")]
+}
+
+fn not_connected(name: &str) -> Error {
+    Error::Disconnected(format!("`{name}` is not connected: run `dovetail connect {name}`"))
 }
 
 fn disconnected(name: &str, why: &str) -> String {
