@@ -47,6 +47,8 @@ pub struct Left {
 #[derive(Debug, Default)]
 pub struct Budgets {
     pub(super) windows: Mutex<HashMap<Key, Window>>,
+    /// When those that have ended were dropped last.
+    forgotten: Mutex<Option<Instant>>,
     /// How long a request takes until the vendor counts it, at most.
     pub(super) on_the_way: Duration,
     /// Several processes share them: each uses what it has got by a [`Lease`].
@@ -63,6 +65,8 @@ pub struct Wish {
     pub per: Duration,
     /// So many are asked for.
     pub wanted: u64,
+    /// What was made of the part that this process had before: its number, and requests.
+    pub used: Option<(u64, u64)>,
 }
 
 impl Wish {
@@ -89,6 +93,8 @@ pub(super) struct Key {
 
 /// Above this, windows that have ended are dropped, and new values of `each` share one window.
 pub(super) const WINDOWS_MAX: usize = 10_000;
+/// How often they are, at most.
+const FORGETS: Duration = Duration::from_secs(1);
 /// An `each` longer than this is cut: it comes from data.
 const EACH_MAX: usize = 200;
 /// Stands for all values of `each` that have no window of their own.
@@ -129,7 +135,8 @@ impl Budgets {
             }
             let most = if live { limit.requests } else { limit.requests_of_the_past() };
             let per = limit.per + self.on_the_way.min(limit.per / 10);
-            Some(Wish { key, most, per, wanted: (limit.requests / SHARES).clamp(1, WANTED_MAX) })
+            let used = known.and_then(Window::used_of_share);
+            Some(Wish { key, most, per, wanted: (limit.requests / SHARES).clamp(1, WANTED_MAX), used })
         });
         wishes.collect()
     }
@@ -236,6 +243,15 @@ impl Budgets {
         left.collect()
     }
 
+    /// Drops the windows that have ended; not more often than that is worth, since there may be many that have not.
+    fn forget(&self, windows: &mut HashMap<Key, Window>, now: Instant) {
+        let mut forgotten = self.forgotten.lock();
+        if forgotten.is_none_or(|at| now >= at + FORGETS) {
+            windows.retain(|_, window| !window.is_forgotten(now));
+            *forgotten = Some(now);
+        }
+    }
+
     /// The windows that count a request, or how long it must wait; live work is waited for.
     fn room<'l>(
         &self,
@@ -246,7 +262,7 @@ impl Budgets {
         now: Instant,
     ) -> Result<Vec<(Key, &'l Limit)>, Duration> {
         if windows.len() >= WINDOWS_MAX {
-            windows.retain(|_, window| !window.is_forgotten(now));
+            self.forget(windows, now);
         }
         let mut wait = windows.get(&Key::of_connection(connection)).map_or(Duration::ZERO, |window| window.closed(now));
         let mut counting = Vec::new();

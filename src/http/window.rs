@@ -14,14 +14,15 @@ const STANDS_BACK: Duration = Duration::from_millis(100);
 /// Who could not be told how much is left asks again after so long.
 const ASKS_AGAIN: Duration = Duration::from_millis(200);
 
-/// What a process has got of a window that several share.
+/// What a process has got of a limit that several share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// Which window: they are counted.
+    /// Which part: they are counted.
     pub number: u64,
     pub granted: u64,
-    /// What all have got of it.
+    /// What all have got that counts still.
     pub total: u64,
+    /// It is to be used until then; if nothing was granted, there is something again then.
     pub ends_in: Duration,
 }
 
@@ -38,14 +39,13 @@ pub(super) struct Window {
     share: Option<Share>,
 }
 
-/// A part of a window that several processes share.
+/// A part of a limit that several processes share.
 #[derive(Clone, Copy, Debug)]
 struct Share {
-    /// Which window it is of.
     number: u64,
-    /// Requests that this process may make in it.
+    /// Requests that this process may make of it.
     allowed: u64,
-    /// Requests that were allowed to all of them, as far as it is known here.
+    /// Requests that were allowed to all of them when it was.
     total: u64,
 }
 
@@ -79,19 +79,16 @@ impl Window {
         !self.is_over(now) && self.share.is_some_and(|share| share.total >= most)
     }
 
-    /// This process has got a part of it.
+    /// This process has got a part of it, in place of the one before.
     pub fn lease(&mut self, lease: &Lease, now: Instant) {
-        let ends = now + lease.ends_in;
-        match &mut self.share {
-            Some(share) if share.number == lease.number => {
-                (share.allowed, share.total) = (share.allowed + lease.granted, share.total.max(lease.total));
-                self.ends = self.ends.min(ends);
-            }
-            share => {
-                *share = Some(Share { number: lease.number, allowed: lease.granted, total: lease.total });
-                (self.used, self.ends) = (0, ends);
-            }
-        }
+        let Lease { number, granted, total, ends_in } = *lease;
+        self.share = Some(Share { number, allowed: granted, total });
+        (self.used, self.ends) = (0, now + ends_in);
+    }
+
+    /// The part that this process has, or had last: its number, and the requests that were made of it.
+    pub fn used_of_share(&self) -> Option<(u64, u64)> {
+        self.share.map(|share| (share.number, self.used))
     }
 
     /// How long a request must wait that this process has no part for.

@@ -285,7 +285,7 @@ impl Objects {
     pub async fn lease(&self, wish: &Wish) -> Result<Lease, Error> {
         let asked = Instant::now();
         let per_ms = i64::try_from(wish.per.as_millis()).unwrap_or(i64::MAX);
-        let wanted = budget::Wanted { most: wish.most, per_ms, wanted: wish.wanted };
+        let wanted = budget::Wanted { most: wish.most, per_ms, wanted: wish.wanted, used: wish.used };
         let object = Object { service: BUDGET, key: wish.name() };
         let Granted { number, granted, total, ends_in_ms } = self.ingress.call(&object, "lease", &wanted).await?;
         // It may have been granted as soon as it was asked for.
