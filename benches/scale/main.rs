@@ -32,20 +32,12 @@ const ROW_HOURS: f64 = 0.1;
 const LOOKS_HOURS: f64 = 1.0 / 60.0;
 
 /// What would have to be otherwise, beside more machines: see docs/decisions/past-this-machine.md.
-const CHANGED: [(&str, f64); 6] = [
-    ("partitions", 192.0),
-    ("feeds", 16.0),
-    ("notes_at_once", 50.0),
-    ("read_us", 20.0),
-    ("readers", 2.0),
-    ("window_ns", 0.0),
-];
+const CHANGED: [(&str, f64); 2] = [("partitions", 192.0), ("readers", 2.0)];
 
 /// What that number of machines hangs on: each by itself, beside the changes.
-const VARIED: [(&str, f64); 7] = [
+const VARIED: [(&str, f64); 6] = [
     ("changes", 500.0),
     ("readers", 0.0),
-    ("window_ns", 50.0),
     ("partitions", 24.0),
     ("crossing_us", 50.0),
     ("record_us", 50.0),

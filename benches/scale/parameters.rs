@@ -47,16 +47,15 @@ parameters! {
     record_bytes = 890.0, "bytes a record", "a node's metrics";
     partitions = 24.0, "partitions", "Restate's default";
     at_once = 1_000.0, "runs at once a node", "Restate's default for invocations";
-    feeds = 4.0, "feeds", "src/engine/restate/feed.rs";
-    feed_us = 7_500.0, "µs of a feed for a note", "530 a second over 4 feeds: at most; 20,000 on a busy machine";
-    notes_at_once = 1.0, "notes a call", "src/engine/restate/feed.rs";
-    read_us = 1_300.0, "µs of a reader a note", "a page of 200 took 264 ms; 858 when busier";
+    feeds = 1.0, "feeds", "src/engine/restate/feed.rs";
+    feed_us = 7_500.0, "µs of a feed for a call", "530 a second over 4 feeds, a note each: at most; 20,000 on a busy machine";
+    notes_at_once = 400.0, "notes a call", "src/engine/restate/outbox.rs: a megabyte of them, the busier the feed the more";
+    read_us = 50.0, "µs of a reader a note", "assumed: 200 calls of a note each took 264 ms to read, of which some 30 go together";
     readers = 0.0, "processes with a copy", "0: every one";
     copy_us = 45.0, "µs of a core a note copied", "measured-beside-a-bare-loop.md: a third of 130 µs";
     copy_bytes = 7_500.0, "bytes a run in a copy", "a data folder after 600 runs of the sync, with its indices";
     keep_days = 1.0, "days that a copy keeps", "assumed; the project says";
     trim_hours = 6.0, "hours of log that a node keeps", "assumed: until a snapshot lets it go";
-    window_ns = 50.0, "ns of a lock a request, of each window", "10,000 accounts of two sides: 1.5 ms for each request; 1.9 µs for 3,000";
     vendor_us = 200_000.0, "µs until a vendor answers", "assumed";
     echo_us = 1_000_000.0, "µs until our write is told", "assumed";
     bytes_a_request = 3_000.0, "bytes a request and answer", "assumed: a contact of 1 KB and headers, both ways";
@@ -74,13 +73,6 @@ impl Parameters {
 
     pub fn accounts(&self) -> usize {
         self.accounts as usize
-    }
-
-    /// Microseconds for which a request locks the limits of its process. Above 10,000 windows all are looked through, twice:
-    /// `WINDOWS_MAX` of `src/http/budget.rs`.
-    pub fn lock_us(&self, limits: usize) -> f64 {
-        let windows = self.accounts * limits as f64;
-        if windows < 10_000.0 { 0.0 } else { windows * self.window_ns / 1_000.0 }
     }
 
     /// So many processes of so many keep a copy.

@@ -11,14 +11,8 @@ const GB: f64 = 1e9;
 const MONTH_DAYS: f64 = 30.0;
 
 /// What can be too little, by name, with how much of it is used.
-pub fn stations(outcome: &Outcome) -> [(&'static str, f64); 5] {
-    [
-        ("cores", outcome.cores),
-        ("partition", outcome.partition),
-        ("lock", outcome.lock),
-        ("feed", outcome.feed),
-        ("reading", outcome.reader),
-    ]
+pub fn stations(outcome: &Outcome) -> [(&'static str, f64); 4] {
+    [("cores", outcome.cores), ("partition", outcome.partition), ("feed", outcome.feed), ("reading", outcome.reader)]
 }
 
 pub fn bottleneck(outcome: &Outcome) -> (&'static str, f64) {
@@ -61,15 +55,15 @@ fn size(gb: f64) -> String {
 }
 
 pub const HEAD: &str = "\
-machines   done/s   cores (door log turns limits copies)  partition  lock  feed  reading   p50   p99    max s   runs left  \
+machines   done/s   cores (door log turns limits copies)  partition  feed  reading   p50   p99    max s   runs left  \
 notes left  notes lost  bottleneck";
 
 /// One number of machines. Where it falls behind, what is left is told as it would be after an hour at this pace, with a `~`.
 pub fn row(machines: usize, outcome: &Outcome, parameters: &Parameters) -> String {
     let done = outcome.over as f64 / 2.0 / (outcome.end as f64 / SECOND);
     let busy = outcome.busy.map(|busy| format!("{:.0}", busy * 100.0)).join(" ");
-    let is_late = !outcome.is_whole(parameters)
-        || [outcome.cores, outcome.partition, outcome.lock].into_iter().any(|load| load >= 1.0);
+    let is_late =
+        !outcome.is_whole(parameters) || [outcome.cores, outcome.partition].into_iter().any(|load| load >= 1.0);
     let after = |time: u64| if is_late { "grows".to_owned() } else { seconds(time) };
     let [p50, p99] = [0.5, 0.99].map(|share| after(outcome.free.quantile(share)));
     let falls_behind = falls_behind(outcome, parameters);
@@ -80,11 +74,10 @@ pub fn row(machines: usize, outcome: &Outcome, parameters: &Parameters) -> Strin
     let (name, load) = bottleneck(outcome);
     let holds = if holds(outcome, parameters) { "" } else { ", too little" };
     format!(
-        "{machines:>8} {done:>8.0} {:>7} {:<30} {:>9} {:>5} {:>5} {:>8} {p50:>5} {p99:>5} {:>8} {:>11} {:>11} {:>11}  {name} {}{holds}",
+        "{machines:>8} {done:>8.0} {:>7} {:<30} {:>9} {:>5} {:>8} {p50:>5} {p99:>5} {:>8} {:>11} {:>11} {:>11}  {name} {}{holds}",
         percent(outcome.cores),
         format!("({busy})"),
         percent(outcome.partition),
-        percent(outcome.lock),
         percent(outcome.feed),
         percent(outcome.reader),
         after(outcome.free.max),

@@ -115,7 +115,6 @@ pub struct Outcome {
     /// Of the busiest one.
     pub cores: f64,
     pub partition: f64,
-    pub lock: f64,
     pub feed: f64,
     pub reader: f64,
     /// Of all accounts' shortest windows, how many requests they gave at most.
@@ -149,9 +148,6 @@ pub struct Simulation<'p> {
     cores: Vec<Station>,
     busy: [u64; 5],
     partitions: Vec<Station>,
-    /// The limits that a process knows are behind one lock.
-    locks: Vec<Station>,
-    lock_us: f64,
     /// By account and limit.
     windows: Vec<Window>,
     /// By account, process and limit.
@@ -186,8 +182,6 @@ impl<'p> Simulation<'p> {
             cores: vec![Station::new(parameters.cores as usize); machines],
             busy: [0; 5],
             partitions: vec![Station::new(1); partitions],
-            locks: vec![Station::new(1); machines],
-            lock_us: parameters.lock_us(limits),
             windows: vec![Window::default(); accounts * limits],
             shares: vec![Share::default(); accounts * machines * limits],
             waiting: HashMap::new(),
@@ -340,11 +334,7 @@ impl<'p> Simulation<'p> {
         };
         let Parameters { crossing_us, request_us, .. } = *self.parameters;
         let work = crossings as f64 * crossing_us + f64::from(requests) * request_us;
-        let mut done = self.at_core(now, process.into(), work, busy);
-        if !matches!(phase, Phase::End | Phase::Lease(_)) {
-            let locked = self.locks[usize::from(process)].serve(now, self.lock_us as u64);
-            done = self.at_core(now, process.into(), self.lock_us, Busy::Limits).max(locked).max(done);
-        }
+        let done = self.at_core(now, process.into(), work, busy);
         self.agenda.put(done, What::Ready(run));
     }
 
@@ -484,7 +474,6 @@ impl<'p> Simulation<'p> {
         let most = |stations: &[Station]| stations.iter().map(|station| station.load(end)).fold(0.0, f64::max);
         outcome.cores = most(&self.cores);
         outcome.partition = most(&self.partitions);
-        outcome.lock = most(&self.locks);
         (outcome.told, outcome.untold) = (self.story.told(), self.story.untold());
         (outcome.uncopied, outcome.lost) = (self.story.uncopied(), self.story.lost);
         (outcome.feed, outcome.reader) = self.story.loads(end, self.parameters);

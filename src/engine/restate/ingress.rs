@@ -78,9 +78,9 @@ impl Ingress {
         Ok(sent.status != "PreviouslyAccepted")
     }
 
-    /// Gives a message to an object, as JSON. Durable when it returns; if it does not, it may be given twice.
+    /// Gives a message to an object, as JSON, and waits until it has taken it; if it does not return, it may be given twice.
     pub async fn tell(&self, to: &Object, handler: &str, message: Vec<u8>) -> Result<(), Error> {
-        self.ask(&self.ingress, &[to.service, &to.key, handler, "send"], Vec::new(), message).await.map(drop)
+        self.ask(&self.ingress, &[to.service, &to.key, handler], Vec::new(), message).await.map(drop)
     }
 
     /// Asks an object, and waits for its answer.

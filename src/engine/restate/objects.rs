@@ -1,6 +1,6 @@
 //! Our objects, by name, and how they are asked from outside.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -32,6 +32,8 @@ pub(super) struct Objects {
     /// Turns that this process lives through.
     living: watch::Sender<usize>,
     outbox: Outbox,
+    /// Syncs that have begun, by place: they never begin anew.
+    begun: Mutex<HashSet<String>>,
 }
 
 pub(super) struct AtWork<'o>(&'o Objects);
@@ -109,7 +111,13 @@ fn plan(hash: &str) -> Object {
 
 impl Objects {
     pub fn new(ingress: Ingress) -> Objects {
-        Objects { ingress, paused: Mutex::default(), living: watch::channel(0).0, outbox: Outbox::default() }
+        Objects {
+            ingress,
+            paused: Mutex::default(),
+            living: watch::channel(0).0,
+            outbox: Outbox::default(),
+            begun: Mutex::default(),
+        }
     }
 
     /// A turn is being lived through: a process that stops waits for its end.
@@ -259,11 +267,20 @@ impl Objects {
                 let (found, now_ms) = (found.as_ref().map(other), asking.now_ms);
                 let wanted = pacts::Wanted { of: asking.of.clone(), side: *side, found, now_ms };
                 let looked: Looked = self.ingress.call(&pacts_of(sync, tenant), "look", &wanted).await?;
-                let begun = self.place(&Store::begun(sync, tenant)).await?.is_some();
+                let begun = self.has_begun(Store::begun(sync, tenant)).await?;
                 Looked { begun, ..looked }
             }
         };
         Ok(Looked { of: Some(asking.of.clone()), found, turns: asking.turns.clone(), ..looked })
+    }
+
+    async fn has_begun(&self, place: String) -> Result<bool, Error> {
+        let is_known = self.begun.lock().contains(&place);
+        let has_begun = is_known || self.place(&place).await?.is_some();
+        if has_begun && !is_known {
+            self.begun.lock().insert(place);
+        }
+        Ok(has_begun)
     }
 
     pub async fn place(&self, key: &str) -> Result<Option<Value>, Error> {

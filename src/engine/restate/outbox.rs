@@ -1,7 +1,7 @@
 //! What the turns of this process tell the feed: what is told at the same time goes there as one message.
 //!
-//! Whoever tells something goes on when it is durable. Who finds nobody sending sends all that is there, as a writer of a log commits
-//! for a group.
+//! Whoever tells something goes on when the feed has taken it. Who finds nobody sending sends all that is there, as a writer of a
+//! log commits for a group: the busier the feed, the more goes together.
 
 use std::collections::VecDeque;
 
@@ -31,7 +31,7 @@ struct Letter {
 const BYTES_MAX: usize = 1_000_000;
 
 impl Outbox {
-    /// Returns when the feed is sure to be given it. It may be given it twice.
+    /// Returns when the feed has taken it. It may be given it twice.
     pub async fn tell(&self, ingress: &Ingress, note: &Note) -> Result<(), Error> {
         let (told, mut is_told) = oneshot::channel();
         self.letters.lock().push_back(Letter { note: serde_json::to_string(note)?, told });
