@@ -90,7 +90,8 @@ impl Parts {
         self.parts.dedup_by(|part, before| {
             let is_one = slot(part) == slot(before) && part.at_ms < now_ms - per_ms / 16;
             if is_one {
-                *before = Part { count: before.count + part.count, ..part.clone() };
+                // Nobody gives of it back.
+                *before = Part { number: 0, at_ms: part.at_ms, count: before.count + part.count };
             }
             is_one
         });
