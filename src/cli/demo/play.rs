@@ -71,6 +71,7 @@ async fn act(
     let base = format!("http://{}/_sandbox", vendor.address());
     let (method, path, body) = match step {
         Step { fault: Some(fault), .. } => ("POST", "/faults".to_string(), fault.clone()),
+        Step { set: Some(settings), .. } => ("POST", "/settings".to_string(), settings.clone()),
         Step { make: Some(object), .. } => {
             ("POST", format!("/records/{object}{query}"), fill(&step.record, &made.records)?)
         }
@@ -101,7 +102,7 @@ async fn act(
     if response.status >= 300 {
         bail!("{method} {path} at {}: {} {}", step.at, response.status, response.body);
     }
-    if step.fault.is_none() {
+    if step.is_edit() {
         *made.edits.entry(step.at.clone()).or_default() += 1;
     }
     if let Some(name) = &step.called {

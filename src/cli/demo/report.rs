@@ -96,7 +96,7 @@ fn look(story: &Story, stage: &Stage, made: &Made, counts: &Counts) -> Report {
         wrong.push(format!("{} runs failed", counts.failed));
     }
     let edits = |name: &String| {
-        let earlier = story.before.iter().filter(|step| step.at == *name).count() as u64;
+        let earlier = story.before.iter().filter(|step| step.at == *name && step.is_edit()).count() as u64;
         made.edits.get(name).copied().unwrap_or(0) + earlier
     };
     let writes = stage.vendors.iter().map(|(name, vendor)| (name.clone(), vendor.writes().saturating_sub(edits(name))));

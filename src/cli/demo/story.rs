@@ -48,12 +48,21 @@ pub struct Step {
     pub r#where: Map<String, Value>,
     /// or one is only looked for,
     pub find: Option<String>,
-    /// or an accident that is ordered.
+    /// or an accident that is ordered,
     pub fault: Option<Value>,
+    /// or a setting of the pretend vendor that becomes another.
+    pub set: Option<Value>,
     /// The name by which later steps know the record.
     pub called: Option<String>,
     #[serde(default)]
     pub record: Value,
+}
+
+impl Step {
+    /// Is it about a record, rather than about the vendor?
+    pub fn is_edit(&self) -> bool {
+        self.fault.is_none() && self.set.is_none()
+    }
 }
 
 /// A record that must be there exactly once, with at least these fields.
