@@ -6,8 +6,8 @@ use super::parameters::Parameters;
 const CALL_RECORDS: u64 = 6;
 /// Notes that a feed keeps, that are read at once, and how long a reader rests that has found none: as in
 /// `src/engine/restate/feed.rs`.
-const KEPT: u64 = 100_000;
-const PAGE: u64 = 200;
+const KEPT: u64 = 400_000;
+const PAGE: u64 = 400;
 const PAUSE: u64 = 300_000;
 
 #[derive(Clone, Debug, Default)]
@@ -17,6 +17,8 @@ pub struct Feed {
     under_way: u64,
     head: u64,
     busy: bool,
+    /// Calls that have told it.
+    calls: u64,
 }
 
 pub struct Story {
@@ -79,7 +81,8 @@ impl Story {
         let notes = feed.waiting.min(self.at_once);
         feed.waiting -= notes;
         (feed.under_way, feed.busy) = (notes, true);
-        (partition, CALL_RECORDS + notes)
+        feed.calls += 1;
+        (partition, CALL_RECORDS)
     }
 
     /// The call of a feed is over. True: there is more.
@@ -100,7 +103,9 @@ impl Story {
         let worked = (notes as f64 * self.read_us) as u64;
         self.reading[reader][feed] += worked;
         let takes = if notes == 0 { PAUSE } else { worked };
-        Read { partition, records: CALL_RECORDS + notes, notes, takes }
+        // What was told together is read together.
+        let calls = (notes * self.feeds[feed].calls).div_ceil(head.max(1));
+        Read { partition, records: CALL_RECORDS + calls, notes, takes }
     }
 
     pub fn told(&self) -> u64 {
