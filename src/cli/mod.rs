@@ -26,6 +26,7 @@ mod folder;
 mod hooks;
 mod init;
 mod key;
+mod migrate;
 mod on;
 mod pairs;
 mod past;
@@ -88,6 +89,8 @@ enum Command {
     /// A cluster of Restate on this machine, to try out `serve --on restate`.
     #[command(subcommand)]
     Cluster(cluster::Cluster),
+    /// Move the runs of a data folder into a cluster of Restate, or back. Interrupted, it is said again.
+    Migrate(migrate::Migrate),
     /// Have a running `serve` take up changed documents now, and say what came of it.
     Reload(reload::Reload),
     /// Run one workflow once, by hand.
@@ -231,6 +234,7 @@ pub fn main() -> ExitCode {
             Command::Test(command) => command.run().await,
             Command::Serve(command) => command.run().await,
             Command::Cluster(command) => command.run().await,
+            Command::Migrate(command) => command.run().await,
             Command::Reload(command) => command.run().await,
             Command::Run(command) => command.run().await,
             Command::Runs(command) => command.run().await,

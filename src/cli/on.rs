@@ -1,4 +1,4 @@
-//! `serve --on`: who keeps the runs.
+//! `serve --on`: who keeps the runs; and how a cluster is reached.
 
 use std::net::SocketAddr;
 
@@ -10,6 +10,8 @@ use super::exit;
 #[cfg(feature = "restate")]
 use super::say;
 use crate::engine::Keeping;
+#[cfg(feature = "restate")]
+use crate::engine::restate::Cluster;
 
 #[derive(Debug, clap::Args)]
 pub struct On {
@@ -17,17 +19,23 @@ pub struct On {
     /// this one side by side.
     #[arg(long, value_enum, default_value_t = Where::Own, value_name = "WHERE")]
     on: Where,
-    /// Where Restate takes messages; of several nodes with commas between them, of which one that answers is asked. With `--on
-    /// restate`.
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// A cluster of Restate, and how it reaches this process.
+#[derive(Debug, clap::Args)]
+pub struct Reach {
+    /// A cluster: where Restate takes messages; of several nodes with commas between them, of which one that answers is asked.
     #[arg(long, value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:8080")]
     ingress: Vec<Url>,
-    /// Where Restate is told who serves its objects, of one node or several. With `--on restate`.
+    /// A cluster: where Restate is told who serves its objects, of one node or several.
     #[arg(long, value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:9070")]
     admin: Vec<Url>,
-    /// Where Restate calls this process. With `--on restate`.
+    /// A cluster: where Restate calls this process.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9080", value_parser = super::address)]
     objects: SocketAddr,
-    /// How Restate reaches that, where it is another address: of what stands before several processes. With `--on restate`.
+    /// A cluster: how Restate reaches that, where it is another address: of what stands before several processes.
     #[arg(long, value_name = "URL")]
     objects_url: Option<Url>,
     /// Public keys of Restate (`publickeyv1_…`), with commas between them: whoever calls this process without a signature of one of
@@ -47,22 +55,36 @@ impl On {
     pub fn keeping(&self) -> Result<Keeping> {
         match self.on {
             Where::Own => Ok(Keeping::Own),
-            Where::Restate => self.cluster(),
+            Where::Restate => self.reach.keeping(),
         }
     }
+}
 
-    #[cfg(not(feature = "restate"))]
-    fn cluster(&self) -> Result<Keeping> {
-        Err(exit::usage(
-            "--on restate: this program was built without it; build it with `cargo build --release --features restate`",
-        ))
+/// What a program without the feature says.
+#[cfg(not(feature = "restate"))]
+pub const WITHOUT: &str =
+    "this program was built without Restate; build it with `cargo build --release --features restate`";
+
+#[cfg(not(feature = "restate"))]
+impl Reach {
+    fn keeping(&self) -> Result<Keeping> {
+        Err(exit::usage(format!("--on restate: {WITHOUT}")))
+    }
+}
+
+#[cfg(feature = "restate")]
+impl Reach {
+    fn keeping(&self) -> Result<Keeping> {
+        Ok(Keeping::Restate(Box::new(self.cluster(true)?)))
     }
 
-    #[cfg(feature = "restate")]
-    fn cluster(&self) -> Result<Keeping> {
-        use crate::engine::restate::Cluster;
+    /// For a process beside which no other one serves at this address.
+    pub fn cluster_alone(&self) -> Result<Cluster> {
+        self.cluster(false)
+    }
 
-        let listener = together(self.objects)?;
+    fn cluster(&self, is_shared: bool) -> Result<Cluster> {
+        let listener = listen(self.objects, is_shared)?;
         let deployment = match &self.objects_url {
             Some(url) => url.clone(),
             None => Url::parse(&format!("http://{}", listener.local_addr()?))?,
@@ -74,26 +96,32 @@ impl On {
             ));
         }
         let (ingress, admin, keys) = (self.ingress.clone(), self.admin.clone(), self.restate_key.clone());
-        Ok(Keeping::Restate(Box::new(Cluster { ingress, admin, listener, deployment, keys })))
+        Ok(Cluster { ingress, admin, listener, deployment, keys })
     }
 }
 
 /// Several processes on one machine may listen at one address: the kernel gives each of them a share of the connections, and
 /// those of one that ends to the others.
 #[cfg(feature = "restate")]
-fn together(address: SocketAddr) -> Result<tokio::net::TcpListener> {
+fn listen(address: SocketAddr, is_shared: bool) -> Result<tokio::net::TcpListener> {
     use anyhow::Context as _;
     use tokio::net::TcpSocket;
 
     let listening = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // Else for a while after another one has ended it could not be had.
+        socket.set_reuseaddr(true)?;
         #[cfg(target_os = "linux")]
-        socket.set_reuseport(true)?;
+        if is_shared {
+            socket.set_reuseport(true)?;
+        }
         socket.bind(address)?;
         socket.listen(WAITING_MAX)
     };
     listening().with_context(|| {
-        format!("cannot listen on {address}: is another program at this address? choose one with --objects")
+        let why =
+            if is_shared { "choose one with --objects" } else { "stop every `dovetail serve --on restate` first" };
+        format!("cannot listen on {address}: is another program at this address? {why}")
     })
 }
 

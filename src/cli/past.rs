@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::exit::{Refusal, usage};
 use super::{Project, say};
-use crate::engine::COPY;
+use crate::engine::{COPY, HALF_WAY};
 use crate::run::RecordRef;
 use crate::server::control::{self, Order, Reply};
 use crate::store::{self, Asked, Filter, Keeper, Run, Sought, Store};
@@ -75,10 +75,11 @@ impl Past {
         match Store::open(&self.folder()) {
             Ok(store) => {
                 looked.close().await;
-                if store.keeper().await? == Keeper::Cluster {
-                    return Err(usage(COPY));
+                match store.keeper().await? {
+                    Keeper::Own => Ok(Access { store, served: None }),
+                    Keeper::Cluster => Err(usage(COPY)),
+                    Keeper::Moving => Err(usage(HALF_WAY)),
                 }
-                Ok(Access { store, served: None })
             }
             Err(store::Error::InUse(_)) => Ok(Access { store: looked, served: Some(self.folder()) }),
             Err(error) => Err(error.into()),

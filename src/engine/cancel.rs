@@ -64,7 +64,7 @@ impl Engine {
     pub async fn erase(&self, sought: &Sought) -> Result<(), store::Error> {
         match self.inner.store.keeper().await? {
             Keeper::Own => self.inner.store.erase(sought).await.map(drop),
-            Keeper::Cluster => {
+            Keeper::Cluster | Keeper::Moving => {
                 let why = "a cluster keeps the runs, and what it knows of a person cannot be erased yet";
                 Err(store::Error::Refused(why.into()))
             }

@@ -82,7 +82,11 @@ pub(super) trait Hands: Send + Sync {
 
 /// Runs would happen here and there.
 pub const COPY: &str = "a cluster keeps the runs that are in the data folder, which is a copy: start `dovetail serve --on restate` with \
-                        it, or say `--data DIR` for another folder";
+                        it, move them back with `dovetail migrate --to own`, or say `--data DIR` for another folder";
+
+/// Runs would happen here and there.
+pub const HALF_WAY: &str = "the runs in the data folder are being moved into a cluster, and not all are there yet: say \
+                            `dovetail migrate --to restate` again, or take them back with `dovetail migrate --to own`";
 
 /// Those of one process, which keeps everything in its store.
 pub(super) struct Own;
@@ -93,6 +97,7 @@ impl Hands for Own {
             match engine.inner.store.keeper().await? {
                 Keeper::Own => Ok(()),
                 Keeper::Cluster => Err(Error::Refused(COPY.into())),
+                Keeper::Moving => Err(Error::Refused(HALF_WAY.into())),
             }
         })
     }

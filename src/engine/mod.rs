@@ -73,7 +73,7 @@ pub use consents::{Grants, asked_of, lacking};
 pub use counters::Counters;
 pub use drift::{Noted, noted};
 pub use examine::{Examiner, Health, Sign};
-pub use hands::COPY;
+pub use hands::{COPY, HALF_WAY};
 pub use hooks::Hook;
 pub use intake::{ByHandError, Taken, Whose, unknown};
 pub use keeping::Forgotten;

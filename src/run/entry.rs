@@ -231,7 +231,7 @@ impl Ending {
 }
 
 /// Two records known as one; at most one per record and other (connection, object).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Link {
     pub tenant: Option<String>,
     pub left: RecordRef,

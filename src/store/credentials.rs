@@ -61,6 +61,14 @@ impl Credentials {
         Ok(Credentials { connection: Mutex::new(connection) })
     }
 
+    /// None: there are none.
+    ///
+    /// # Errors
+    /// As [`Credentials::open`].
+    pub fn open_if_any(folder: &Path) -> Result<Option<Credentials>, Error> {
+        folder.join(FILE).exists().then(|| Credentials::open(folder)).transpose()
+    }
+
     pub fn get(&self, name: &str) -> Result<Option<Sealed>, Error> {
         Ok(self.last(name)?.filter(|sealed| !sealed.is_erased()))
     }

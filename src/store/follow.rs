@@ -1,6 +1,7 @@
 //! What is kept elsewhere, as it is told: a copy for people to look at.
 
 use rusqlite::Connection;
+use serde_json::Value;
 
 use super::{Asked, Error, Noted, intake, journal, pacts, shelf};
 use crate::run::Start;
@@ -12,22 +13,44 @@ pub enum Keeper {
     Own,
     /// A cluster: here is a copy.
     Cluster,
+    /// Nobody: what is here is being moved into a cluster, and that has not ended yet.
+    Moving,
 }
 
 /// The cursor that says so.
-const KEEPER: &str = "keeper";
+pub(super) const KEEPER: &str = "keeper";
+const CLUSTER: &str = "cluster";
+const MOVING: &str = "moving";
 
 pub(super) fn keeper(connection: &Connection) -> Result<Keeper, Error> {
-    Ok(shelf::cursor(connection, KEEPER)?.map_or(Keeper::Own, |_| Keeper::Cluster))
+    Ok(match shelf::cursor(connection, KEEPER)?.as_ref().and_then(Value::as_str) {
+        None => Keeper::Own,
+        Some(MOVING) => Keeper::Moving,
+        Some(_) => Keeper::Cluster,
+    })
+}
+
+/// Somebody else keeps the runs from now on.
+pub(super) fn set_keeper(connection: &Connection, keeper: Keeper) -> Result<(), Error> {
+    let word = match keeper {
+        Keeper::Own => return shelf::forget_cursor(connection, KEEPER),
+        Keeper::Cluster => CLUSTER,
+        Keeper::Moving => MOVING,
+    };
+    shelf::set_cursor(connection, KEEPER, &Value::from(word).to_string())
 }
 
 /// It is a cluster's from now on. False: it has runs of its own.
 pub(super) fn give_to_cluster(connection: &Connection) -> Result<bool, Error> {
-    if keeper(connection)? == Keeper::Own && connection.prepare_cached("SELECT 1 FROM runs LIMIT 1")?.exists([])? {
-        return Ok(false);
+    let is_free = match keeper(connection)? {
+        Keeper::Own => !connection.prepare_cached("SELECT 1 FROM runs LIMIT 1")?.exists([])?,
+        Keeper::Cluster => true,
+        Keeper::Moving => false,
+    };
+    if is_free {
+        set_keeper(connection, Keeper::Cluster)?;
     }
-    shelf::set_cursor(connection, KEEPER, "\"cluster\"")?;
-    Ok(true)
+    Ok(is_free)
 }
 
 pub(super) enum Written {
@@ -54,7 +77,7 @@ impl Written {
     }
 }
 
-fn written(start: &Start, now_ms: i64) -> Result<intake::Written, Error> {
+pub(super) fn written(start: &Start, now_ms: i64) -> Result<intake::Written, Error> {
     let runs = vec![start.clone()];
     intake::write_down(&super::Intake { event: start.event.clone(), runs }, now_ms)
 }

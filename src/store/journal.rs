@@ -116,6 +116,27 @@ pub(super) fn copy(connection: &Connection, decision: &Written) -> Result<(), Er
     }
 }
 
+/// Brings the journal of a run up to this one, of which it is a beginning, and says where the run stands.
+pub(super) fn bring_up(
+    connection: &Connection,
+    run: &str,
+    journal: &[Entry],
+    waits: bool,
+    ending: Option<&Ending>,
+    now_ms: i64,
+) -> Result<(), Error> {
+    let Some(head) = Head::of(connection, run)? else { return Ok(()) };
+    let new = journal.get(usize::try_from(head.length).unwrap_or_default()..).unwrap_or_default();
+    if new.is_empty() && head.parked == waits && head.status == ending.map_or(Status::Pending, Status::of) {
+        return Ok(());
+    }
+    let lines = new.iter().map(line).collect::<Result<Vec<_>, _>>()?;
+    let last_ms = journal.last().map_or(now_ms, |entry| entry.at_ms);
+    let ending = ending.map(|ending| ended(ending, last_ms)).transpose()?;
+    // One that waits is called at once, and waits again if it is not time.
+    head.append(connection, &lines, (0, waits), ending.as_ref())
+}
+
 /// False if it is no dead letter.
 pub(super) fn retry(connection: &Connection, run: &str, by: &str, now_ms: i64) -> Result<bool, Error> {
     let Some(head) = Head::of(connection, run)?.filter(|head| head.status == Status::Failed) else {

@@ -76,6 +76,15 @@ pub(super) fn copy(connection: &Connection, told: &Written) -> Result<(), Error>
     Ok(())
 }
 
+/// Keeps a copy over whatever is here; one of version 0 is none.
+pub(super) fn replace(connection: &Connection, told: &Written) -> Result<(), Error> {
+    let of = &told.of;
+    let sql = "DELETE FROM known WHERE workflow = ? AND connection = ? AND object = ? AND id = ? AND version <> ?";
+    let key = params![told.workflow, of.connection, of.object, of.id, told.version];
+    connection.prepare_cached(sql)?.execute(key)?;
+    if told.version > 0 { copy(connection, told) } else { Ok(()) }
+}
+
 pub(super) fn find(connection: &Connection, workflow: &str, of: &RecordRef) -> Result<Option<Known>, Error> {
     let sql = "SELECT record, read_with, gone, version FROM known
                WHERE workflow = ? AND connection = ? AND object = ? AND id = ?";

@@ -43,7 +43,7 @@ pub(super) fn subscribe(connection: &Connection, run: i64, waits: &[Subscription
         let sql = "INSERT INTO subscriptions (run, listener, source, key, after) VALUES (?, ?, ?, ?, ?)";
         connection.prepare_cached(sql)?.execute(params![run, of.listener, of.source, of.key, wait.after])?;
         let sql = "SELECT EXISTS (SELECT 1 FROM messages
-                   WHERE listener = ? AND source = ? AND key = ? AND number > ? AND run > ?)";
+                   WHERE listener = ? AND source = ? AND key = ? AND ifnull(told_as, number) > ? AND run > ?)";
         is_called |= connection
             .prepare_cached(sql)?
             .query_row(params![of.listener, of.source, of.key, wait.after, run], |row| row.get::<_, bool>(0))?;
@@ -53,8 +53,8 @@ pub(super) fn subscribe(connection: &Connection, run: i64, waits: &[Subscription
 
 /// The first message that a wait may receive.
 pub(super) fn first(connection: &Connection, run: &str, wait: &Subscription) -> Result<Option<Received>, Error> {
-    let sql = "SELECT number, record FROM messages
-               WHERE listener = ?1 AND source = ?2 AND key = ?3 AND number > ?4
+    let sql = "SELECT ifnull(told_as, number), record FROM messages
+               WHERE listener = ?1 AND source = ?2 AND key = ?3 AND ifnull(told_as, number) > ?4
                AND run > (SELECT seq FROM runs WHERE id = ?5)
                ORDER BY number LIMIT 1";
     let of = &wait.correlation;

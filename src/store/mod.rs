@@ -11,12 +11,14 @@
 //! - `writer.rs` (its thread in `batch.rs`), `reader.rs` the two ways to the file; `error.rs` what may go wrong
 //! - `intake.rs`, `journal.rs`, `runs.rs`, `kept.rs`, `links.rs`, `known.rs`, `messages.rs`, `pacts.rs`, `shelf.rs`, `prune.rs` the SQL, one kind of thing each
 //! - `backup.rs` a copy to keep elsewhere, and back
-//! - `follow.rs` runs that are kept elsewhere
+//! - `follow.rs` runs that are kept elsewhere; `moving.rs`, `arriving.rs` how they move there, and come back
 //! - `erase.rs` what is known of a person goes
+//! - `told.rs` what a cluster is asked in SQL
 //! - `measure.rs`, `latency.rs` what an operator watches
 //! - `tokens.rs` who may come in from outside, and what was done so
 //! - `credentials.rs` a file of its own, which several processes share
 
+mod arriving;
 mod backup;
 mod batch;
 mod credentials;
@@ -32,6 +34,7 @@ mod latency;
 mod links;
 mod measure;
 mod messages;
+mod moving;
 mod open;
 mod pacts;
 mod prune;
@@ -44,11 +47,13 @@ mod signs;
 #[expect(clippy::module_inception, reason = "the handle is named after the room")]
 mod store;
 mod tokens;
+pub mod told;
 mod writer;
 
 use crate::run::{Ending, Entry, Kept, Start, Subscription};
 use crate::trigger::Event;
 
+pub use arriving::Back;
 pub use backup::{Copied, back_up, restore};
 pub use credentials::{Credentials, Sealed};
 pub use editions::Edition;
@@ -58,6 +63,7 @@ pub use follow::Keeper;
 pub use kept::Wanted;
 pub use latency::Observed;
 pub use measure::Measured;
+pub use moving::{Agreement, Left};
 pub use pacts::{Asked, Paired, Questions};
 pub use prune::{Old, Pruned};
 pub use records::{Place, Shared};

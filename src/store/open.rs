@@ -118,6 +118,17 @@ pub(super) fn write_anew(folder: &Path) -> Result<(), Error> {
     let connection = connect(folder, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     can_shrink(&connection)?;
     connection.execute_batch("VACUUM")?;
+    cut_log(&connection)
+}
+
+/// Moves the log into the database, and presses that onto the disk: also what was written before without.
+pub(super) fn press(folder: &Path) -> Result<(), Error> {
+    let connection = connect(folder, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    make_durable(&connection)?;
+    cut_log(&connection)
+}
+
+fn cut_log(connection: &Connection) -> Result<(), Error> {
     for _ in 0..CUTS {
         let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
         if busy == 0 {

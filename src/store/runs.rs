@@ -67,6 +67,26 @@ pub(super) fn waiting(connection: &Connection, after: (i64, i64), limit: usize) 
     select(connection, WAITING, named_params! { ":due": after.0, ":seq": after.1, ":limit": limit })
 }
 
+/// Those that are not over, and dead letters, after a seq; each with whether it waits.
+pub(super) fn unfinished(connection: &Connection, seq: i64, limit: i64) -> Result<Vec<(Run, bool)>, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS}, parked FROM runs WHERE seq > ? AND status IN ('pending', 'failed') ORDER BY seq LIMIT ?"
+    );
+    let mut select = connection.prepare_cached(&sql)?;
+    let mut rows = select.query([seq, limit])?;
+    let mut runs = Vec::new();
+    while let Some(row) = rows.next()? {
+        runs.push((run(row)?, row.get(7)?));
+    }
+    Ok(runs)
+}
+
+/// Those that were accepted since an instant, after a seq.
+pub(super) fn accepted(connection: &Connection, seq: i64, since_ms: i64, limit: i64) -> Result<Vec<Run>, Error> {
+    let rest = "WHERE seq > :seq AND created_ms >= :since ORDER BY seq LIMIT :limit";
+    select(connection, rest, named_params! { ":seq": seq, ":since": since_ms, ":limit": limit })
+}
+
 pub(super) fn one(connection: &Connection, id: &str) -> Result<Option<Run>, Error> {
     if let Some(run) = select(connection, "WHERE id = :id", named_params! { ":id": id })?.pop() {
         return Ok(Some(run));

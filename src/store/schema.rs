@@ -13,7 +13,7 @@ pub(super) const APPLICATION_ID: i64 = 0x446f_7665;
 /// From version n to n + 1, each in one transaction.
 pub(super) const MIGRATIONS: &[&str] = &[
     FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT, IN_LINE, PACTS, SOURCES, STANDING, TOKENS, UNDER, EDITIONS, ABOUT,
-    CHECKED,
+    CHECKED, TOLD_AS,
 ];
 
 /// The version that this program reads and writes.
@@ -252,6 +252,11 @@ UPDATE sqlite_schema SET sql = replace(sql,
     'CHECK (status = ''pending'' OR status = ''completed'' OR status = ''skipped'' OR status = ''failed'' OR status = ''dropped'')')
 WHERE type = 'table' AND name = 'runs';
 PRAGMA writable_schema = OFF;
+";
+
+const TOLD_AS: &str = "
+-- The number under which runs know a message that a cluster has kept; none: its own.
+ALTER TABLE messages ADD COLUMN told_as INTEGER;
 ";
 
 /// The version of an opened file; 0 for one that holds nothing yet.

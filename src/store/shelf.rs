@@ -10,6 +10,11 @@ pub(super) fn set_cursor(connection: &Connection, key: &str, value: &str) -> Res
     Ok(())
 }
 
+pub(super) fn forget_cursor(connection: &Connection, key: &str) -> Result<(), Error> {
+    connection.prepare_cached("DELETE FROM cursors WHERE name = ?")?.execute([key])?;
+    Ok(())
+}
+
 pub(super) fn cursor(connection: &Connection, key: &str) -> Result<Option<serde_json::Value>, Error> {
     let mut select = connection.prepare_cached("SELECT value FROM cursors WHERE name = ?")?;
     let json: Option<String> = select.query_row([key], |row| row.get(0)).optional()?;

@@ -546,7 +546,7 @@ impl Store {
         let _ = tokio::task::spawn_blocking(move || inner.close()).await;
     }
 
-    async fn read<T, F>(&self, work: F) -> Result<T, Error>
+    pub(super) async fn read<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
@@ -555,12 +555,16 @@ impl Store {
     }
 
     /// What comes from inside, and is small, waits for room instead of being refused.
-    async fn write<T, F>(&self, work: F) -> Result<T, Error>
+    pub(super) async fn write<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T, Error> + Send + 'static,
     {
         self.writer()?.write(Admission::Wait, 0, work).await
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.inner.reader.folder()
     }
 
     fn writer(&self) -> Result<&Writer, Error> {

@@ -126,14 +126,22 @@ impl Cluster {
 
     /// What tells `serve` of it.
     pub fn flags(&self) -> Vec<String> {
+        let mut flags = ["--on", "restate"].map(str::to_owned).to_vec();
+        flags.extend(self.reach());
+        flags
+    }
+
+    /// How it is reached.
+    pub fn reach(&self) -> Vec<String> {
         let urls = |port: fn(&Node) -> u16| {
             let urls: Vec<String> = self.nodes.iter().map(|node| format!("http://127.0.0.1:{}", port(node))).collect();
             urls.join(",")
         };
         let (ingress, admin) = (urls(|node| node.ingress), urls(|node| node.admin));
-        let (objects, key) = (self.objects(), IDENTITY.to_owned());
-        let flags = ["--on", "restate", "--ingress", &ingress, "--admin", &admin, "--objects", &objects];
-        flags.map(str::to_owned).into_iter().chain(["--restate-key".to_owned(), key]).collect()
+        let objects = self.objects();
+        ["--ingress", &ingress, "--admin", &admin, "--objects", &objects, "--restate-key", IDENTITY]
+            .map(str::to_owned)
+            .to_vec()
     }
 }
 

@@ -52,7 +52,7 @@ struct Lease {
     until_ms: i64,
 }
 
-const KEPT: &str = "kept";
+pub(super) const KEPT: &str = "kept";
 const LEASE: &str = "lease";
 
 pub(super) async fn get<S: Looks>(steps: &S) -> Result<Option<Kept>, Stopped> {

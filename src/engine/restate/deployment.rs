@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde_json::{Map, Value};
 use url::Url;
 
 use super::ingress::Ingress;
@@ -42,9 +41,8 @@ impl Deployment {
 
     /// Tells Restate of it, unless another address has taken its place before.
     pub async fn register(&self, ingress: &Ingress) -> Result<Standing, Error> {
-        let sql = format!("SELECT id FROM sys_deployment WHERE endpoint = '{}'", quoted(self.url.as_str()));
-        let known = first(ingress, &sql, "id").await?;
-        let (id, standing) = match (known, current(ingress).await?) {
+        let known = ingress.deployment(self.url.as_str()).await?;
+        let (id, standing) = match (known, ingress.current(LINE).await?) {
             (Some(known), Some(current)) if known != current => (known, Standing::Superseded),
             _ => (ingress.register(&self.url).await?, Standing::Current),
         };
@@ -77,28 +75,8 @@ impl Deployment {
 
 /// What was begun at an address, and is still called there though another one has taken its place.
 async fn left(ingress: &Ingress, id: &str) -> Result<u64, Error> {
-    if current(ingress).await?.is_none_or(|current| current == id) {
+    if ingress.current(LINE).await?.is_none_or(|current| current == id) {
         return Ok(0);
     }
-    let sql = format!(
-        "SELECT count(*) AS n FROM sys_invocation WHERE pinned_deployment_id = '{}' AND status <> 'completed'",
-        quoted(id)
-    );
-    let rows = ingress.query(&sql).await?;
-    Ok(rows.first().and_then(|row| row["n"].as_u64()).unwrap_or_default())
-}
-
-/// The address at which a run is called that begins now.
-async fn current(ingress: &Ingress) -> Result<Option<String>, Error> {
-    first(ingress, &format!("SELECT deployment_id FROM sys_service WHERE name = '{LINE}'"), "deployment_id").await
-}
-
-async fn first(ingress: &Ingress, sql: &str, column: &str) -> Result<Option<String>, Error> {
-    let rows: Vec<Map<String, Value>> = ingress.query(sql).await?;
-    Ok(rows.first().and_then(|row| row.get(column)?.as_str()).map(str::to_owned))
-}
-
-/// As a text in SQL.
-fn quoted(text: &str) -> String {
-    text.replace('\'', "''")
+    ingress.pinned(id).await
 }

@@ -13,7 +13,7 @@ use super::objects::Objects;
 use super::steps::{Looks, Steps, Stopped};
 use crate::engine::Engine;
 use crate::run::{Ending, Entry, Kept, Start};
-use crate::store::{Asked, Commit, Error, Noted};
+use crate::store::{Asked, Commit, Error, Noted, Store};
 
 /// Notes that the feed keeps, at most: a process that was away for longer misses what is older.
 const KEPT: u64 = 400_000;
@@ -120,8 +120,11 @@ const CURSOR: &str = "feed:0";
 /// Reads the feed as long as the engine runs.
 pub(super) async fn follow(engine: Engine, objects: &Objects) {
     loop {
-        let more = match read_on(&engine, objects).await {
-            Ok(more) => more,
+        let more = match read_on(&engine.inner.store, objects).await {
+            Ok(more) => {
+                engine.inner.ended.notify_waiters();
+                more
+            }
             Err(error) => {
                 tracing::warn!(%error, "what the lines tell is not read");
                 false
@@ -137,17 +140,20 @@ pub(super) async fn follow(engine: Engine, objects: &Objects) {
     }
 }
 
-/// Is there more?
-async fn read_on(engine: &Engine, objects: &Objects) -> Result<bool, Error> {
-    let store = &engine.inner.store;
-    let from = store.cursor(CURSOR).await?.and_then(|value| value.as_u64()).unwrap_or_default();
+/// How far it was read into a store.
+pub(super) async fn read_to(store: &Store) -> Result<u64, Error> {
+    Ok(store.cursor(CURSOR).await?.and_then(|value| value.as_u64()).unwrap_or_default())
+}
+
+/// Reads a page into a store. Is there more?
+pub(super) async fn read_on(store: &Store, objects: &Objects) -> Result<bool, Error> {
+    let from = read_to(store).await?;
     let page: Page = objects.read_feed(from).await?;
     if page.next == from {
         return Ok(false);
     }
     let notes = page.notes.iter().filter_map(|note| noted(note)).collect();
     store.follow(notes, Some((CURSOR.to_owned(), json!(page.next)))).await?;
-    engine.inner.ended.notify_waiters();
     Ok(true)
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::connector::{Body, Request, Response};
@@ -28,11 +28,11 @@ pub(super) struct Object {
 pub(super) struct Ingress {
     client: Client,
     ingress: Nodes,
-    admin: Nodes,
+    pub admin: Nodes,
 }
 
 /// One door of several nodes: the one that has answered last is asked first.
-struct Nodes {
+pub(super) struct Nodes {
     urls: Vec<Url>,
     at: AtomicUsize,
 }
@@ -52,11 +52,6 @@ struct Sent {
 #[derive(serde::Deserialize)]
 struct Registered {
     id: String,
-}
-
-#[derive(serde::Deserialize)]
-struct Rows {
-    rows: Vec<Map<String, Value>>,
 }
 
 impl Ingress {
@@ -102,15 +97,8 @@ impl Ingress {
         read::<Registered>(answer).map(|registered| registered.id)
     }
 
-    /// What Restate says of itself, by its introspection (docs.restate.dev, "SQL introspection API").
-    pub async fn query(&self, sql: &str) -> Result<Vec<Map<String, Value>>, Error> {
-        let headers = vec![("accept".to_owned(), "application/json".to_owned())];
-        let asked = serde_json::to_vec(&json!({ "query": sql }))?;
-        read::<Rows>(self.ask(&self.admin, &["query"], headers, asked).await?).map(|found| found.rows)
-    }
-
     /// Asks one node after the other. Whoever does not answer may have taken it: all that we ask for may be asked for twice.
-    async fn ask(
+    pub async fn ask(
         &self,
         nodes: &Nodes,
         path: &[&str],

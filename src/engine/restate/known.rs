@@ -14,14 +14,14 @@ pub(super) struct Telling {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Copy {
-    known: Known,
+pub(super) struct Copy {
+    pub known: Known,
     /// The run that was given it, and what was known before.
-    run: String,
-    before: Option<Known>,
+    pub run: String,
+    pub before: Option<Known>,
 }
 
-const COPY: &str = "copy";
+pub(super) const COPY: &str = "copy";
 
 /// What a run is to compare with.
 pub(super) async fn recall<S: Looks>(steps: &S, run: &str) -> Result<Option<Known>, Stopped> {
@@ -38,6 +38,11 @@ pub(super) async fn tell<S: Steps>(steps: &S, Telling { run, known }: Telling) -
         steps.set(COPY, Copy { known, run, before });
     }
     Ok(is_next)
+}
+
+/// What was kept elsewhere so far.
+pub(super) fn take_over<S: Steps>(steps: &S, known: Known) {
+    steps.set(COPY, Copy { known, run: String::new(), before: None });
 }
 
 fn before(copy: Copy, run: &str) -> Option<Known> {

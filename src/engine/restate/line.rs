@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::feed::{News, Note};
 use super::ingress::Object;
-use super::objects::Objects;
+use super::objects::{Calls, Objects};
 use super::steps::{Steps, Stopped};
 use super::turn::{Book, Ended, Whose, release, turn};
 use crate::engine::{Engine, now_ms};
@@ -23,7 +23,8 @@ use crate::run::{Address, Ending, Entry, Fact, Kept, Start};
 /// What a handler here works with.
 pub(super) struct Desk<'d, S> {
     pub steps: &'d S,
-    pub engine: &'d Engine,
+    /// None: runs are being moved, and none is lived through.
+    pub engine: Option<&'d Engine>,
     pub objects: &'d Arc<Objects>,
     /// The line itself.
     pub this: &'d Object,
@@ -31,23 +32,23 @@ pub(super) struct Desk<'d, S> {
 
 /// A run as its line keeps it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Held {
-    start: Start,
-    journal: Vec<Entry>,
+pub(super) struct Held {
+    pub start: Start,
+    pub journal: Vec<Entry>,
     /// Of these lines of the journal is told already.
-    told: usize,
+    pub told: usize,
     /// What was kept with those that are not told yet.
     #[serde(default)]
-    kept: Kept,
+    pub kept: Kept,
     /// It is told that the run was accepted.
-    is_told: bool,
+    pub is_told: bool,
     /// Which call it answers to: one that comes too late is none.
-    call: u64,
+    pub call: u64,
     /// It waits, out of line.
-    waits: bool,
+    pub waits: bool,
     /// Turns of identities that its actions have, or wait for, by the action's address.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    turns: BTreeMap<Address, Vec<String>>,
+    pub turns: BTreeMap<Address, Vec<String>>,
 }
 
 /// A run is called.
@@ -72,9 +73,20 @@ impl GoOn {
         GoOn { well_again: Some(connection.to_owned()), ..GoOn::now(run) }
     }
 
-    fn called(run: &str, call: u64) -> GoOn {
+    pub fn called(run: &str, call: u64) -> GoOn {
         GoOn { call: Some(call), ..GoOn::now(run) }
     }
+}
+
+/// What an event brings to a line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Arriving {
+    /// The run that it started was accepted elsewhere: only that is to be known.
+    Known {
+        accepted: String,
+    },
+    New(Box<Start>),
 }
 
 /// A person decides about a run.
@@ -86,17 +98,22 @@ pub(super) struct Decided {
 }
 
 /// A pause is looked at again after so long: a limit may be raised meanwhile, and an account connected.
-const PAUSE_MS: i64 = 60_000;
+pub(super) const PAUSE_MS: i64 = 60_000;
 
-const IN_LINE: &str = "line";
+/// A run that is called while runs are moved in is called again after so long.
+const LATER_MS: i64 = 500;
 
-fn place(run: &str) -> String {
+pub(super) const IN_LINE: &str = "line";
+
+pub(super) fn place(run: &str) -> String {
     format!("run/{run}")
 }
 
 impl<S: Steps> Desk<'_, S> {
     /// A run was accepted.
-    pub async fn accept(&self, start: Start) -> Result<(), Stopped> {
+    pub async fn accept(&self, arriving: Arriving) -> Result<(), Stopped> {
+        let Arriving::New(start) = arriving else { return Ok(()) };
+        let start = *start;
         let mut line = self.line().await?;
         if line.contains(&start.id) {
             return Ok(());
@@ -116,7 +133,13 @@ impl<S: Steps> Desk<'_, S> {
     }
 
     /// A run is called: its turn has come, or what it waits or pauses for.
-    pub async fn go_on(&self, GoOn { run, call, well_again }: GoOn) -> Result<(), Stopped> {
+    pub async fn go_on(&self, go_on: GoOn) -> Result<(), Stopped> {
+        if self.objects.calls() == Calls::MovingIn {
+            // Nothing was begun: so it is called at whichever process serves then.
+            self.call(go_on, LATER_MS);
+            return Ok(());
+        }
+        let GoOn { run, call, well_again } = go_on;
         let mut line = self.line().await?;
         let Some(mut held) = self.steps.get::<Held>(&place(&run)).await? else { return Ok(()) };
         if call.is_some_and(|call| call != held.call) {
@@ -170,7 +193,7 @@ impl<S: Steps> Desk<'_, S> {
         Ok(true)
     }
 
-    async fn line(&self) -> Result<Vec<String>, Stopped> {
+    pub async fn line(&self) -> Result<Vec<String>, Stopped> {
         Ok(self.steps.get(IN_LINE).await?.unwrap_or_default())
     }
 
@@ -252,12 +275,12 @@ impl<S: Steps> Desk<'_, S> {
         Ok(())
     }
 
-    fn call(&self, go_on: GoOn, after_ms: i64) {
+    pub fn call(&self, go_on: GoOn, after_ms: i64) {
         self.steps.send(self.this, "go_on", go_on, u64::try_from(after_ms).unwrap_or(0));
     }
 
     /// Tells those who look what is new of a run. A handler that is called once more tells the same once more.
-    async fn tell(&self, held: &mut Held, due_ms: i64, ending: Option<Ending>) -> Result<(), Stopped> {
+    pub async fn tell(&self, held: &mut Held, due_ms: i64, ending: Option<Ending>) -> Result<(), Stopped> {
         let news = News {
             run: held.start.id.clone(),
             start: (!held.is_told).then(|| held.start.clone()),
@@ -275,7 +298,7 @@ impl<S: Steps> Desk<'_, S> {
 }
 
 impl Held {
-    fn has_failed(&self) -> bool {
+    pub fn has_failed(&self) -> bool {
         matches!(self.journal.last(), Some(Entry { fact: Fact::Ended { ending: Ending::Failed { .. } }, .. }))
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! A message counts for a run that was accepted before the run that left it; ids of runs are in that order.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -34,14 +36,24 @@ pub(super) struct Waiter {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Message {
-    number: i64,
+pub(super) struct Message {
+    pub number: i64,
     #[serde(flatten)]
-    left: Leaving,
+    pub left: Leaving,
 }
 
-const MESSAGES: &str = "messages";
+/// What was kept elsewhere so far.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Taking {
+    pub messages: Vec<Message>,
+    /// Numbers up to this one were given.
+    pub floor: i64,
+}
+
+pub(super) const MESSAGES: &str = "messages";
 const WAITING: &str = "waiting";
+/// Numbers up to this one were given elsewhere.
+pub(super) const FLOOR: &str = "floor";
 
 /// Leaves a message, and calls those that wait for it.
 pub(super) async fn leave<S: Steps>(steps: &S, left: Leaving) -> Result<(), Stopped> {
@@ -50,7 +62,8 @@ pub(super) async fn leave<S: Steps>(steps: &S, left: Leaving) -> Result<(), Stop
     if messages.iter().any(is_known) {
         return Ok(());
     }
-    let number = messages.last().map_or(1, |last| last.number + 1);
+    let floor = steps.get::<i64>(FLOOR).await?.unwrap_or_default();
+    let number = messages.last().map_or(0, |last| last.number).max(floor) + 1;
     let run = left.run.clone();
     messages.push(Message { number, left });
     let first = messages.len().saturating_sub(KEPT);
@@ -65,6 +78,19 @@ pub(super) async fn leave<S: Steps>(steps: &S, left: Leaving) -> Result<(), Stop
         true => steps.clear(WAITING),
         false => steps.set(WAITING, waiting),
     }
+    Ok(())
+}
+
+/// Keeps what was kept elsewhere, beside what of it is here already.
+pub(super) async fn take_over<S: Steps>(steps: &S, taking: Taking) -> Result<(), Stopped> {
+    let mut messages: Vec<Message> = steps.get(MESSAGES).await?.unwrap_or_default();
+    let known: HashSet<i64> = messages.iter().map(|one| one.number).collect();
+    messages.extend(taking.messages.into_iter().filter(|one| !known.contains(&one.number)));
+    messages.sort_by_key(|one| one.number);
+    let floor = steps.get::<i64>(FLOOR).await?.unwrap_or_default().max(taking.floor);
+    let first = messages.len().saturating_sub(KEPT);
+    steps.set(MESSAGES, messages.split_off(first));
+    steps.set(FLOOR, floor);
     Ok(())
 }
 

@@ -9,11 +9,13 @@
 //! - `line.rs`, `turn.rs` the runs; `turns.rs` upserts of one identity; `mail.rs` what runs wait for
 //! - `known.rs` copies of records; `pairs.rs` pairs; `pacts.rs` what syncs know
 //! - `budget.rs` limits; `credential.rs` tokens; `places.rs` how far lists are read, and by whom
+//! - `moving/` how runs of a data folder move in, and out again; `admin.rs` what Restate says of itself
 //! - `feed.rs`, `outbox.rs` what is told to those who look
 //! - `objects.rs`, `ingress.rs` how they are asked from outside; `deployment.rs` where they are called
 //!
 //! What is kept here is Restate's; the store beside it is read by pages and commands, and can be made anew from the feeds.
 
+mod admin;
 mod budget;
 mod credential;
 mod deployment;
@@ -22,6 +24,7 @@ mod ingress;
 mod known;
 mod line;
 mod mail;
+mod moving;
 mod objects;
 mod outbox;
 mod pacts;
@@ -46,14 +49,17 @@ use url::Url;
 use self::deployment::{Deployment, Standing};
 use self::ingress::{AGAIN, Ingress};
 use self::line::Decided;
-use self::objects::Objects;
-use super::hands::Hands;
+use self::moving::Door;
+use self::objects::{Calls, Objects};
+use super::hands::{HALF_WAY, Hands};
 use super::ledger::Said;
 use super::{Engine, now_ms};
 use crate::clock;
 use crate::http::{Lease, Wish};
 use crate::run::Start;
-use crate::store::{Accepted, Asked, Commit, Error, Intake, Noted, Run, Store};
+use crate::store::{Accepted, Asked, Commit, Error, Intake, Keeper, Noted, Run, Store};
+
+pub use self::moving::{Moved, Way, migrate};
 
 /// A cluster of Restate, and how it reaches this process.
 pub struct Cluster {
@@ -111,6 +117,23 @@ impl Restate {
         }
     }
 
+    /// Asks until it is known whether runs are kept here.
+    ///
+    /// # Errors
+    /// `Refused`: they are not, or not all of them.
+    async fn is_open(&self, engine: &Engine) -> Result<(), Error> {
+        loop {
+            match Door::read(&self.objects).await {
+                Ok(door) => return door.map_or(Ok(()), |door| door.let_in()),
+                Err(error) => tracing::warn!(%error, "it is not known yet whether the cluster keeps the runs"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(AGAIN) => {}
+                () = engine.stopped() => return Ok(()),
+            }
+        }
+    }
+
     /// Has a run's line carry out what a person has decided.
     async fn decide(&self, engine: &Engine, what: &str, run: &str, by: &str) -> Result<Option<Run>, Error> {
         let Some(known) = engine.inner.store.run(run).await? else { return Ok(None) };
@@ -155,8 +178,8 @@ async fn told(store: &Store, before: Run) -> Result<Run, Error> {
 }
 
 /// They would happen nowhere.
-const OWN: &str =
-    "the data folder has runs of its own, which the cluster does not know: say `--data DIR` for another folder";
+const OWN: &str = "the data folder has runs of its own, which the cluster does not know: move them there with \
+                   `dovetail migrate --to restate`, or say `--data DIR` for another folder";
 
 /// That a run was accepted.
 fn accepted_note(run: &Start) -> Noted {
@@ -167,12 +190,15 @@ fn accepted_note(run: &Start) -> Noted {
 impl Hands for Restate {
     fn open<'h>(&'h self, engine: &'h Engine) -> Said<'h, ()> {
         Box::pin(async move {
+            if engine.inner.store.keeper().await? == Keeper::Moving {
+                return Err(Error::Refused(HALF_WAY.into()));
+            }
             if !engine.inner.store.give_to_cluster().await? {
                 return Err(Error::Refused(OWN.into()));
             }
             let listener = self.listener.lock().take();
             if let Some(listener) = listener {
-                let endpoint = served::endpoint(engine, &self.objects, &self.keys).map_err(Error::Refused)?;
+                let endpoint = served::endpoint(Some(engine), &self.objects, &self.keys).map_err(Error::Refused)?;
                 let server = HttpServer::new(endpoint);
                 let (stopping, objects) = (engine.clone(), Arc::clone(&self.objects));
                 let drained = async move {
@@ -183,6 +209,8 @@ impl Hands for Restate {
                 engine.spawn(async move { server.serve_with_cancel(listener, drained).await });
             }
             self.register(engine).await;
+            self.is_open(engine).await?;
+            self.objects.calls.send_replace(Calls::Lived);
             if let Some(vault) = &engine.inner.vault {
                 vault.share_by(self.objects.clone());
                 if let Err(error) = vault.share_all().await {
@@ -210,6 +238,12 @@ impl Hands for Restate {
             async move { call_for_ever(&engine, &objects).await }
         };
         engine.spawn_for_ever("what pauses".into(), call);
+        let objects = Arc::clone(&self.objects);
+        let watch = move |engine: Engine| {
+            let objects = Arc::clone(&objects);
+            async move { Door::watch(&engine, &objects).await }
+        };
+        engine.spawn_for_ever("the door".into(), watch);
         Box::pin(async { Ok(()) })
     }
 
@@ -272,6 +306,9 @@ impl Hands for Restate {
         cursors: Vec<(String, Value)>,
     ) -> Said<'h, Vec<Accepted>> {
         Box::pin(async move {
+            if self.objects.calls() != Calls::Lived {
+                return Err(Error::Away("the cluster does not keep the runs any more".into()));
+            }
             let (mut accepted, mut notes) = (Vec::new(), Vec::new());
             for intake in &intakes {
                 if intake.runs.is_empty() {

@@ -22,6 +22,7 @@ use crate::clock;
 use crate::http::{Lease, Wish};
 use crate::run::{Asking, Correlation, Kept, Known, Link, Received, RecordRef, Start, Subscription, Told};
 use crate::store::{Asked, Commit, Error, Intake, Sealed, Store};
+use crate::trigger::Event;
 use crate::vault::{Said, Shared};
 use crate::workflow::{Looked, Synced};
 
@@ -34,6 +35,21 @@ pub(super) struct Objects {
     outbox: Outbox,
     /// Syncs that have begun, by place: they never begin anew.
     begun: Mutex<HashSet<String>>,
+    /// What becomes of runs that are called in this process.
+    pub calls: watch::Sender<Calls>,
+}
+
+/// What becomes of runs that are called here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Calls {
+    /// They are lived through.
+    Lived,
+    /// It is not known yet whether they may be: they are called again.
+    Later,
+    /// Runs are being moved in: they are called again when all are there.
+    MovingIn,
+    /// Runs are being moved out: what was decided is kept, and nothing further is.
+    MovingOut,
 }
 
 pub(super) struct AtWork<'o>(&'o Objects);
@@ -49,14 +65,14 @@ const PAUSED_MAX: usize = 10_000;
 
 /// Names of services. They are in what Restate keeps: never change one.
 pub(super) const LINE: &str = "DovetailLine";
-const KNOWN: &str = "DovetailKnown";
-const PAIRS: &str = "DovetailPairs";
-const TURN: &str = "DovetailTurn";
-const PACTS: &str = "DovetailPacts";
-const MAIL: &str = "DovetailMail";
+pub(super) const KNOWN: &str = "DovetailKnown";
+pub(super) const PAIRS: &str = "DovetailPairs";
+pub(super) const TURN: &str = "DovetailTurn";
+pub(super) const PACTS: &str = "DovetailPacts";
+pub(super) const MAIL: &str = "DovetailMail";
 const BUDGET: &str = "DovetailBudget";
-const CREDENTIAL: &str = "DovetailCredential";
-const PLACE: &str = "DovetailPlace";
+pub(super) const CREDENTIAL: &str = "DovetailCredential";
+pub(super) const PLACE: &str = "DovetailPlace";
 const DUTY: &str = "DovetailDuty";
 const FEED: &str = "DovetailFeed";
 const PLAN: &str = "DovetailPlan";
@@ -64,7 +80,7 @@ const PLAN: &str = "DovetailPlan";
 /// The documents of a version.
 pub(super) type Documents = Vec<(String, String)>;
 
-fn side(of: &RecordRef) -> (&str, &str) {
+pub(super) fn side(of: &RecordRef) -> (&str, &str) {
     (&of.connection, &of.object)
 }
 
@@ -77,7 +93,7 @@ pub(super) fn feed() -> Object {
 }
 
 /// Of one tenant, and between two objects, whichever is named first.
-fn pairs(tenant: Option<&str>, sides: [(&str, &str); 2]) -> Object {
+pub(super) fn pairs(tenant: Option<&str>, sides: [(&str, &str); 2]) -> Object {
     let [mut one, mut other] = sides;
     if other < one {
         std::mem::swap(&mut one, &mut other);
@@ -85,11 +101,11 @@ fn pairs(tenant: Option<&str>, sides: [(&str, &str); 2]) -> Object {
     Object { service: PAIRS, key: json!([tenant, one, other]).to_string() }
 }
 
-fn pacts_of(sync: &str, tenant: Option<&str>) -> Object {
+pub(super) fn pacts_of(sync: &str, tenant: Option<&str>) -> Object {
     Object { service: PACTS, key: json!([sync, tenant]).to_string() }
 }
 
-fn mail(of: &Correlation) -> Object {
+pub(super) fn mail(of: &Correlation) -> Object {
     Object { service: MAIL, key: json!([of.listener, of.source, of.key]).to_string() }
 }
 
@@ -101,12 +117,17 @@ fn place(key: &str) -> Object {
     Object { service: PLACE, key: key.to_owned() }
 }
 
-fn known(workflow: &str, of: &RecordRef) -> Object {
+pub(super) fn known(workflow: &str, of: &RecordRef) -> Object {
     Object { service: KNOWN, key: json!([workflow, of.connection, of.object, of.id]).to_string() }
 }
 
 fn plan(hash: &str) -> Object {
     Object { service: PLAN, key: hash.to_owned() }
+}
+
+/// By this a delivery of an event to a run's line is known, whoever brings it.
+pub(super) fn once(event: &Event, run: &Start) -> String {
+    json!([event.source, event.connection, event.id, run.workflow, run.tenant]).to_string()
 }
 
 impl Objects {
@@ -117,7 +138,12 @@ impl Objects {
             living: watch::channel(0).0,
             outbox: Outbox::default(),
             begun: Mutex::default(),
+            calls: watch::channel(Calls::Later).0,
         }
+    }
+
+    pub fn calls(&self) -> Calls {
+        *self.calls.borrow()
     }
 
     /// A turn is being lived through: a process that stops waits for its end.
@@ -162,7 +188,7 @@ impl Objects {
         let event = &intake.event;
         let mut new = Vec::new();
         for run in &intake.runs {
-            let once = json!([event.source, event.connection, event.id, run.workflow, run.tenant]).to_string();
+            let once = once(event, run);
             if self.ingress.send(&line(run), "accept", run, &once).await? {
                 new.push(run);
             }
@@ -327,7 +353,7 @@ impl Objects {
         self.ingress.call(&feed(), "read", &from).await
     }
 
-    async fn ask<T: Serialize>(&self, object: &Object, handler: &str, message: &T) -> Result<Value, Error> {
+    pub async fn ask<T: Serialize>(&self, object: &Object, handler: &str, message: &T) -> Result<Value, Error> {
         self.ingress.call(object, handler, message).await
     }
 }

@@ -37,16 +37,24 @@ pub(super) struct Wanted {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Agreed {
-    pair: [RecordRef; 2],
-    pact: Pact,
+pub(super) struct Agreed {
+    pub pair: [RecordRef; 2],
+    pub pact: Pact,
 }
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-struct Open {
-    question: Question,
-    choice: Option<Choice>,
-    asked_ms: i64,
+pub(super) struct Open {
+    pub question: Question,
+    pub choice: Option<Choice>,
+    pub asked_ms: i64,
+}
+
+/// What was kept elsewhere so far.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Taking {
+    pub agreed: Vec<Agreed>,
+    /// All that is asked about each of these records.
+    pub asked: Vec<(RecordRef, Vec<Open>)>,
 }
 
 const COUNT: &str = "count";
@@ -168,6 +176,18 @@ pub(super) async fn look<S: Looks>(steps: &S, asked: Wanted) -> Result<Looked, S
     let answers = open.into_iter().filter_map(|open| Some(Answered { question: open.question, choice: open.choice? }));
     looked.answers = answers.collect();
     Ok(looked)
+}
+
+/// Keeps what was kept elsewhere.
+pub(super) async fn take_over<S: Steps>(steps: &S, Taking { agreed, asked }: Taking) -> Result<(), Stopped> {
+    for Agreed { pair, pact } in agreed {
+        agree(steps, &pair, pact).await?;
+    }
+    for (subject, after) in asked {
+        let before: Vec<Open> = steps.get(&place("asked", &subject)).await?.unwrap_or_default();
+        set_asked(steps, &subject, before, after).await?;
+    }
+    Ok(())
 }
 
 /// A person has said something, to a question or without one; those who look are told.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::steps::{Looks, Steps, Stopped};
 use crate::engine::now_ms;
 
-const PLACE: &str = "place";
+pub(super) const PLACE: &str = "place";
 const HOLDER: &str = "holder";
 
 /// So long a duty is had, unless it is taken again.

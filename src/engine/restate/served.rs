@@ -17,8 +17,9 @@ use super::credential;
 use super::feed::{self, Page};
 use super::ingress::Object;
 use super::known::{self, Telling};
-use super::line::{Decided, Desk, GoOn};
+use super::line::{Arriving, Decided, Desk, GoOn};
 use super::mail::{self, Leaving, Waiter};
+use super::moving::Taking;
 use super::objects::{self, Documents, LINE, Objects};
 use super::pacts;
 use super::pairs::{self, Keeping, Taken};
@@ -38,11 +39,12 @@ const STEP_MAX: Duration = Duration::from_secs(600);
 /// Nothing that was accepted is given up: at a call every two seconds, this is more than six years.
 const ATTEMPTS_MAX: u64 = 100_000_000;
 
-/// All that Restate calls in this process; only whoever signs with one of these public keys, if there are any.
+/// All that Restate calls in this process; only whoever signs with one of these public keys, if there are any. `engine`: None, if it
+/// lives through no run.
 ///
 /// # Errors
 /// In words, when a key is none.
-pub(super) fn endpoint(engine: &Engine, objects: &Arc<Objects>, keys: &[String]) -> Result<Endpoint, String> {
+pub(super) fn endpoint(engine: Option<&Engine>, objects: &Arc<Objects>, keys: &[String]) -> Result<Endpoint, String> {
     let options = || {
         ServiceOptions::new()
             .enable_lazy_state(true)
@@ -56,7 +58,7 @@ pub(super) fn endpoint(engine: &Engine, objects: &Arc<Objects>, keys: &[String])
             .retry_policy_max_interval(Duration::from_secs(2))
     };
     let once = HandlerOptions::new().idempotency_retention(IDS_KEPT);
-    let (engine, objects) = (engine.clone(), Arc::clone(objects));
+    let (engine, objects) = (engine.cloned(), Arc::clone(objects));
     // A line is small, and read whole; of the others a part of much is read.
     let builder = keys.iter().try_fold(Endpoint::builder(), |builder, key| {
         let none = |_| format!("`{key}` is no public key of Restate: it says its own when it starts, as publickeyv1_…");
@@ -77,7 +79,7 @@ pub(super) fn endpoint(engine: &Engine, objects: &Arc<Objects>, keys: &[String])
         .bind(
             Line { engine, objects: Arc::clone(&objects) }
                 .into_service_definition()
-                .options(options().enable_lazy_state(false).handler("accept", once)),
+                .options(options().enable_lazy_state(false).handler("accept", once.clone()).handler("take_over", once)),
         )
         .build();
     Ok(endpoint)
@@ -152,7 +154,7 @@ impl Looks for Shared<'_, '_> {
 }
 
 struct Line {
-    engine: Engine,
+    engine: Option<Engine>,
     objects: Arc<Objects>,
 }
 
@@ -165,7 +167,12 @@ impl Line {
 /// The desk of a handler.
 macro_rules! desk {
     ($self:ident, $ctx:ident) => {
-        Desk { steps: &Exclusive(&$ctx), engine: &$self.engine, objects: &$self.objects, this: &$self.this(&$ctx) }
+        Desk {
+            steps: &Exclusive(&$ctx),
+            engine: $self.engine.as_ref(),
+            objects: &$self.objects,
+            this: &$self.this(&$ctx),
+        }
     };
 }
 
@@ -173,14 +180,19 @@ macro_rules! desk {
 impl Line {
     /// A run that came with an event.
     #[handler]
-    async fn accept(&self, ctx: ObjectContext<'_>, start: Json<Start>) -> HandlerResult<()> {
-        Ok(desk!(self, ctx).accept(start.into_inner()).await?)
+    async fn accept(&self, ctx: ObjectContext<'_>, arriving: Json<Arriving>) -> HandlerResult<()> {
+        Ok(desk!(self, ctx).accept(arriving.into_inner()).await?)
+    }
+
+    #[handler]
+    async fn take_over(&self, ctx: ObjectContext<'_>, taking: Json<Taking>) -> HandlerResult<()> {
+        Ok(desk!(self, ctx).take_over(taking.into_inner()).await?)
     }
 
     /// A run that another run begins.
     #[handler]
     async fn begin(&self, ctx: ObjectContext<'_>, start: Json<Start>) -> HandlerResult<()> {
-        Ok(desk!(self, ctx).accept(start.into_inner()).await?)
+        Ok(desk!(self, ctx).accept(Arriving::New(Box::new(start.into_inner()))).await?)
     }
 
     #[handler]
@@ -231,6 +243,12 @@ impl Copies {
     #[handler]
     async fn tell(&self, ctx: ObjectContext<'_>, telling: Json<Telling>) -> HandlerResult<Json<bool>> {
         Ok(Json(known::tell(&Exclusive(&ctx), telling.into_inner()).await?))
+    }
+
+    #[handler]
+    async fn take_over(&self, ctx: ObjectContext<'_>, known: Json<Known>) -> HandlerResult<()> {
+        known::take_over(&Exclusive(&ctx), known.into_inner());
+        Ok(())
     }
 }
 
@@ -310,6 +328,11 @@ impl Pacts {
     }
 
     #[handler]
+    async fn take_over(&self, ctx: ObjectContext<'_>, taking: Json<pacts::Taking>) -> HandlerResult<()> {
+        Ok(pacts::take_over(&Exclusive(&ctx), taking.into_inner()).await?)
+    }
+
+    #[handler]
     async fn tell(&self, ctx: ObjectContext<'_>, asked: Json<Asked>) -> HandlerResult<()> {
         Ok(pacts::tell(&Exclusive(&ctx), &objects::feed(), asked.into_inner()).await?)
     }
@@ -322,6 +345,11 @@ impl Mail {
     #[handler]
     async fn leave(&self, ctx: ObjectContext<'_>, leaving: Json<Leaving>) -> HandlerResult<()> {
         Ok(mail::leave(&Exclusive(&ctx), leaving.into_inner()).await?)
+    }
+
+    #[handler]
+    async fn take_over(&self, ctx: ObjectContext<'_>, taking: Json<mail::Taking>) -> HandlerResult<()> {
+        Ok(mail::take_over(&Exclusive(&ctx), taking.into_inner()).await?)
     }
 
     #[handler]

@@ -18,7 +18,8 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use super::ingress::Object;
-use super::objects::{self, Objects, line};
+use super::line::PAUSE_MS;
+use super::objects::{self, Calls, Objects, line};
 use super::steps::{Steps, Stopped};
 use super::turns::Taker;
 use crate::connector::Failure;
@@ -82,7 +83,8 @@ pub(super) enum Ended {
 /// Whose turn it is, and who lives through it.
 #[derive(Clone, Copy)]
 pub(super) struct Whose<'t> {
-    pub engine: &'t Engine,
+    /// None: none is lived through.
+    pub engine: Option<&'t Engine>,
     pub objects: &'t Arc<Objects>,
     /// Where the run is called.
     pub line: &'t Object,
@@ -109,12 +111,13 @@ pub(super) async fn turn<S: Steps>(
     Book { journal, turns, kept }: Book<'_>,
 ) -> Result<(Ended, Option<Ending>), Stopped> {
     let Whose { engine, objects, start, .. } = whose;
-    if engine.is_stopping() {
+    let is_elsewhere = matches!(objects.calls(), Calls::Later | Calls::MovingIn);
+    if is_elsewhere || engine.is_some_and(Engine::is_stopping) {
         return Err(Stopped::Elsewhere);
     }
     let mut state = State::fold(journal);
     let living = Arc::new(Living {
-        engine: engine.clone(),
+        engine: engine.cloned(),
         objects: Arc::clone(objects),
         line: whose.line.key.clone(),
         well_again: whose.well_again.map(str::to_owned),
@@ -160,7 +163,7 @@ pub(super) async fn turn<S: Steps>(
                 let ending = Ending::failed(WORKFLOW, Failure::new("failed", why));
                 journal.push(Entry { at_ms, fact: Fact::Ended { ending: ending.clone() } });
                 release(steps, whose.line, start, turns, |_| false);
-                engine.has_ended(start, &ending, None);
+                engine.iter().for_each(|engine| engine.has_ended(start, &ending, None));
                 return Ok((Ended::Over, Some(ending)));
             }
         }
@@ -213,7 +216,8 @@ fn taker(line: &Object, start: &Start, address: &str) -> Taker {
 
 /// A run that is lived through as soon as no step is played back any more.
 struct Living {
-    engine: Engine,
+    /// None: it is not lived through.
+    engine: Option<Engine>,
     objects: Arc<Objects>,
     line: String,
     well_again: Option<String>,
@@ -240,8 +244,9 @@ impl Drop for Alive {
 impl Living {
     /// What is to be written down next. That it is asked for says that what came before is; `answer` is what came of that.
     async fn next(&self, answer: bool) -> Step {
+        let Some(engine) = &self.engine else { return Step::Paused { until_ms: now_ms() + PAUSE_MS } };
         let mut alive = self.alive.lock().await;
-        let alive = alive.get_or_insert_with(|| self.begin());
+        let alive = alive.get_or_insert_with(|| self.begin(engine.clone()));
         // A life that is gone needs not be told.
         let _ = alive.durable.take().map(|durable| durable.send(answer));
         match alive.steps.recv().await {
@@ -253,9 +258,9 @@ impl Living {
         }
     }
 
-    fn begin(&self) -> Alive {
+    fn begin(&self, engine: Engine) -> Alive {
         let (tell, steps) = mpsc::channel(1);
-        let (engine, start, journal) = (self.engine.clone(), self.start.clone(), self.journal.lock().clone());
+        let (start, journal) = (self.start.clone(), self.journal.lock().clone());
         let (objects, line) = (Arc::clone(&self.objects), self.line.clone());
         let well_again = self.well_again.clone();
         let life = tokio::spawn(async move {
