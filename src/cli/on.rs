@@ -38,8 +38,8 @@ pub struct Reach {
     /// A cluster: how Restate reaches that, where it is another address: of what stands before several processes.
     #[arg(long, value_name = "URL")]
     objects_url: Option<Url>,
-    /// Public keys of Restate (`publickeyv1_…`), with commas between them: whoever calls this process without a signature of one of
-    /// them is refused. With `--on restate`.
+    /// A cluster: its public keys (`publickeyv1_…`), with commas between them; whoever calls this process without a signature of one
+    /// of them is refused.
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     restate_key: Vec<String>,
 }

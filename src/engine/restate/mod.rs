@@ -13,7 +13,7 @@
 //! - `feed.rs`, `outbox.rs` what is told to those who look
 //! - `objects.rs`, `ingress.rs` how they are asked from outside; `deployment.rs` where they are called
 //!
-//! What is kept here is Restate's; the store beside it is read by pages and commands, and can be made anew from the feeds.
+//! What is kept here is Restate's; the store beside it is read by pages and commands, and can be made anew from the feed.
 
 mod admin;
 mod budget;
@@ -164,7 +164,7 @@ const DRAINS: Duration = Duration::from_secs(35);
 /// So long it is waited, at most, until the copy here says what was decided.
 const TOLD: Duration = Duration::from_secs(3);
 
-/// The run as it is once the feeds have told of it: whoever has decided looks at what came of it.
+/// The run as it is once the feed has told of it: whoever has decided looks at what came of it.
 async fn told(store: &Store, before: Run) -> Result<Run, Error> {
     let end = clock::instant() + TOLD;
     loop {
@@ -320,7 +320,7 @@ impl Hands for Restate {
                 accepted.push(if new.is_empty() { Accepted::Duplicate } else { Accepted::New });
                 notes.extend(new.into_iter().map(accepted_note));
             }
-            // Whoever has accepted them can look at them at once; if not, the feeds tell of them.
+            // Whoever has accepted them can look at them at once; if not, the feed tells of them.
             if !notes.is_empty()
                 && let Err(error) = engine.inner.store.follow(notes, None).await
             {

@@ -11,7 +11,7 @@ use super::super::mail::{self, Leaving, Message};
 use super::super::objects::{self, Objects, line, once, pacts_of, pairs, side};
 use super::super::pacts::{self, Agreed, Open};
 use super::super::pairs::{Keeping, Taken};
-use super::{Door, Moved, Phase, Taking, empty, for_each, quiet};
+use super::{Door, IDS_MS, Moved, Phase, Taking, empty, for_each, quiet};
 use crate::clock;
 use crate::engine::now_ms;
 use crate::run::{Correlation, Entry, Fact, RecordRef};
@@ -22,9 +22,6 @@ use crate::vault::Shared as _;
 const PAGE: i64 = 500;
 /// So many pairs, agreements or questions go with one message.
 const TOGETHER: usize = 200;
-/// Ids of deliveries are known for so long.
-const IDS_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
-
 pub(super) async fn move_in(
     objects: &Objects,
     store: &Store,

@@ -81,6 +81,9 @@ enum Phase {
 /// Who serves asks so often.
 const ASKED: Duration = Duration::from_secs(2);
 
+/// Ids of deliveries are known for so long.
+const IDS_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
+
 /// The name of its place.
 const DOOR: &str = "moved";
 

@@ -14,14 +14,11 @@ use super::super::mail::{self, Message};
 use super::super::objects::{CREDENTIAL, Calls, KNOWN, LINE, MAIL, Objects, PACTS, PAIRS, PLACE};
 use super::super::pacts::{Agreed, Open};
 use super::super::places;
-use super::{ASKED, DOOR, Door, Moved, Phase, empty, quiet};
+use super::{ASKED, DOOR, Door, IDS_MS, Moved, Phase, empty, quiet};
 use crate::clock;
 use crate::engine::now_ms;
 use crate::run::{Correlation, Ending, Entry, Fact, Known, Link, RecordRef, Told};
 use crate::store::{Agreement, Asked, Back, Credentials, Error, Keeper, Left, Sealed, Store};
-
-/// Ids of deliveries are known for so long.
-const IDS_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
 
 pub(super) async fn move_out(
     objects: &Objects,
