@@ -31,6 +31,8 @@ pub(super) struct UnderWay {
     pub target_service_name: String,
     pub status: String,
     pub number: u64,
+    /// Why one of them failed the last time, in words.
+    pub failure: Option<String>,
 }
 
 #[derive(Deserialize)]

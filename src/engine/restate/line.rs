@@ -113,6 +113,7 @@ impl<S: Steps> Desk<'_, S> {
     /// A run was accepted.
     pub async fn accept(&self, arriving: Arriving) -> Result<(), Stopped> {
         let Arriving::New(start) = arriving else { return Ok(()) };
+        self.may_begin()?;
         let start = *start;
         let mut line = self.line().await?;
         if line.contains(&start.id) {
@@ -134,10 +135,15 @@ impl<S: Steps> Desk<'_, S> {
 
     /// A run is called: its turn has come, or what it waits or pauses for.
     pub async fn go_on(&self, go_on: GoOn) -> Result<(), Stopped> {
-        if self.objects.calls() == Calls::MovingIn {
-            // Nothing was begun: so it is called at whichever process serves then.
-            self.call(go_on, LATER_MS);
-            return Ok(());
+        self.may_begin()?;
+        match self.objects.calls() {
+            // Others come to this line meanwhile.
+            Calls::MovingIn => {
+                self.call(go_on, LATER_MS);
+                return Ok(());
+            }
+            Calls::Forgotten => return Ok(()),
+            Calls::Later | Calls::Lived | Calls::MovingOut => {}
         }
         let GoOn { run, call, well_again } = go_on;
         let mut line = self.line().await?;
@@ -153,6 +159,15 @@ impl<S: Steps> Desk<'_, S> {
             return Ok(());
         }
         self.first_or_wait(line, held, well_again).await
+    }
+
+    /// Asked before anything is journalled: what was begun is played back the same way, and called at the same address.
+    fn may_begin(&self) -> Result<(), Stopped> {
+        let is_stopping = self.engine.is_some_and(Engine::is_stopping);
+        if is_stopping || self.objects.calls() == Calls::Later {
+            return Err(Stopped::Elsewhere);
+        }
+        Ok(())
     }
 
     /// A dead letter is tried again. False: it is none.

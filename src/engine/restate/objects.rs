@@ -44,12 +44,14 @@ pub(super) struct Objects {
 pub(super) enum Calls {
     /// They are lived through.
     Lived,
-    /// It is not known yet whether they may be: they are called again.
+    /// It is not known yet: they are called again.
     Later,
-    /// Runs are being moved in: they are called again when all are there.
+    /// Runs are being moved in: they are called again when all are there, at whichever process serves then.
     MovingIn,
     /// Runs are being moved out: what was decided is kept, and nothing further is.
     MovingOut,
+    /// Whatever is kept here is about to be forgotten: to be called is nothing.
+    Forgotten,
 }
 
 pub(super) struct AtWork<'o>(&'o Objects);

@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 
 use super::ingress::Object;
 use super::line::PAUSE_MS;
-use super::objects::{self, Calls, Objects, line};
+use super::objects::{self, Objects, line};
 use super::steps::{Steps, Stopped};
 use super::turns::Taker;
 use crate::connector::Failure;
@@ -111,10 +111,6 @@ pub(super) async fn turn<S: Steps>(
     Book { journal, turns, kept }: Book<'_>,
 ) -> Result<(Ended, Option<Ending>), Stopped> {
     let Whose { engine, objects, start, .. } = whose;
-    let is_elsewhere = matches!(objects.calls(), Calls::Later | Calls::MovingIn);
-    if is_elsewhere || engine.is_some_and(Engine::is_stopping) {
-        return Err(Stopped::Elsewhere);
-    }
     let mut state = State::fold(journal);
     let living = Arc::new(Living {
         engine: engine.cloned(),

@@ -233,7 +233,11 @@ async fn quiet(objects: &Objects, tell: impl Fn(&str)) -> Result<(), Error> {
 }
 
 fn in_words(at_work: &[UnderWay]) -> String {
-    let words = at_work.iter().map(|one| format!("{} {} {}", one.number, one.target_service_name, one.status));
+    let words = at_work.iter().map(|one| {
+        let failure = one.failure.as_deref().and_then(|failure| failure.lines().next());
+        let why = failure.map(|failure| format!(" ({failure})")).unwrap_or_default();
+        format!("{} {} {}{why}", one.number, one.target_service_name, one.status)
+    });
     words.collect::<Vec<_>>().join(", ")
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn move_out(
     }
     if is_ours && phase == Some(Phase::Entering) {
         // Not all is there, and all is here: nobody has gone on with it.
-        objects.calls.send_replace(Calls::MovingIn);
+        objects.calls.send_replace(Calls::Forgotten);
         quiet(objects, &tell).await?;
         empty(objects).await?;
         Door::set(objects, Phase::Left, &ours.unwrap_or_default()).await?;
