@@ -45,9 +45,21 @@ pub struct Reach {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Where {
+pub enum Where {
     Own,
     Restate,
+}
+
+impl Where {
+    /// # Errors
+    /// The program cannot.
+    pub fn is_built_in(self) -> Result<()> {
+        match self {
+            #[cfg(not(feature = "restate"))]
+            Where::Restate => Err(exit::usage(format!("--on restate: {WITHOUT}"))),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl On {
@@ -68,7 +80,7 @@ pub const WITHOUT: &str =
 #[cfg(not(feature = "restate"))]
 impl Reach {
     fn keeping(&self) -> Result<Keeping> {
-        Err(exit::usage(format!("--on restate: {WITHOUT}")))
+        Where::Restate.is_built_in().map(|()| Keeping::Own)
     }
 }
 

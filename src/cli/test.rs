@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
+use super::on::Where;
 use super::record::Recording;
 use super::{Project, exit, folder, say, shipped, shown};
 use super::{check, count};
@@ -34,6 +35,10 @@ pub struct Test {
     /// Tests at the same time. Default: as many as there are processors.
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+    /// Who keeps the runs: `own`, as `serve` does; `restate`, as a cluster of Restate does for `serve --on restate`. It is played as
+    /// well, and calls again now and then.
+    #[arg(long, value_enum, default_value_t = Where::Own, value_name = "WHERE")]
+    on: Where,
     #[command(flatten)]
     project: Project,
     /// What came of each test, as JSON on stdout.
@@ -63,12 +68,14 @@ struct House<'a> {
     shipped: &'a [Text],
     folder: &'a Path,
     seed: u64,
+    on: Where,
     /// By document.
     scenes: Vec<OnceLock<std::result::Result<Arc<Scene>, String>>>,
 }
 
 impl Test {
     pub async fn run(self) -> Result<u8> {
+        self.on.is_built_in()?;
         let folder = &self.project.project;
         let (own, shipped) = (folder::texts(folder)?, shipped::connectors());
         let loaded = project::read(&own, &shipped, self.project.env.as_deref());
@@ -91,6 +98,7 @@ impl Test {
             own: &own,
             shipped: &shipped,
             folder,
+            on: self.on,
             seed: self.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0 >> 32),
             scenes: (0..loaded.tests.len()).map(|_| OnceLock::new()).collect(),
         };
@@ -190,7 +198,8 @@ impl House<'_> {
             serde_json::from_str(&text.text).map_err(|error| format!("{} is no JSON: {error}", path.display()))
         };
         let now = part.tested.document.now.as_deref();
-        play(scene, part.test(), &Chosen { now, seed: self.seed, file: &file })
+        let chosen = Chosen { now, seed: self.seed, on_cluster: self.on == Where::Restate, file: &file };
+        play(scene, part.test(), &chosen)
     }
 }
 

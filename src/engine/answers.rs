@@ -1,5 +1,6 @@
 //! What people have said to the questions of syncs is acted on: a run for each, now and after a start.
 
+use super::hands::Cursors;
 use super::{Engine, now_ms};
 use crate::store::{self, Asked, Intake, Questions};
 use crate::sync::Choice;
@@ -33,7 +34,7 @@ impl Engine {
     pub(super) async fn act_on_answers(&self) -> Result<(), store::Error> {
         let questions = self.inner.store.questions(Questions::Answered, QUESTIONS_MAX).await?;
         let intakes: Vec<Intake> = questions.iter().filter_map(|asked| self.acts_on(asked)).collect();
-        self.take_in(intakes, Vec::new()).await.map(drop)
+        self.take_in(intakes, Cursors::default()).await.map(drop)
     }
 
     fn acts_on(&self, asked: &Asked) -> Option<Intake> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::hands::Cursors;
 use super::intake::unknown;
 use super::poll::{self, RECORDS_MAX};
 use super::survey::list_of;
@@ -185,7 +186,7 @@ impl Engine {
             }
             let intake = self.heard_afterwards(&past.workflow, event).filter(|intake| !intake.runs.is_empty());
             started.extend(intake.iter().flat_map(|intake| &intake.runs).map(queue::key));
-            let (_, runs) = self.take_in(intake.into_iter().collect(), Vec::new()).await?;
+            let (_, runs) = self.take_in(intake.into_iter().collect(), Cursors::default()).await?;
             backfilled.runs += runs as u64;
             backfilled.idle += u64::from(runs == 0);
             tell(backfilled);

@@ -17,6 +17,25 @@ use crate::http::{Lease, Wish};
 use crate::run::Start;
 use crate::store::{Accepted, Asked, Error, Intake, Keeper, Run};
 
+/// Cursors that become durable with events.
+#[derive(Default)]
+pub(super) struct Cursors {
+    /// What runs of the events may look at: durable before the first of them is.
+    pub before: Vec<(String, Value)>,
+    /// How far was read: durable when all of them are.
+    pub after: Vec<(String, Value)>,
+}
+
+impl Cursors {
+    pub fn before(cursor: (String, Value)) -> Cursors {
+        Cursors { before: vec![cursor], after: Vec::new() }
+    }
+
+    pub fn after(cursor: (String, Value)) -> Cursors {
+        Cursors { before: Vec::new(), after: vec![cursor] }
+    }
+}
+
 pub(super) trait Hands: Send + Sync {
     /// Gets ready: from here on it is asked for what is kept.
     fn open<'h>(&'h self, engine: &'h Engine) -> Said<'h, ()>;
@@ -46,6 +65,11 @@ pub(super) trait Hands: Send + Sync {
     /// Is it this process that does what one is to do: reads a list, keeps a schedule?
     fn has_duty<'h>(&'h self, engine: &'h Engine, name: &'h str) -> Said<'h, bool>;
 
+    /// Is nothing that was accepted at work, beside what is in line in this process?
+    fn is_at_rest(&self) -> bool {
+        true
+    }
+
     /// Are limits shared with other processes?
     fn shares_limits(&self) -> bool {
         false
@@ -59,13 +83,9 @@ pub(super) trait Hands: Send + Sync {
     /// Keeps what a person has said about a record of a sync, in place of what was said before.
     fn say<'h>(&'h self, engine: &'h Engine, asked: Asked) -> Said<'h, ()>;
 
-    /// Makes events durable, with these cursors, as a whole or not at all.
-    fn accept<'h>(
-        &'h self,
-        engine: &'h Engine,
-        intakes: Vec<Intake>,
-        cursors: Vec<(String, Value)>,
-    ) -> Said<'h, Vec<Accepted>>;
+    /// Makes events durable, and cursors with them. Whoever keeps them in several places may do a part of it and fail: the same again
+    /// does the rest.
+    fn accept<'h>(&'h self, engine: &'h Engine, intakes: Vec<Intake>, cursors: Cursors) -> Said<'h, Vec<Accepted>>;
 
     /// These runs are durable now: they came with an event, or another run has begun them.
     fn take_up(&self, engine: &Engine, runs: Vec<Start>);
@@ -155,9 +175,10 @@ impl Hands for Own {
         &'h self,
         engine: &'h Engine,
         intakes: Vec<Intake>,
-        cursors: Vec<(String, Value)>,
+        Cursors { mut before, after }: Cursors,
     ) -> Said<'h, Vec<Accepted>> {
-        Box::pin(async move { engine.inner.store.accept(&intakes, cursors).await })
+        before.extend(after);
+        Box::pin(async move { engine.inner.store.accept(&intakes, before).await })
     }
 
     fn take_up(&self, engine: &Engine, runs: Vec<Start>) {

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Map, Value, json};
 
+use super::hands::Cursors;
 use super::present::Present;
 use super::{Engine, count, now_ms};
 use crate::clock;
@@ -214,7 +215,7 @@ impl Engine {
         let Some(id) = runs.first().map(|run| run.id.clone()) else {
             return Err(ByHandError::Nobody(nobody(plan, found, tenant)));
         };
-        self.take_in(vec![Intake { event, runs }], Vec::new()).await?;
+        self.take_in(vec![Intake { event, runs }], Cursors::default()).await?;
         Ok(id)
     }
 
@@ -382,7 +383,7 @@ impl Engine {
         if self.is_stopping() {
             return Taken::new(busy, "stopping");
         }
-        match self.take_in(intakes, Vec::new()).await {
+        match self.take_in(intakes, Cursors::default()).await {
             Ok((0, 0)) => Taken::new(200, "duplicate"),
             Ok((_, runs)) => Taken { status: 200, word: "accepted", runs },
             Err(error) => {
@@ -396,11 +397,7 @@ impl Engine {
     ///
     /// Goes on when the caller is dropped: a sender that hangs up early must not leave runs behind that are stored and
     /// that nobody takes up.
-    pub(super) async fn take_in(
-        &self,
-        intakes: Vec<Intake>,
-        cursors: Vec<(String, Value)>,
-    ) -> Result<(usize, usize), store::Error> {
+    pub(super) async fn take_in(&self, intakes: Vec<Intake>, cursors: Cursors) -> Result<(usize, usize), store::Error> {
         let engine = self.clone();
         let taking = tokio::spawn(async move {
             let accepted = engine.inner.hands.accept(&engine, intakes.clone(), cursors).await?;

@@ -111,6 +111,9 @@ pub enum Keeping {
     /// The objects of a cluster.
     #[cfg(feature = "restate")]
     Restate(Box<restate::Cluster>),
+    /// Those of a cluster that is played in this process.
+    #[cfg(feature = "restate")]
+    Played(Arc<restate::Played>),
 }
 
 impl Keeping {
@@ -122,7 +125,7 @@ impl Keeping {
         match self {
             Keeping::Own => Store::open(folder),
             #[cfg(feature = "restate")]
-            Keeping::Restate(_) => Store::open_for_now(folder),
+            Keeping::Restate(_) | Keeping::Played(_) => Store::open_for_now(folder),
         }
     }
 
@@ -131,6 +134,8 @@ impl Keeping {
             Keeping::Own => Box::new(hands::Own),
             #[cfg(feature = "restate")]
             Keeping::Restate(cluster) => Box::new(restate::Restate::new(*cluster)),
+            #[cfg(feature = "restate")]
+            Keeping::Played(cluster) => Box::new(restate::Restate::played(cluster)),
         }
     }
 }
@@ -231,10 +236,10 @@ impl Engine {
         secrets: Arc<dyn SecretSource>,
         webhook_keys: HashMap<String, String>,
         door: Arc<dyn Door>,
+        hands: Keeping,
     ) -> Result<Engine, store::Error> {
         let outside = outside::Outside::Rehearsed(door);
-        let (vault, at_once, listens) = (None, REHEARSED_AT_ONCE, true);
-        let hands = Keeping::Own.hands();
+        let (vault, at_once, listens, hands) = (None, REHEARSED_AT_ONCE, true, hands.hands());
         Engine::begin(plan, Means { store, outside, secrets, vault, webhook_keys, at_once, listens, hands }).await
     }
 
@@ -357,7 +362,7 @@ impl Engine {
 
     /// Is every run that was accepted over, or at rest in a `wait`?
     pub fn is_at_rest(&self) -> bool {
-        self.inner.queues.is_empty()
+        self.inner.queues.is_empty() && self.inner.hands.is_at_rest()
     }
 
     /// Stops listening, lets requests that are under way end, and closes nothing: the caller closes the store.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
+use super::hands::Cursors;
 use super::present::Present;
 use super::{Engine, now_ms};
 use crate::connector::{Connector, Failure, Feed, Names, Object, Operation, Page};
@@ -214,7 +215,7 @@ impl Engine {
         });
         let intakes: Vec<store::Intake> = intakes.collect();
         let cursor = (key, serde_json::to_value(&polled.seen).unwrap_or(Value::Null));
-        self.take_in(intakes, vec![cursor]).await.map_err(unavailable)?;
+        self.take_in(intakes, Cursors::after(cursor)).await.map_err(unavailable)?;
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::hands::Cursors;
 use super::present::Present;
 use super::{Engine, now_ms, queue};
 use crate::run::Start;
@@ -77,7 +78,7 @@ impl Engine {
                     return Ok(replayed);
                 }
                 started.extend(intake.runs.iter().map(queue::key));
-                let (events, runs) = self.take_in(vec![intake], Vec::new()).await?;
+                let (events, runs) = self.take_in(vec![intake], Cursors::default()).await?;
                 replayed.events += events as u64;
                 replayed.runs += runs as u64;
             }
@@ -96,7 +97,7 @@ impl Engine {
         let is_it = |other: &&Start| other.tenant == start.tenant;
         let Some(id) = intake.runs.iter().find(is_it).map(|run| run.id.clone()) else { return Ok(None) };
         let runs = intake.runs.into_iter().filter(|run| run.id == id).collect();
-        self.take_in(vec![Intake { event: intake.event, runs }], Vec::new()).await?;
+        self.take_in(vec![Intake { event: intake.event, runs }], Cursors::default()).await?;
         Ok(Some(id))
     }
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use super::hands::Cursors;
 use super::{Engine, now_ms};
 use crate::clock;
 use crate::project::Plan;
@@ -92,7 +93,7 @@ impl Engine {
             })
             .collect();
         if schedule.after(last).is_some_and(|next| next <= now) {
-            self.take_in(intakes, vec![read(read_to)]).await?;
+            self.take_in(intakes, Cursors::after(read(read_to))).await?;
         }
         Ok(schedule.after(read_to.max(last)))
     }

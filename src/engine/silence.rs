@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::hands::Cursors;
 use super::{Engine, now_ms};
 use crate::clock;
 use crate::project::Plan;
@@ -87,7 +88,7 @@ impl Engine {
                 due_ms = now + DUTY_LOOK_MS;
             } else if due_ms <= now {
                 let intake = self.silent(&plan, workflow, tenant, last_ms);
-                self.take_in(vec![intake], vec![(key, json!(now))]).await?;
+                self.take_in(vec![intake], Cursors::after((key, json!(now)))).await?;
                 due_ms = now.saturating_add(span_ms);
             }
             next = Some(next.map_or(due_ms, |next| next.min(due_ms)));

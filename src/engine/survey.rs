@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::hands::Cursors;
 use super::poll::{RECORDS_MAX, to_the_end};
 use super::{Engine, now_ms};
 use crate::clock;
@@ -156,7 +157,7 @@ impl Engine {
         let intakes: Vec<Intake> = intakes.collect();
         let begun = json!({ "since_ms": now_ms(), "plan": surveyed.hash });
         let cursor = (Store::begun(sync, bound.tenant), begun);
-        let (_, runs) = self.take_in(intakes, vec![cursor]).await?;
+        let (_, runs) = self.take_in(intakes, Cursors::before(cursor)).await?;
         Ok((surveyed, runs))
     }
 

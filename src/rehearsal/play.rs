@@ -10,7 +10,7 @@ use super::company::{Change, Company, Dropped};
 use super::judge::{Unmet, judge};
 use super::random::Random;
 use super::scene::Scene;
-use super::stage::{FirstRun, Stage};
+use super::stage::{FirstRun, Hands, Stage};
 use super::story::{self, Line};
 use super::{generate, webhook};
 use crate::clock;
@@ -25,6 +25,8 @@ pub struct Chosen<'c> {
     pub now: Option<&'c str>,
     /// Of random edits that name none.
     pub seed: u64,
+    /// A cluster keeps the runs, which is played as well; in a program with the feature `restate`.
+    pub on_cluster: bool,
     /// What a file beside the test document holds.
     pub file: &'c (dyn Fn(&str) -> Result<Value, String> + Sync),
 }
@@ -115,7 +117,7 @@ pub(super) async fn perform(
     let crashes = test.generate.as_ref().and_then(|wanted| wanted.crash);
     let crashes = crashes.map(|Crash::AfterAnyWrite| Random::new(seed.unwrap_or_default().rotate_left(17)));
     let company = Company::new(scene, &given(scene, &test.given, chosen)?, edits, crashes)?;
-    let mut stage = Stage::new(Arc::clone(&company), folder).await?;
+    let mut stage = Stage::new(Arc::clone(&company), folder, Hands::new(chosen.on_cluster, chosen.seed)?).await?;
     for fault in &test.faults {
         order(&company, fault)?;
     }

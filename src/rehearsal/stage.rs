@@ -10,7 +10,9 @@ use super::scene::StandIn;
 use super::story;
 use crate::clock;
 use crate::connector::Feed;
-use crate::engine::{Engine, Progress};
+#[cfg(feature = "restate")]
+use crate::engine::restate::Played;
+use crate::engine::{Engine, Keeping, Progress};
 use crate::store::{Status, Store};
 use crate::sync::{Mode, Sync};
 use crate::workflow::Starts;
@@ -36,6 +38,48 @@ pub struct Stage {
     shown: usize,
     /// Of a sync whose first run is planned.
     pub first_run: Option<FirstRun>,
+    hands: Hands,
+}
+
+/// Who keeps the runs of a test, from one engine to the next.
+#[derive(Clone)]
+pub enum Hands {
+    Own,
+    #[cfg(feature = "restate")]
+    Cluster(Arc<Played>),
+}
+
+impl Hands {
+    /// # Errors
+    /// The program cannot, in words.
+    pub fn new(on_cluster: bool, seed: u64) -> Result<Hands, String> {
+        match on_cluster {
+            false => Ok(Hands::Own),
+            #[cfg(feature = "restate")]
+            true => Ok(Hands::Cluster(Played::new(seed))),
+            #[cfg(not(feature = "restate"))]
+            true => {
+                Err(format!("this program was built without Restate: nobody plays it, with the seed {seed} or another"))
+            }
+        }
+    }
+
+    fn keeping(&self) -> Keeping {
+        match self {
+            Hands::Own => Keeping::Own,
+            #[cfg(feature = "restate")]
+            Hands::Cluster(played) => Keeping::Played(Arc::clone(played)),
+        }
+    }
+
+    /// Why what was decided cannot be played back.
+    fn mismatch(&self) -> Option<String> {
+        match self {
+            Hands::Own => None,
+            #[cfg(feature = "restate")]
+            Hands::Cluster(played) => played.mismatch(),
+        }
+    }
 }
 
 /// What a first run was to take, and what it took.
@@ -50,9 +94,9 @@ pub struct FirstRun {
 impl Stage {
     /// # Errors
     /// The store's.
-    pub async fn new(company: Arc<Company>, folder: &Path) -> Result<Stage, String> {
+    pub async fn new(company: Arc<Company>, folder: &Path, hands: Hands) -> Result<Stage, String> {
         let store = Store::open_for_now(folder).map_err(|error| error.to_string())?;
-        let mut stage = Stage { company, store, unheard_ms: 0, shown: 0, first_run: None };
+        let mut stage = Stage { company, store, unheard_ms: 0, shown: 0, first_run: None, hands };
         stage.begin().await?;
         let begun_ms = clock::now_ms();
         while clock::now_ms() < begun_ms + WARM_UP_MAX_MS {
@@ -78,7 +122,7 @@ impl Stage {
         let secrets = Arc::new(StandIn { hooks });
         let door = Arc::new(Desk(Arc::clone(company)));
         let plan = Arc::clone(&company.scene.plan);
-        let engine = Engine::rehearse(plan, self.store.clone(), secrets, keys, door).await;
+        let engine = Engine::rehearse(plan, self.store.clone(), secrets, keys, door, self.hands.keeping()).await;
         *company.seen.engine.lock() = Some(engine.map_err(|error| error.to_string())?);
         Ok(())
     }
@@ -155,6 +199,9 @@ impl Stage {
             self.pass(look).await?;
             look = (look * 2).min(LOOK_MAX);
             let Some(engine) = self.company.seen.engine() else { return Err("the program is dead".into()) };
+            if let Some(why) = self.hands.mismatch() {
+                return Err(why);
+            }
             if self.company.is_delivering() {
                 continue;
             }

@@ -221,7 +221,7 @@ fn new_record(scene: &Scene, object: &str) -> Value {
 pub fn try_out(scene: &Arc<Scene>, trial: Trial) -> Result<Tried, String> {
     let test = test(scene, trial)?;
     let file = |name: &str| Err(format!("no file is read in a trial: write the records of {name} themselves"));
-    let chosen = Chosen { now: None, seed: 1, file: &file };
+    let chosen = Chosen { now: None, seed: 1, on_cluster: false, file: &file };
     // What its engine has to say is no news of this project.
     tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), || {
         rehearse(clock::now_ms(), async |folder| told(scene, perform(scene, &test, &chosen, folder).await?).await)

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::ingress::Ingress;
+use super::ingress::{Door, Ingress};
 use crate::store::{Error, told};
 
 /// One value that an object keeps.
@@ -52,7 +52,7 @@ impl Ingress {
     async fn query<T: DeserializeOwned>(&self, sql: String) -> Result<Vec<T>, Error> {
         let headers = vec![("accept".to_owned(), "application/json".to_owned())];
         let mut said =
-            self.ask(&self.admin, &["query"], headers, serde_json::to_vec(&json!({ "query": sql }))?).await?;
+            self.ask(Door::Admin, &["query"], headers, serde_json::to_vec(&json!({ "query": sql }))?).await?;
         Ok(serde_json::from_value(said.body.get_mut("rows").map(Value::take).unwrap_or_else(|| json!([])))?)
     }
 
@@ -94,7 +94,7 @@ impl Ingress {
     /// An object forgets what it keeps, once it is not at work.
     pub async fn clear(&self, service: &str, object: &str) -> Result<(), Error> {
         let asked = json!({ "object_key": object, "new_state": {} });
-        self.ask(&self.admin, &["services", service, "state"], Vec::new(), serde_json::to_vec(&asked)?).await.map(drop)
+        self.ask(Door::Admin, &["services", service, "state"], Vec::new(), serde_json::to_vec(&asked)?).await.map(drop)
     }
 }
 

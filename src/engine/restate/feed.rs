@@ -3,6 +3,7 @@
 //! The feed is an object that numbers the notes it is given, many at once; a reader asks for those after the last one it knows.
 //! What is read is for people and pages only: nothing is decided on it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,12 @@ pub(super) async fn keep<S: Steps>(steps: &S, notes: Vec<Written>) -> Result<(),
     Ok(())
 }
 
+/// The number of the next note, of what the feed keeps.
+pub(super) fn next(kept: Option<&BTreeMap<String, String>>) -> u64 {
+    let head = kept.and_then(|kept| serde_json::from_str::<Head>(kept.get(HEAD)?).ok());
+    head.unwrap_or_default().next
+}
+
 /// The notes from a number on, or those that are still kept.
 pub(super) async fn read<S: Looks>(steps: &S, from: u64) -> Result<Page, Stopped> {
     let head: Head = steps.get(HEAD).await?.unwrap_or_default();
@@ -134,7 +141,7 @@ pub(super) async fn follow(engine: Engine, objects: &Objects) {
             continue;
         }
         tokio::select! {
-            () = tokio::time::sleep(PAUSE) => {}
+            () = objects.ingress.news(PAUSE) => {}
             () = engine.stopped() => return,
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! The paths are those of docs.restate.dev: "Invoke over HTTP" (ingress), "Admin API" (deployments).
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use url::Url;
 
+use super::played::Played;
 use crate::connector::{Body, Request, Response};
 use crate::http::Client;
 use crate::store::Error;
@@ -19,16 +21,22 @@ use crate::store::Error;
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// One object, by its service and its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Object {
     pub service: &'static str,
     pub key: String,
 }
 
-pub(super) struct Ingress {
-    client: Client,
-    ingress: Nodes,
-    pub admin: Nodes,
+pub(super) enum Ingress {
+    Network { client: Client, ingress: Nodes, admin: Nodes },
+    Played(Arc<Played>),
+}
+
+/// Which door is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    Ingress,
+    Admin,
 }
 
 /// One door of several nodes: the one that has answered last is asked first.
@@ -56,7 +64,7 @@ struct Registered {
 
 impl Ingress {
     pub fn new(ingress: Vec<Url>, admin: Vec<Url>) -> Ingress {
-        Ingress { client: Client::anywhere(), ingress: Nodes::new(ingress), admin: Nodes::new(admin) }
+        Ingress::Network { client: Client::anywhere(), ingress: Nodes::new(ingress), admin: Nodes::new(admin) }
     }
 
     /// Gives a message to an object; false if one with this key was given before. Durable when it returns.
@@ -69,13 +77,13 @@ impl Ingress {
     ) -> Result<bool, Error> {
         let headers = vec![("idempotency-key".to_owned(), idempotency_key.to_owned())];
         let path = [to.service, &to.key, handler, "send"];
-        let sent: Sent = read(self.ask(&self.ingress, &path, headers, serde_json::to_vec(message)?).await?)?;
+        let sent: Sent = read(self.ask(Door::Ingress, &path, headers, serde_json::to_vec(message)?).await?)?;
         Ok(sent.status != "PreviouslyAccepted")
     }
 
     /// Gives a message to an object, as JSON, and waits until it has taken it; if it does not return, it may be given twice.
     pub async fn tell(&self, to: &Object, handler: &str, message: Vec<u8>) -> Result<(), Error> {
-        self.ask(&self.ingress, &[to.service, &to.key, handler], Vec::new(), message).await.map(drop)
+        self.ask(Door::Ingress, &[to.service, &to.key, handler], Vec::new(), message).await.map(drop)
     }
 
     /// Asks an object, and waits for its answer.
@@ -86,25 +94,39 @@ impl Ingress {
         message: &T,
     ) -> Result<A, Error> {
         let path = [to.service, &to.key, handler];
-        read(self.ask(&self.ingress, &path, Vec::new(), serde_json::to_vec(message)?).await?)
+        read(self.ask(Door::Ingress, &path, Vec::new(), serde_json::to_vec(message)?).await?)
     }
 
     /// Tells Restate where our objects are served; gives what it calls that. One that is known there already is asked anew what it
     /// serves.
     pub async fn register(&self, deployment: &Url) -> Result<String, Error> {
         let asked = json!({ "uri": deployment.as_str(), "force": true });
-        let answer = self.ask(&self.admin, &["deployments"], Vec::new(), serde_json::to_vec(&asked)?).await?;
+        let answer = self.ask(Door::Admin, &["deployments"], Vec::new(), serde_json::to_vec(&asked)?).await?;
         read::<Registered>(answer).map(|registered| registered.id)
+    }
+
+    /// Returns when there may be something new to look at.
+    pub async fn news(&self, pause: Duration) {
+        match self {
+            Ingress::Network { .. } => tokio::time::sleep(pause).await,
+            Ingress::Played(played) => played.told.notified().await,
+        }
     }
 
     /// Asks one node after the other. Whoever does not answer may have taken it: all that we ask for may be asked for twice.
     pub async fn ask(
         &self,
-        nodes: &Nodes,
+        door: Door,
         path: &[&str],
         headers: Vec<(String, String)>,
         message: Vec<u8>,
     ) -> Result<Response, Error> {
+        let (client, nodes) = match (self, door) {
+            (Ingress::Network { client, ingress, .. }, Door::Ingress) => (client, ingress),
+            (Ingress::Network { client, admin, .. }, Door::Admin) => (client, admin),
+            (Ingress::Played(played), Door::Ingress) => return played.ask(path, &headers, message).await,
+            (Ingress::Played(_), Door::Admin) => return Err(Error::Away("nobody administers what is played".into())),
+        };
         // A handler that takes nothing refuses a body.
         let body = Some(message).filter(|message| message != b"null");
         let body = body.map(|content| Body::Bytes { kind: "application/json".into(), content });
@@ -114,7 +136,7 @@ impl Ingress {
         for at in first..first + nodes.urls.len() {
             let at = at % nodes.urls.len();
             request.url = join(&nodes.urls[at], path);
-            match self.client.send(&request, None).await {
+            match client.send(&request, None).await {
                 // A node that is about to end, or has lost the others, says so.
                 Ok(response) if response.status < 500 => {
                     nodes.at.store(at, Ordering::Relaxed);

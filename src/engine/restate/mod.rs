@@ -11,6 +11,7 @@
 //! - `budget.rs` limits; `credential.rs` tokens; `places.rs` how far lists are read, and by whom
 //! - `moving/` how runs of a data folder move in, and out again; `admin.rs` what Restate says of itself
 //! - `feed.rs`, `outbox.rs` what is told to those who look
+//! - `plans.rs` the documents of a version; `played.rs` a cluster that a rehearsal plays
 //! - `objects.rs`, `ingress.rs` how they are asked from outside; `deployment.rs` where they are called
 //!
 //! What is kept here is Restate's; the store beside it is read by pages and commands, and can be made anew from the feed.
@@ -30,6 +31,8 @@ mod outbox;
 mod pacts;
 mod pairs;
 mod places;
+mod plans;
+mod played;
 mod served;
 mod steps;
 mod turn;
@@ -51,7 +54,7 @@ use self::ingress::{AGAIN, Ingress};
 use self::line::Decided;
 use self::moving::Door;
 use self::objects::{Calls, Objects};
-use super::hands::{HALF_WAY, Hands};
+use super::hands::{Cursors, HALF_WAY, Hands};
 use super::ledger::Said;
 use super::{Engine, now_ms};
 use crate::clock;
@@ -60,6 +63,7 @@ use crate::run::Start;
 use crate::store::{Accepted, Asked, Commit, Error, Intake, Keeper, Noted, Run, Store};
 
 pub use self::moving::{Moved, Way, migrate};
+pub use self::played::Played;
 
 /// A cluster of Restate, and how it reaches this process.
 pub struct Cluster {
@@ -79,7 +83,8 @@ pub(super) struct Restate {
     objects: Arc<Objects>,
     /// What this process is called by the others.
     process: String,
-    deployment: Deployment,
+    /// None: of a cluster that is played in this process.
+    deployment: Option<Deployment>,
     keys: Vec<String>,
     /// None: it is served.
     listener: Mutex<Option<TcpListener>>,
@@ -90,15 +95,22 @@ impl Restate {
         let Cluster { ingress, admin, listener, deployment, keys } = cluster;
         let objects = Arc::new(Objects::new(Ingress::new(ingress, admin)));
         let process = clock::id().to_string();
-        let deployment = Deployment::new(deployment);
+        let deployment = Some(Deployment::new(deployment));
         Restate { objects, process, deployment, keys, listener: Mutex::new(Some(listener)) }
+    }
+
+    /// Those of a cluster that is played.
+    pub fn played(cluster: Arc<Played>) -> Restate {
+        let (objects, process) = (Arc::new(Objects::new(Ingress::Played(cluster))), clock::id().to_string());
+        Restate { objects, process, deployment: None, keys: Vec::new(), listener: Mutex::default() }
     }
 
     /// Asks until Restate answers.
     async fn register(&self, engine: &Engine) {
         let mut is_told = false;
+        let Some(deployment) = &self.deployment else { return };
         loop {
-            let error = match self.deployment.register(&self.objects.ingress).await {
+            let error = match deployment.register(&self.objects.ingress).await {
                 Ok(Standing::Current) => return,
                 Ok(Standing::Superseded) => {
                     let why =
@@ -208,6 +220,9 @@ impl Hands for Restate {
                 };
                 engine.spawn(async move { server.serve_with_cancel(listener, drained).await });
             }
+            if let Ingress::Played(played) = &self.objects.ingress {
+                played.serve(engine, &self.objects);
+            }
             self.register(engine).await;
             self.is_open(engine).await?;
             self.objects.calls.send_replace(Calls::Lived);
@@ -222,7 +237,10 @@ impl Hands for Restate {
     }
 
     fn leave(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.deployment.leave(&self.objects.ingress))
+        match &self.deployment {
+            Some(deployment) => Box::pin(deployment.leave(&self.objects.ingress)),
+            None => Box::pin(async {}),
+        }
     }
 
     fn begin<'h>(&'h self, engine: &'h Engine) -> Said<'h, ()> {
@@ -238,6 +256,10 @@ impl Hands for Restate {
             async move { call_for_ever(&engine, &objects).await }
         };
         engine.spawn_for_ever("what pauses".into(), call);
+        if self.deployment.is_none() {
+            // Nobody moves what is played.
+            return Box::pin(async { Ok(()) });
+        }
         let objects = Arc::clone(&self.objects);
         let watch = move |engine: Engine| {
             let objects = Arc::clone(&objects);
@@ -283,6 +305,14 @@ impl Hands for Restate {
         true
     }
 
+    fn is_at_rest(&self) -> bool {
+        match &self.objects.ingress {
+            Ingress::Played(played) => played.is_at_rest(),
+            // Other processes may be at work.
+            Ingress::Network { .. } => false,
+        }
+    }
+
     fn lease<'h>(&'h self, wish: &'h Wish) -> Said<'h, Option<Lease>> {
         Box::pin(async move { self.objects.lease(wish).await.map(Some) })
     }
@@ -299,15 +329,13 @@ impl Hands for Restate {
         Box::pin(self.objects.take_duty(name, &self.process))
     }
 
-    fn accept<'h>(
-        &'h self,
-        engine: &'h Engine,
-        intakes: Vec<Intake>,
-        cursors: Vec<(String, Value)>,
-    ) -> Said<'h, Vec<Accepted>> {
+    fn accept<'h>(&'h self, engine: &'h Engine, intakes: Vec<Intake>, cursors: Cursors) -> Said<'h, Vec<Accepted>> {
         Box::pin(async move {
             if self.objects.calls() != Calls::Lived {
                 return Err(Error::Away("the cluster does not keep the runs any more".into()));
+            }
+            for (key, value) in cursors.before {
+                self.objects.set_place(&key, &value).await?;
             }
             let (mut accepted, mut notes) = (Vec::new(), Vec::new());
             for intake in &intakes {
@@ -326,7 +354,7 @@ impl Hands for Restate {
             {
                 tracing::warn!(%error, "runs that were accepted are not in the copy here yet");
             }
-            for (key, value) in cursors {
+            for (key, value) in cursors.after {
                 self.objects.set_place(&key, &value).await?;
             }
             Ok(accepted)

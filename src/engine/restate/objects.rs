@@ -1,7 +1,7 @@
 //! Our objects, by name, and how they are asked from outside.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -29,7 +29,7 @@ use crate::workflow::{Looked, Synced};
 pub(super) struct Objects {
     pub ingress: Ingress,
     /// Runs that have paused in this process, by the connection for which they did; each with its line.
-    paused: Mutex<HashMap<String, Vec<(String, String)>>>,
+    paused: Mutex<BTreeMap<String, Vec<(String, String)>>>,
     /// Turns that this process lives through.
     living: watch::Sender<usize>,
     outbox: Outbox,
@@ -72,12 +72,14 @@ pub(super) const PAIRS: &str = "DovetailPairs";
 pub(super) const TURN: &str = "DovetailTurn";
 pub(super) const PACTS: &str = "DovetailPacts";
 pub(super) const MAIL: &str = "DovetailMail";
-const BUDGET: &str = "DovetailBudget";
+pub(super) const BUDGET: &str = "DovetailBudget";
 pub(super) const CREDENTIAL: &str = "DovetailCredential";
 pub(super) const PLACE: &str = "DovetailPlace";
-const DUTY: &str = "DovetailDuty";
-const FEED: &str = "DovetailFeed";
-const PLAN: &str = "DovetailPlan";
+pub(super) const DUTY: &str = "DovetailDuty";
+pub(super) const FEED: &str = "DovetailFeed";
+pub(super) const PLAN: &str = "DovetailPlan";
+pub(super) const SERVICES: [&str; 12] =
+    [LINE, KNOWN, PAIRS, TURN, PACTS, MAIL, BUDGET, CREDENTIAL, PLACE, DUTY, FEED, PLAN];
 
 /// The documents of a version.
 pub(super) type Documents = Vec<(String, String)>;
@@ -173,7 +175,7 @@ impl Objects {
     pub async fn call_paused(&self, connection: Option<&str>) {
         let called: Vec<(String, Vec<(String, String)>)> = match connection {
             Some(name) => self.paused.lock().remove_entry(name).into_iter().collect(),
-            None => self.paused.lock().drain().collect(),
+            None => std::mem::take(&mut *self.paused.lock()).into_iter().collect(),
         };
         for (name, runs) in called {
             for (run, key) in runs {
@@ -328,13 +330,13 @@ impl Objects {
     }
 
     pub async fn lease(&self, wish: &Wish) -> Result<Lease, Error> {
-        let asked = Instant::now();
+        let asked = clock::instant();
         let per_ms = i64::try_from(wish.per.as_millis()).unwrap_or(i64::MAX);
         let wanted = budget::Wanted { most: wish.most, per_ms, wanted: wish.wanted, used: wish.used };
         let object = Object { service: BUDGET, key: wish.name() };
         let Granted { number, granted, total, ends_in_ms } = self.ingress.call(&object, "lease", &wanted).await?;
         // It may have been granted as soon as it was asked for.
-        let ends_in = Duration::from_millis(ends_in_ms).saturating_sub(asked.elapsed());
+        let ends_in = Duration::from_millis(ends_in_ms).saturating_sub(clock::instant() - asked);
         Ok(Lease { number, granted, total, ends_in })
     }
 

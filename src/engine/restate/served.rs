@@ -24,6 +24,7 @@ use super::objects::{self, Documents, LINE, Objects};
 use super::pacts;
 use super::pairs::{self, Keeping, Taken};
 use super::places;
+use super::plans;
 use super::steps::{Looks, Steps, Stopped};
 use super::turns::{self, Taker};
 use crate::engine::Engine;
@@ -404,18 +405,16 @@ impl Credential {
 
 struct Plans;
 
-const DOCUMENTS: &str = "documents";
-
 #[object(name = "DovetailPlan")]
 impl Plans {
     #[handler]
     async fn keep(&self, ctx: ObjectContext<'_>, documents: Json<Documents>) -> HandlerResult<()> {
-        ctx.set(DOCUMENTS, documents);
+        plans::keep(&Exclusive(&ctx), documents.into_inner());
         Ok(())
     }
 
     #[handler]
     async fn read(&self, ctx: SharedObjectContext<'_>) -> HandlerResult<Json<Option<Documents>>> {
-        Ok(Json(ctx.get::<Json<Documents>>(DOCUMENTS).await?.map(Json::into_inner)))
+        Ok(Json(plans::read(&Shared(&ctx)).await?))
     }
 }
