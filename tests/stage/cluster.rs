@@ -1,11 +1,14 @@
 //! A cluster of Restate on this machine, for a stage whose runs it keeps.
 //!
 //! `DOVETAIL_RESTATE` says where the server's program is; where nothing says so, there is none, and tests that need it are
-//! left out. Every stage of a test has its runs kept there if `DOVETAIL_TESTED_ON=restate`.
+//! left out. Every stage of a test has its runs kept there if `DOVETAIL_TESTED_ON` says `restate`: one node, and one process of ours;
+//! or `cluster`: three nodes, and two processes side by side.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use serde_json::{Value, json};
 
@@ -32,9 +35,13 @@ pub fn server() -> Option<PathBuf> {
     std::env::var_os("DOVETAIL_RESTATE").map(PathBuf::from).filter(|_| cfg!(feature = "restate"))
 }
 
-/// Are all tests to have their runs kept by a cluster?
-pub fn is_asked_for() -> bool {
-    std::env::var("DOVETAIL_TESTED_ON").is_ok_and(|on| on == "restate")
+/// By a cluster of how many nodes are all tests to have their runs kept?
+pub fn nodes_asked_for() -> Option<usize> {
+    match std::env::var("DOVETAIL_TESTED_ON").ok()?.as_str() {
+        "restate" => Some(1),
+        "cluster" => Some(3),
+        other => panic!("DOVETAIL_TESTED_ON is `restate` or `cluster`, not `{other}`"),
+    }
 }
 
 /// The public part of the key with which the cluster signs.
@@ -44,9 +51,21 @@ fn identity() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/restate/identity.pem")
 }
 
+/// One that nobody listens at, and that the system gives to nobody who asks for any: it may be listened at later, and again.
 pub fn port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
+    static NEXT: OnceLock<AtomicU16> = OnceLock::new();
+    let begin =
+        || AtomicU16::new(PORTS.start + u16::try_from(std::process::id() % u32::from(PORTS_OF_US)).unwrap_or(0));
+    let next = NEXT.get_or_init(begin);
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let some = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed)).take(1_000);
+    some.into_iter().find(|port| PORTS.contains(port) && is_free(port)).expect("a port")
 }
+
+/// Below those that Linux gives to connections.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+/// Where a process begins, at most so far from the first.
+const PORTS_OF_US: u16 = 10_000;
 
 impl Cluster {
     /// Starts one of so many nodes.

@@ -91,8 +91,8 @@ impl Stage {
             cluster: None,
         };
         stage.fill_project();
-        if cluster::is_asked_for() {
-            stage.join(1).await;
+        if let Some(nodes) = cluster::nodes_asked_for() {
+            stage.join(nodes).await;
         }
         for name in [GHL, PEOPLE] {
             stage.control("POST", name, "/settings", json!({ "limits": "none", "index_lag": "0s" })).await;
@@ -289,8 +289,11 @@ impl Stage {
     }
 
     async fn served(&mut self, command: std::process::Command) -> Serve {
-        let serve = Serve::start(command, &self.client).await;
+        let mut serve = Serve::start(command, &self.client).await;
         self.port = serve.port;
+        if self.cluster.is_some() && cluster::nodes_asked_for().is_some_and(|nodes| nodes > 1) {
+            serve.companion = Some(Box::new(self.serve_in(&self.folder.join("companion"), 0).await));
+        }
         serve
     }
 

@@ -31,6 +31,8 @@ pub struct Serve {
     pub port: u16,
     said: Arc<Mutex<String>>,
     listener: Option<JoinHandle<()>>,
+    /// Another one of the same cluster, which ends with it.
+    pub companion: Option<Box<Serve>>,
 }
 
 impl Serve {
@@ -61,7 +63,7 @@ impl Serve {
         let has_ended = || process.lock().try_wait().expect("its status").is_some();
         until("serve is ready", async || (ready().await || has_ended()).then_some(())).await;
         assert!(!has_ended(), "serve has ended:\n{}", said.lock());
-        Serve { child, port, said, listener: Some(listener) }
+        Serve { child, port, said, listener: Some(listener), companion: None }
     }
 
     pub fn id(&self) -> u32 {
@@ -92,6 +94,7 @@ impl Serve {
 
     /// `kill -9`: nothing is written, closed or told any more.
     pub fn kill(mut self) {
+        drop(self.companion.take());
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it ends");
     }
@@ -104,6 +107,9 @@ impl Serve {
 
     /// `kill`: it ends by itself.
     pub async fn term(mut self) -> (ExitStatus, String) {
+        if let Some(companion) = self.companion.take() {
+            Box::pin(companion.term()).await;
+        }
         self.signal("TERM");
         let child = Mutex::new(&mut self.child);
         let status = until("serve ends", async || child.lock().try_wait().expect("its status")).await;
