@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use anyhow::Result;
 use url::Url;
 
-#[cfg(not(feature = "restate"))]
 use super::exit;
 #[cfg(feature = "restate")]
 use super::say;
@@ -27,14 +26,15 @@ pub struct On {
 #[derive(Debug, clap::Args)]
 pub struct Reach {
     /// A cluster: where Restate takes messages; of several nodes with commas between them, of which one that answers is asked.
-    #[arg(long, value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:8080")]
+    /// Default: http://127.0.0.1:8080.
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
     ingress: Vec<Url>,
-    /// A cluster: where Restate is told who serves its objects, of one node or several.
-    #[arg(long, value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:9070")]
+    /// A cluster: where Restate is told who serves its objects, of one node or several. Default: http://127.0.0.1:9070.
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
     admin: Vec<Url>,
-    /// A cluster: where Restate calls this process.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9080", value_parser = super::address)]
-    objects: SocketAddr,
+    /// A cluster: where Restate calls this process. Default: 127.0.0.1:9080.
+    #[arg(long, value_name = "ADDR", value_parser = super::address)]
+    objects: Option<SocketAddr>,
     /// A cluster: how Restate reaches that, where it is another address: of what stands before several processes.
     #[arg(long, value_name = "URL")]
     objects_url: Option<Url>,
@@ -66,9 +66,28 @@ impl On {
     /// Who keeps the runs.
     pub fn keeping(&self) -> Result<Keeping> {
         match self.on {
-            Where::Own => Ok(Keeping::Own),
+            Where::Own => match self.reach.given() {
+                Some(flag) => {
+                    Err(exit::usage(format!("{flag} says how a cluster is reached: say `--on restate` as well")))
+                }
+                None => Ok(Keeping::Own),
+            },
             Where::Restate => self.reach.keeping(),
         }
+    }
+}
+
+impl Reach {
+    /// One of these flags that was given.
+    fn given(&self) -> Option<&'static str> {
+        let flags = [
+            ("--ingress", !self.ingress.is_empty()),
+            ("--admin", !self.admin.is_empty()),
+            ("--objects", self.objects.is_some()),
+            ("--objects-url", self.objects_url.is_some()),
+            ("--restate-key", !self.restate_key.is_empty()),
+        ];
+        flags.into_iter().find_map(|(flag, is_given)| is_given.then_some(flag))
     }
 }
 
@@ -96,21 +115,34 @@ impl Reach {
     }
 
     fn cluster(&self, is_shared: bool) -> Result<Cluster> {
-        let listener = listen(self.objects, is_shared)?;
+        let objects = self.objects.unwrap_or(OBJECTS);
+        let listener = listen(objects, is_shared)?;
         let deployment = match &self.objects_url {
             Some(url) => url.clone(),
             None => Url::parse(&format!("http://{}", listener.local_addr()?))?,
         };
-        if self.restate_key.is_empty() && !self.objects.ip().is_loopback() {
+        if self.restate_key.is_empty() && !objects.ip().is_loopback() {
             say::warning(&format!(
-                "whoever reaches {} can call the objects of the cluster: say --restate-key, or let only Restate reach it",
-                self.objects
+                "whoever reaches {objects} can call the objects of the cluster: say --restate-key, or let only Restate reach it"
             ));
         }
-        let (ingress, admin, keys) = (self.ingress.clone(), self.admin.clone(), self.restate_key.clone());
+        let nodes = |given: &[Url], default: &str| match given {
+            [] => Url::parse(default).map(|url| vec![url]),
+            given => Ok(given.to_vec()),
+        };
+        let (ingress, admin) = (nodes(&self.ingress, INGRESS)?, nodes(&self.admin, ADMIN)?);
+        let keys = self.restate_key.clone();
         Ok(Cluster { ingress, admin, listener, deployment, keys })
     }
 }
+
+/// Where a node of this machine is.
+#[cfg(feature = "restate")]
+const INGRESS: &str = "http://127.0.0.1:8080";
+#[cfg(feature = "restate")]
+const ADMIN: &str = "http://127.0.0.1:9070";
+#[cfg(feature = "restate")]
+const OBJECTS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9_080);
 
 /// Several processes on one machine may listen at one address: the kernel gives each of them a share of the connections, and
 /// those of one that ends to the others.
