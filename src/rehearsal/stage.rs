@@ -72,6 +72,14 @@ impl Hands {
         }
     }
 
+    fn leave(&self) {
+        match self {
+            Hands::Own => {}
+            #[cfg(feature = "restate")]
+            Hands::Cluster(played) => played.leave(),
+        }
+    }
+
     /// Why what was decided cannot be played back.
     fn mismatch(&self) -> Option<String> {
         match self {
@@ -163,6 +171,7 @@ impl Stage {
         if let Some(engine) = self.company.seen.engine.lock().take() {
             engine.die();
         }
+        self.hands.leave();
         self.store
     }
 
@@ -200,7 +209,7 @@ impl Stage {
             look = (look * 2).min(LOOK_MAX);
             let Some(engine) = self.company.seen.engine() else { return Err("the program is dead".into()) };
             if let Some(why) = self.hands.mismatch() {
-                return Err(why);
+                return Err(format!("an error in Dovetail itself, please report it: {why}"));
             }
             if self.company.is_delivering() {
                 continue;

@@ -424,7 +424,9 @@ impl Stage {
 
     /// Waits until no run is pending; gives all of them, as of one look.
     pub async fn over(&self) -> Vec<Run> {
-        let end = Instant::now() + if is_long() { 10 * PATIENCE } else { PATIENCE };
+        // A limit holds over all processes of a cluster, also over one that was killed.
+        let times = if is_long() { 10 } else { 1 } * if self.cluster.is_some() { 4 } else { 1 };
+        let end = Instant::now() + times * PATIENCE;
         loop {
             // To read all of them again and again would slow down what is waited for.
             while self.counts().await.pending > 1_000 && Instant::now() < end {

@@ -107,10 +107,18 @@ impl Serve {
 
     /// `kill`: it ends by itself.
     pub async fn term(mut self) -> (ExitStatus, String) {
-        if let Some(companion) = self.companion.take() {
-            Box::pin(companion.term()).await;
-        }
+        let companion = self.companion.take();
+        companion.iter().for_each(|companion| companion.signal("TERM"));
         self.signal("TERM");
+        let ended = self.ended().await;
+        if let Some(companion) = companion {
+            companion.ended().await;
+        }
+        ended
+    }
+
+    /// How it ends, and what it has said.
+    async fn ended(mut self) -> (ExitStatus, String) {
         let child = Mutex::new(&mut self.child);
         let status = until("serve ends", async || child.lock().try_wait().expect("its status")).await;
         // What it said last may still be on the way.

@@ -138,6 +138,11 @@ impl Played {
         first.into_iter().for_each(|id| self.begin(id));
     }
 
+    /// Nobody is called any more.
+    pub fn leave(&self) {
+        *self.served.lock() = None;
+    }
+
     /// What Restate's ingress does.
     pub(super) async fn ask(
         self: &Arc<Self>,
