@@ -10,6 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use url::Url;
 
 use super::played::Played;
@@ -28,7 +29,13 @@ pub(super) struct Object {
 }
 
 pub(super) enum Ingress {
-    Network { client: Client, ingress: Nodes, admin: Nodes },
+    Network {
+        client: Client,
+        ingress: Nodes,
+        admin: Nodes,
+        /// This process has stopped serving the objects.
+        is_shut: watch::Sender<bool>,
+    },
     Played(Arc<Played>),
 }
 
@@ -64,7 +71,8 @@ struct Registered {
 
 impl Ingress {
     pub fn new(ingress: Vec<Url>, admin: Vec<Url>) -> Ingress {
-        Ingress::Network { client: Client::anywhere(), ingress: Nodes::new(ingress), admin: Nodes::new(admin) }
+        let (ingress, admin) = (Nodes::new(ingress), Nodes::new(admin));
+        Ingress::Network { client: Client::anywhere(), ingress, admin, is_shut: watch::channel(false).0 }
     }
 
     /// Gives a message to an object; false if one with this key was given before. Durable when it returns.
@@ -105,6 +113,13 @@ impl Ingress {
         read::<Registered>(answer).map(|registered| registered.id)
     }
 
+    /// Nothing is asked any more, and nobody waits for an answer: who could give it may be nobody.
+    pub fn shut(&self) {
+        if let Ingress::Network { is_shut, .. } = self {
+            is_shut.send_replace(true);
+        }
+    }
+
     /// Returns when there may be something new to look at.
     pub async fn news(&self, pause: Duration) {
         match self {
@@ -121,12 +136,13 @@ impl Ingress {
         headers: Vec<(String, String)>,
         message: Vec<u8>,
     ) -> Result<Response, Error> {
-        let (client, nodes) = match (self, door) {
-            (Ingress::Network { client, ingress, .. }, Door::Ingress) => (client, ingress),
-            (Ingress::Network { client, admin, .. }, Door::Admin) => (client, admin),
+        let (client, nodes, is_shut) = match (self, door) {
+            (Ingress::Network { client, ingress, is_shut, .. }, Door::Ingress) => (client, ingress, is_shut),
+            (Ingress::Network { client, admin, is_shut, .. }, Door::Admin) => (client, admin, is_shut),
             (Ingress::Played(played), Door::Ingress) => return played.ask(path, &headers, message).await,
             (Ingress::Played(_), Door::Admin) => return Err(Error::Away("nobody administers what is played".into())),
         };
+        let mut is_shut = is_shut.subscribe();
         // A handler that takes nothing refuses a body.
         let body = Some(message).filter(|message| message != b"null");
         let body = body.map(|content| Body::Bytes { kind: "application/json".into(), content });
@@ -136,7 +152,11 @@ impl Ingress {
         for at in first..first + nodes.urls.len() {
             let at = at % nodes.urls.len();
             request.url = join(&nodes.urls[at], path);
-            match client.send(&request, None).await {
+            let sent = tokio::select! {
+                sent = client.send(&request, None) => sent,
+                _ = is_shut.wait_for(|is_shut| *is_shut) => return Err(Error::Away("this process stops".into())),
+            };
+            match sent {
                 // A node that is about to end, or has lost the others, says so.
                 Ok(response) if response.status < 500 => {
                     nodes.at.store(at, Ordering::Relaxed);

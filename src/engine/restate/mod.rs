@@ -218,7 +218,11 @@ impl Hands for Restate {
                     // Whoever is still at work then is called again elsewhere.
                     let _ = tokio::time::timeout(DRAINS, objects.rest()).await;
                 };
-                engine.spawn(async move { server.serve_with_cancel(listener, drained).await });
+                let objects = Arc::clone(&self.objects);
+                engine.spawn(async move {
+                    server.serve_with_cancel(listener, drained).await;
+                    objects.ingress.shut();
+                });
             }
             if let Ingress::Played(played) = &self.objects.ingress {
                 played.serve(engine, &self.objects);
