@@ -15,14 +15,41 @@ const RATIO_FROM: usize = 256 * 1024;
 /// A parsed value costs far more memory than its text (`[0,0,0…`).
 const VALUES_MAX: usize = 1_000_000;
 
+/// An answer as it came, unpacked.
+pub struct Received {
+    pub status: u16,
+    pub bytes: Vec<u8>,
+    headers: HeaderMap,
+}
+
 /// # Errors
-/// [`Error::TooBig`] above a bound, [`Error::NoAnswer`] if it breaks off, takes too long or cannot be unpacked.
+/// Those of [`receive`], and [`Error::TooBig`] if it holds too many values.
 pub(super) async fn read(
-    mut response: reqwest::Response,
+    response: reqwest::Response,
     bounds: &Bounds,
     hidden: &Hidden,
     shown: &str,
 ) -> Result<Response, Error> {
+    let Received { status, bytes, headers } = receive(response, bounds, shown).await?;
+    // Each value is at least a byte: what is short need not be counted.
+    if bytes.len() > VALUES_MAX && looks_like_json(&headers, &bytes) && structure(&bytes) > VALUES_MAX {
+        return Err(Error::TooBig(format!("{shown}: it holds too many values")));
+    }
+    let (mut body, not_kept) = match binary(&headers, &bytes) {
+        Some(what) => (Value::Null, Some(what)),
+        None => (body(&headers, &bytes), None),
+    };
+    if hidden.may_be_in(&bytes) {
+        hidden.hide(&mut body);
+    }
+    let mut headers = listed(&headers);
+    headers.iter_mut().for_each(|(_, value)| hidden.hide_text(value));
+    Ok(Response { status, headers, body, not_kept })
+}
+
+/// # Errors
+/// [`Error::TooBig`] above a bound, [`Error::NoAnswer`] if it breaks off, takes too long or cannot be unpacked.
+pub(super) async fn receive(mut response: reqwest::Response, bounds: &Bounds, shown: &str) -> Result<Received, Error> {
     let too_big = |what: &str| Error::TooBig(format!("{shown}: {what}"));
     let status = response.status().as_u16();
     let headers = response.headers().clone();
@@ -46,20 +73,7 @@ pub(super) async fn read(
         written.map_err(|_| broken(shown))?;
     }
     let bytes = unpack.finish(received).map_err(|_| broken(shown))?;
-    // Each value is at least a byte: what is short need not be counted.
-    if bytes.len() > VALUES_MAX && looks_like_json(&headers, &bytes) && structure(&bytes) > VALUES_MAX {
-        return Err(too_big("it holds too many values"));
-    }
-    let (mut body, not_kept) = match binary(&headers, &bytes) {
-        Some(what) => (Value::Null, Some(what)),
-        None => (body(&headers, &bytes), None),
-    };
-    if hidden.may_be_in(&bytes) {
-        hidden.hide(&mut body);
-    }
-    let mut headers = listed(&headers);
-    headers.iter_mut().for_each(|(_, value)| hidden.hide_text(value));
-    Ok(Response { status, headers, body, not_kept })
+    Ok(Received { status, bytes, headers })
 }
 
 fn broken(shown: &str) -> Error {

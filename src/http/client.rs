@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use secrecy::SecretString;
 
-use super::answer;
+use super::answer::{self, Received};
 use super::prepare::{Prepared, prepare};
 use super::resolve::{Forbidden, GuardedResolver, Names};
 use super::{Guard, Hidden};
@@ -129,11 +129,23 @@ impl Client {
         result
     }
 
+    /// Sends it; the answer as it came, whatever it is.
+    ///
+    /// # Errors
+    /// Those of [`Client::send`].
+    pub async fn fetch(&self, request: &Request) -> Result<Received, Error> {
+        let prepared = prepare(request, None)?;
+        let shown = prepared.shown.clone();
+        answer::receive(self.execute(prepared).await?, &self.shared.bounds, &shown).await
+    }
+
     async fn exchange(&self, prepared: Prepared, hidden: &Hidden) -> Result<Response, Error> {
-        let Prepared { request, shown } = prepared;
-        let pool = self.pool(request.url())?;
-        let response = pool.execute(request).await.map_err(|error| classify(&error, &shown))?;
-        answer::read(response, &self.shared.bounds, hidden, &shown).await
+        let shown = prepared.shown.clone();
+        answer::read(self.execute(prepared).await?, &self.shared.bounds, hidden, &shown).await
+    }
+
+    async fn execute(&self, Prepared { request, shown }: Prepared) -> Result<reqwest::Response, Error> {
+        self.pool(request.url())?.execute(request).await.map_err(|error| classify(&error, &shown))
     }
 
     fn pool(&self, url: &url::Url) -> Result<reqwest::Client, Error> {

@@ -15,6 +15,7 @@ mod resolve;
 mod tests;
 mod window;
 
+pub use answer::Received;
 pub use budget::{Budgets, Left, Take, Urgency, Wish};
 pub use client::{Client, Credential, Error};
 pub use guard::Guard;

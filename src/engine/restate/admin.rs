@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::ingress::{Door, Ingress};
 use crate::store::{Error, told};
@@ -36,6 +36,12 @@ pub(super) struct UnderWay {
 }
 
 #[derive(Deserialize)]
+struct Found<T> {
+    #[serde(default = "Vec::new")]
+    rows: Vec<T>,
+}
+
+#[derive(Deserialize)]
 struct Deployment {
     id: String,
 }
@@ -51,9 +57,9 @@ const PAGE: usize = 2_000;
 impl Ingress {
     async fn query<T: DeserializeOwned>(&self, sql: String) -> Result<Vec<T>, Error> {
         let headers = vec![("accept".to_owned(), "application/json".to_owned())];
-        let mut said =
-            self.ask(Door::Admin, &["query"], headers, serde_json::to_vec(&json!({ "query": sql }))?).await?;
-        Ok(serde_json::from_value(said.body.get_mut("rows").map(Value::take).unwrap_or_else(|| json!([])))?)
+        let asked = serde_json::to_vec(&json!({ "query": sql }))?;
+        let found: Found<T> = serde_json::from_slice(&self.ask(Door::Admin, &["query"], headers, asked).await?)?;
+        Ok(found.rows)
     }
 
     /// What Restate calls the address of an endpoint; None: it was never told of it.

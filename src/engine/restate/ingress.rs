@@ -14,8 +14,8 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::played::Played;
-use crate::connector::{Body, Request, Response};
-use crate::http::Client;
+use crate::connector::{Body, Request};
+use crate::http::{Client, Received};
 use crate::store::Error;
 
 /// What is put into a path as it is.
@@ -85,7 +85,7 @@ impl Ingress {
     ) -> Result<bool, Error> {
         let headers = vec![("idempotency-key".to_owned(), idempotency_key.to_owned())];
         let path = [to.service, &to.key, handler, "send"];
-        let sent: Sent = read(self.ask(Door::Ingress, &path, headers, serde_json::to_vec(message)?).await?)?;
+        let sent: Sent = read(&self.ask(Door::Ingress, &path, headers, serde_json::to_vec(message)?).await?)?;
         Ok(sent.status != "PreviouslyAccepted")
     }
 
@@ -102,7 +102,7 @@ impl Ingress {
         message: &T,
     ) -> Result<A, Error> {
         let path = [to.service, &to.key, handler];
-        read(self.ask(Door::Ingress, &path, Vec::new(), serde_json::to_vec(message)?).await?)
+        read(&self.ask(Door::Ingress, &path, Vec::new(), serde_json::to_vec(message)?).await?)
     }
 
     /// Tells Restate where our objects are served; gives what it calls that. One that is known there already is asked anew what it
@@ -110,7 +110,7 @@ impl Ingress {
     pub async fn register(&self, deployment: &Url) -> Result<String, Error> {
         let asked = json!({ "uri": deployment.as_str(), "force": true });
         let answer = self.ask(Door::Admin, &["deployments"], Vec::new(), serde_json::to_vec(&asked)?).await?;
-        read::<Registered>(answer).map(|registered| registered.id)
+        read::<Registered>(&answer).map(|registered| registered.id)
     }
 
     /// Nothing is asked any more, and nobody waits for an answer: who could give it may be nobody.
@@ -135,7 +135,7 @@ impl Ingress {
         path: &[&str],
         headers: Vec<(String, String)>,
         message: Vec<u8>,
-    ) -> Result<Response, Error> {
+    ) -> Result<Vec<u8>, Error> {
         let (client, nodes, is_shut) = match (self, door) {
             (Ingress::Network { client, ingress, is_shut, .. }, Door::Ingress) => (client, ingress, is_shut),
             (Ingress::Network { client, admin, is_shut, .. }, Door::Admin) => (client, admin, is_shut),
@@ -153,16 +153,16 @@ impl Ingress {
             let at = at % nodes.urls.len();
             request.url = join(&nodes.urls[at], path);
             let sent = tokio::select! {
-                sent = client.send(&request, None) => sent,
+                sent = client.fetch(&request) => sent,
                 _ = is_shut.wait_for(|is_shut| *is_shut) => return Err(Error::Away("this process stops".into())),
             };
             match sent {
                 // A node that is about to end, or has lost the others, says so.
-                Ok(response) if response.status < 500 => {
+                Ok(received) if received.status < 500 => {
                     nodes.at.store(at, Ordering::Relaxed);
-                    return judged(response);
+                    return judged(received);
                 }
-                Ok(response) => failed = judged(response).err().unwrap_or(failed),
+                Ok(received) => failed = judged(received).err().unwrap_or(failed),
                 Err(error) => failed = Error::Away(format!("Restate does not answer: {error}")),
             }
         }
@@ -170,11 +170,12 @@ impl Ingress {
     }
 }
 
-fn judged(response: Response) -> Result<Response, Error> {
-    match response.status {
-        200..300 => Ok(response),
+fn judged(received: Received) -> Result<Vec<u8>, Error> {
+    match received.status {
+        200..300 => Ok(received.bytes),
         status => {
-            let why = response.body.get("message").and_then(Value::as_str).unwrap_or_default();
+            let said: Value = serde_json::from_slice(&received.bytes).unwrap_or_default();
+            let why = said.get("message").and_then(Value::as_str).unwrap_or_default();
             let why: String = why.chars().take(300).collect();
             Err(Error::Away(format!("Restate answered {status} {why}").trim_end().to_owned()))
         }
@@ -184,8 +185,9 @@ fn judged(response: Response) -> Result<Response, Error> {
 /// So long it is waited before Restate is asked again for what it must do for us at the start.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
-fn read<A: DeserializeOwned>(response: Response) -> Result<A, Error> {
-    Ok(serde_json::from_value(response.body)?)
+/// An answer; nothing is `null`.
+fn read<A: DeserializeOwned>(answer: &[u8]) -> Result<A, Error> {
+    Ok(serde_json::from_slice(if answer.is_empty() { b"null" } else { answer })?)
 }
 
 fn join(base: &Url, path: &[&str]) -> String {

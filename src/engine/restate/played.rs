@@ -25,7 +25,6 @@ use super::line::{Arriving, Desk, IN_LINE};
 use super::objects::{self, LINE, Objects, SERVICES};
 use super::steps::{Looks, Steps, Stopped};
 use super::{budget, credential, feed, known, mail, pacts, pairs, places, plans, turns};
-use crate::connector::Response;
 use crate::engine::{Engine, now_ms};
 use crate::store::Error;
 
@@ -149,7 +148,7 @@ impl Played {
         path: &[&str],
         headers: &[(String, String)],
         message: Vec<u8>,
-    ) -> Result<Response, Error> {
+    ) -> Result<Vec<u8>, Error> {
         let message = String::from_utf8(message).map_err(|error| Error::Failed(error.to_string()))?;
         let [service, key, handler, further @ ..] = path else {
             return Err(Error::Away("no such path is played".into()));
@@ -333,10 +332,8 @@ fn is_shared(service: &str, handler: &str) -> bool {
     )
 }
 
-fn said(answer: Answer) -> Result<Response, Error> {
-    let body = answer.map_err(|why| Error::Away(format!("Restate answered 500 {why}")))?;
-    let body = serde_json::from_str(&body)?;
-    Ok(Response { status: 200, headers: Vec::new(), body, not_kept: None })
+fn said(answer: Answer) -> Result<Vec<u8>, Error> {
+    answer.map(String::into_bytes).map_err(|why| Error::Away(format!("Restate answered 500 {why}")))
 }
 
 fn read<T: DeserializeOwned>(message: &str) -> Result<T, Stopped> {
