@@ -6,10 +6,12 @@
 mod stage;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dovetail::run::Ending;
 use dovetail::store::{Run, Status};
+use memchr::memmem;
 use serde_json::{Value, json};
 use stage::random::Random;
 use stage::{GHL, PEOPLE, Serve, Stage, browser, until};
@@ -329,4 +331,87 @@ async fn twenty_kills_of_any_node_or_process_lose_nothing_and_make_nothing_twice
     for (group, ids) in order {
         assert_eq!(Some(&ids), expected.get(&group), "seed {seed}: the order of {group}");
     }
+}
+
+/// What the cluster keeps of all objects, in small letters.
+async fn kept(stage: &Stage) -> String {
+    let sql = "SELECT service_name, service_key, key, value_utf8 FROM state";
+    let rows = stage.cluster.as_ref().expect("a cluster").query(&stage.client, sql).await;
+    Value::from(rows).to_string().to_lowercase()
+}
+
+/// What files of a folder hold, in small letters.
+fn written(folder: &Path) -> Vec<u8> {
+    let files = std::fs::read_dir(folder).expect("a folder").flatten();
+    files
+        .flat_map(|file| std::fs::read(file.path()).unwrap_or_default())
+        .map(|byte| byte.to_ascii_lowercase())
+        .collect()
+}
+
+/// Erases one of two people whom everybody knows: both are in what these objects keep.
+async fn erases(stage: &Stage, services: &[&str]) {
+    let folders = [stage.data(), stage.folder.join("beside")];
+    let knows = |folder: &PathBuf, name: &str| memmem::find(&written(folder), format!("{name}@").as_bytes()).is_some();
+    until("both are known everywhere", async || {
+        let all = folders.iter().all(|folder| knows(folder, "zelphine") && knows(folder, "bertram"));
+        all.then_some(())
+    })
+    .await;
+    until("all that is looked at is kept", async || {
+        let kept = kept(stage).await;
+        services.iter().all(|service| kept.contains(&service.to_lowercase())).then_some(())
+    })
+    .await;
+    stage.over().await;
+    let (code, said) = stage.ask(&["erase", "zelphine@EXAMPLE.com", "--yes"]);
+    assert_eq!(code, Some(0), "{said}");
+    let left = kept(stage).await;
+    assert!(!left.contains("zelphine@"), "{left}");
+    assert!(left.contains("bertram@"), "another person is still known");
+    until("no process knows the person", async || {
+        (!folders.iter().any(|folder| knows(folder, "zelphine"))).then_some(())
+    })
+    .await;
+    assert!(folders.iter().all(|folder| knows(folder, "bertram")));
+    let (code, said) = stage.ask(&["erase", "zelphine@example.com", "--yes"]);
+    assert!(code == Some(0) && said.contains("nothing holds it"), "{said}");
+}
+
+async fn on_one_node() -> Option<Stage> {
+    stage::cluster::server()?;
+    let mut stage = Stage::set().await;
+    stage.join(1).await;
+    Some(stage)
+}
+
+fn person(name: &str) -> Value {
+    json!({ "firstName": name, "email": format!("{name}@example.com") })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_who_is_erased_nothing_is_left_in_the_cluster_and_with_no_process() {
+    let Some(mut stage) = on_one_node().await else { return };
+    let _serve = stage.serve().await;
+    let _beside = stage.serve_beside(0).await;
+    stage.list_is_read().await;
+    for name in ["Zelphine", "Bertram"] {
+        let contact = stage.make(GHL, "contact", person(name)).await;
+        stage.tell("ContactCreate", &contact).await;
+    }
+    erases(&stage, &["DovetailKnown", "DovetailFeed"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_who_is_erased_nothing_is_left_of_what_a_sync_knows() {
+    let Some(mut stage) = on_one_node().await else { return };
+    stage.activate(&["contacts"]);
+    let _serve = stage.serve_hearing_both().await;
+    let _beside = stage.serve_beside(0).await;
+    let (code, said) = stage.run(&["apply", "contacts", "--yes"]);
+    assert_eq!(code, Some(0), "{said}");
+    for name in ["Zelphine", "Bertram"] {
+        stage.control("POST", GHL, "/records/contact", person(name)).await;
+    }
+    erases(&stage, &["DovetailPacts", "DovetailFeed"]).await;
 }

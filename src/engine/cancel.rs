@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use super::Engine;
 use super::queue::key;
 use crate::run::Start;
-use crate::store::{self, Keeper, Sought};
+use crate::store::{self, Sought};
 
 /// Those that are being driven, and are to be left.
 #[derive(Default)]
@@ -60,15 +60,9 @@ impl Engine {
     /// Forgets a person: see [`store::Store::erase`].
     ///
     /// # Errors
-    /// The store's; and where a cluster keeps the runs, that it does not do that yet.
+    /// The store's, or the cluster's.
     pub async fn erase(&self, sought: &Sought) -> Result<(), store::Error> {
-        match self.inner.store.keeper().await? {
-            Keeper::Own => self.inner.store.erase(sought).await.map(drop),
-            Keeper::Cluster | Keeper::Moving => {
-                let why = "a cluster keeps the runs, and what it knows of a person cannot be erased yet";
-                Err(store::Error::Refused(why.into()))
-            }
-        }
+        self.inner.hands.erase(self, sought).await
     }
 
     /// Whoever drives a run that has ended leaves it.

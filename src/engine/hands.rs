@@ -15,7 +15,7 @@ use super::ledger::Said;
 use super::now_ms;
 use crate::http::{Lease, Wish};
 use crate::run::Start;
-use crate::store::{Accepted, Asked, Error, Intake, Keeper, Run};
+use crate::store::{Accepted, Asked, Error, Intake, Keeper, Run, Sought};
 
 /// Cursors that become durable with events.
 #[derive(Default)]
@@ -89,6 +89,11 @@ pub(super) trait Hands: Send + Sync {
 
     /// These runs are durable now: they came with an event, or another run has begun them.
     fn take_up(&self, engine: &Engine, runs: Vec<Start>);
+
+    /// Forgets a person, wherever it is over.
+    fn erase<'h>(&'h self, engine: &'h Engine, sought: &'h Sought) -> Said<'h, ()> {
+        Box::pin(async { engine.inner.store.erase(sought).await.map(drop) })
+    }
 
     /// Tries a dead letter again. False: it is none.
     fn retry<'h>(&'h self, engine: &'h Engine, run: &'h str, by: &'h str) -> Said<'h, bool>;

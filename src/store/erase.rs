@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::Value;
 
 use super::signs::{Signs, Text};
-use super::{Error, Status, links};
+use super::{Error, Status, Store, links, open};
 use crate::run::{Ending, RecordRef, Start};
 use crate::sync::Pact;
 
@@ -21,6 +21,15 @@ pub enum Sought {
     Record(RecordRef),
     /// An e-mail address or a phone number: whatever holds it, and the records that have it as a value of their own.
     Text(String),
+    /// What was found elsewhere.
+    Found(Found),
+}
+
+/// What another one has found, and erases: ids, which stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Found {
+    pub records: BTreeSet<RecordRef>,
+    pub runs: BTreeSet<String>,
 }
 
 /// What holds it.
@@ -29,6 +38,8 @@ pub struct Holding {
     pub records: Vec<RecordRef>,
     /// Runs that are over, by number.
     pub runs: Vec<i64>,
+    /// Their ids.
+    pub ids: BTreeSet<String>,
     /// Runs that are not over, and dead letters: these are left.
     pub pending: Vec<i64>,
     pub dead: Vec<i64>,
@@ -61,6 +72,18 @@ impl Holding {
         runs.chain(events).chain(copies).chain(messages).chain(pacts).chain(questions).collect()
     }
 
+    /// How what was sought is recognised elsewhere.
+    ///
+    /// # Errors
+    /// There is too much to look for.
+    pub fn signs(&self, sought: &Sought) -> Result<Signs, Error> {
+        let text = match sought {
+            Sought::Text(text) => Some(Text::of(text)),
+            Sought::Record(_) | Sought::Found(_) => None,
+        };
+        Signs::new(self.records.iter().cloned().collect(), text)
+    }
+
     pub fn is_empty(&self) -> bool {
         let Holding { runs, pending, dead, events, copies, messages, pacts, questions, .. } = self;
         let numbered = [runs, pending, dead, events, messages, questions].iter().all(|held| held.is_empty());
@@ -68,21 +91,45 @@ impl Holding {
     }
 }
 
+impl Store {
+    /// What holds a record, an e-mail address or a phone number. Looks at everything: it may take a while.
+    pub async fn holding(&self, sought: &Sought) -> Result<Holding, Error> {
+        let sought = sought.clone();
+        self.read(move |connection| search(connection, &sought)).await
+    }
+
+    /// Erases what is sought wherever it is over, and gives what was found; what is not over is left. When it returns, no
+    /// byte of it is left in the database or its log, unless somebody still reads there.
+    ///
+    /// Others who write wait while the database is written anew, which takes as much room again.
+    ///
+    /// A crash before it returns: some of it is erased; do it again.
+    pub async fn erase(&self, sought: &Sought) -> Result<Holding, Error> {
+        let holding = self.holding(sought).await?;
+        for some in holding.strides() {
+            self.write(move |connection| erase(connection, &some)).await?;
+        }
+        let folder = self.folder().to_owned();
+        tokio::task::spawn_blocking(move || open::write_anew(&folder))
+            .await
+            .unwrap_or_else(|error| Err(Error::Failed(error.to_string())))?;
+        Ok(holding)
+    }
+}
+
 /// Looks at everything that the store holds.
 pub(super) fn search(connection: &Connection, sought: &Sought) -> Result<Holding, Error> {
-    let (mut records, text) = match sought {
-        Sought::Record(record) => (BTreeSet::from([record.clone()]), None),
-        Sought::Text(text) => {
-            let text = Text::of(text);
-            (records_with(connection, &text)?, Some(text))
-        }
+    let mut records = match sought {
+        Sought::Record(record) => BTreeSet::from([record.clone()]),
+        Sought::Text(text) => records_with(connection, &Text::of(text))?,
+        Sought::Found(found) => found.records.clone(),
     };
     for record in records.clone() {
         records.extend(links::partners(connection, &record)?);
     }
-    let signs = Signs::new(records, text)?;
-    let mut holding = Holding { records: signs.records.iter().cloned().collect(), ..Holding::default() };
-    runs(connection, &signs, &mut holding)?;
+    let mut holding = Holding { records: records.into_iter().collect(), ..Holding::default() };
+    let signs = holding.signs(sought)?;
+    runs(connection, &signs, sought, &mut holding)?;
     each(connection, "SELECT seq, body FROM events WHERE body IS NOT NULL", |seq, body| {
         let is_of = || serde_json::from_slice(body).is_ok_and(|event| signs.are_of(&event));
         if signs.are_in(body) || (signs.may_be_of(body) && is_of()) {
@@ -131,8 +178,14 @@ fn syncs(connection: &Connection, signs: &Signs, holding: &mut Holding) -> Resul
     Ok(())
 }
 
-fn runs(connection: &Connection, signs: &Signs, holding: &mut Holding) -> Result<(), Error> {
+fn runs(connection: &Connection, signs: &Signs, sought: &Sought, holding: &mut Holding) -> Result<(), Error> {
     let mut found = BTreeSet::new();
+    if let Sought::Found(Found { runs, .. }) = sought {
+        let mut select = connection.prepare("SELECT seq FROM runs WHERE id = ? AND journal_length > 0")?;
+        for id in runs {
+            found.extend(select.query_row([id], |row| row.get::<_, i64>(0)).optional()?);
+        }
+    }
     let mut select = connection.prepare("SELECT seq, start, coalesce(ending, '') FROM runs")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
@@ -148,12 +201,15 @@ fn runs(connection: &Connection, signs: &Signs, holding: &mut Holding) -> Result
             found.insert(run);
         }
     })?;
-    let mut status = connection.prepare("SELECT status FROM runs WHERE seq = ?")?;
+    let mut select = connection.prepare("SELECT status, id FROM runs WHERE seq = ?")?;
     for seq in found {
-        match status.query_row([seq], |row| row.get(0))? {
-            Status::Pending => holding.pending.push(seq),
-            Status::Failed => holding.dead.push(seq),
-            _ => holding.runs.push(seq),
+        match select.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?)))? {
+            (Status::Pending, _) => holding.pending.push(seq),
+            (Status::Failed, _) => holding.dead.push(seq),
+            (_, id) => {
+                holding.runs.push(seq);
+                holding.ids.insert(id);
+            }
         }
     }
     Ok(())

@@ -57,7 +57,7 @@ pub use arriving::Back;
 pub use backup::{Copied, back_up, restore};
 pub use credentials::{Credentials, Sealed};
 pub use editions::Edition;
-pub use erase::{Holding, Sought};
+pub use erase::{Found, Holding, Sought};
 pub use error::Error;
 pub use follow::Keeper;
 pub use kept::Wanted;
@@ -67,6 +67,7 @@ pub use moving::{Agreement, Left};
 pub use pacts::{Asked, Paired, Questions};
 pub use prune::{Old, Pruned};
 pub use records::{Place, Shared};
+pub use signs::Signs;
 pub use store::Store;
 pub use tokens::{Deed, NewToken, Role, Token};
 

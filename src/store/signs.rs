@@ -19,14 +19,14 @@ const AT_ONCE: usize = 1_000;
 /// What such a search may take, in bytes.
 const SEARCH_MAX: usize = 256 * 1024 * 1024;
 
-pub(super) struct Signs {
+pub struct Signs {
     pub records: BTreeSet<RecordRef>,
     /// Where none of these is, no id is.
     ids: Vec<Regex>,
     text: Option<Text>,
 }
 
-pub(super) enum Text {
+pub enum Text {
     /// In small letters.
     Letters(String),
     /// A phone number: only its digits count.

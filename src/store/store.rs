@@ -14,12 +14,12 @@ use serde_json::Value;
 use super::reader::Reader;
 use super::writer::{Admission, Writer};
 use super::{
-    Accepted, Asked, Commit, Counts, Deed, Edition, Error, Filter, Holding, Intake, Keeper, Measured, NewToken, Noted,
-    Observed, Old, Paired, Pending, Place, Pruned, Questions, Run, Shared, Sought, Status, Tally, Token, Wanted,
+    Accepted, Asked, Commit, Counts, Deed, Edition, Error, Filter, Intake, Keeper, Measured, NewToken, Noted, Observed,
+    Old, Paired, Pending, Place, Pruned, Questions, Run, Shared, Status, Tally, Token, Wanted,
 };
 use super::{
-    editions, erase, follow, intake, journal, kept, known, links, measure, messages, open, pacts, prune, records, runs,
-    shelf, tokens,
+    editions, follow, intake, journal, kept, known, links, measure, messages, open, pacts, prune, records, runs, shelf,
+    tokens,
 };
 use crate::clock;
 use crate::run::{Asking, Entry, Known, Link, Received, RecordRef, Subscription};
@@ -490,30 +490,6 @@ impl Store {
         }
         self.write(prune::give_back).await?;
         Ok(true)
-    }
-
-    /// What holds a record, an e-mail address or a phone number. Looks at everything: it may take a while.
-    pub async fn holding(&self, sought: &Sought) -> Result<Holding, Error> {
-        let sought = sought.clone();
-        self.read(move |connection| erase::search(connection, &sought)).await
-    }
-
-    /// Erases what is sought wherever it is over, and gives what was found; what is not over is left. When it returns, no
-    /// byte of it is left in the database or its log, unless somebody still reads there.
-    ///
-    /// Others who write wait while the database is written anew, which takes as much room again.
-    ///
-    /// A crash before it returns: some of it is erased; do it again.
-    pub async fn erase(&self, sought: &Sought) -> Result<Holding, Error> {
-        let holding = self.holding(sought).await?;
-        for some in holding.strides() {
-            self.write(move |connection| erase::erase(connection, &some)).await?;
-        }
-        let folder = self.inner.reader.folder().to_owned();
-        tokio::task::spawn_blocking(move || open::write_anew(&folder))
-            .await
-            .unwrap_or_else(|error| Err(Error::Failed(error.to_string())))?;
-        Ok(holding)
     }
 
     /// How much there is, and how old the oldest of it is that is due.

@@ -18,6 +18,10 @@ pub(super) struct Row {
 }
 
 impl Row {
+    pub fn text(&self) -> &[u8] {
+        self.value_utf8.as_deref().unwrap_or_default().as_bytes()
+    }
+
     /// # Errors
     /// `Unreadable`.
     pub fn value<T: DeserializeOwned>(&self) -> Result<T, Error> {

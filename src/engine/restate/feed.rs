@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::erasing::{Erasing, subject};
 use super::objects::Objects;
 use super::steps::{Looks, Steps, Stopped};
 use crate::engine::Engine;
 use crate::run::{Ending, Entry, Kept, Start};
-use crate::store::{Asked, Commit, Error, Noted, Store};
+use crate::store::{Asked, Commit, Error, Found, Noted, Sought, Store};
 
 /// Notes that the feed keeps, at most: a process that was away for longer misses what is older.
 const KEPT: u64 = 400_000;
@@ -31,6 +32,8 @@ pub(super) enum Note {
     Run(Box<News>),
     /// What a person has said about a record of a sync.
     Said(Box<Asked>),
+    /// Somebody's data was erased.
+    Erased(Box<Found>),
 }
 
 /// What is new of a run.
@@ -72,7 +75,7 @@ struct Head {
     next: u64,
 }
 
-const HEAD: &str = "head";
+pub(super) const HEAD: &str = "head";
 
 /// Of what was told together, by the number of its first note.
 fn place(number: u64) -> String {
@@ -90,6 +93,16 @@ pub(super) async fn keep<S: Steps>(steps: &S, notes: Vec<Written>) -> Result<(),
         oldest = page.next;
     }
     steps.set(HEAD, Head { oldest, next });
+    Ok(())
+}
+
+/// Some notes go from what was told together.
+pub(super) async fn erase<S: Steps>(steps: &S, Erasing { names, of }: Erasing) -> Result<(), Stopped> {
+    for name in names {
+        let Some(Page { next, mut notes }) = steps.get(&name).await? else { continue };
+        notes.retain(|note| subject(note).is_none_or(|subject| !of.contains(&subject)));
+        steps.set(&name, Page { next, notes });
+    }
     Ok(())
 }
 
@@ -159,23 +172,36 @@ pub(super) async fn read_on(store: &Store, objects: &Objects) -> Result<bool, Er
     if page.next == from {
         return Ok(false);
     }
-    let notes = page.notes.iter().filter_map(|note| noted(note)).collect();
-    store.follow(notes, Some((CURSOR.to_owned(), json!(page.next)))).await?;
+    let (mut notes, mut erased) = (Vec::new(), Vec::new());
+    for note in &page.notes {
+        match read_note(note) {
+            Some(Note::Run(news)) => notes.push(Noted::from(*news)),
+            Some(Note::Said(asked)) => notes.push(Noted::Said(asked)),
+            Some(Note::Erased(found)) => erased.push(Sought::Found(*found)),
+            None => {}
+        }
+    }
+    let read_to = Some((CURSOR.to_owned(), json!(page.next)));
+    if erased.is_empty() {
+        store.follow(notes, read_to).await?;
+        return Ok(true);
+    }
+    store.follow(notes, None).await?;
+    for sought in &erased {
+        store.erase(sought).await?;
+    }
+    store.follow(Vec::new(), read_to).await?;
     Ok(true)
 }
 
 /// None: it cannot be read. Those after it are told all the same.
-fn noted(note: &RawValue) -> Option<Noted> {
+fn read_note(note: &RawValue) -> Option<Note> {
     let unreadable = |error| tracing::error!(%error, "a note of the feed cannot be read, and is passed over");
-    serde_json::from_str::<Note>(note.get()).map_err(unreadable).map(Noted::from).ok()
+    serde_json::from_str(note.get()).map_err(unreadable).ok()
 }
 
-impl From<Note> for Noted {
-    fn from(note: Note) -> Noted {
-        let news = match note {
-            Note::Run(news) => *news,
-            Note::Said(asked) => return Noted::Said(asked),
-        };
+impl From<News> for Noted {
+    fn from(news: News) -> Noted {
         let News { run, start, length, entries, due_ms, waits, ending, kept } = news;
         let commit = Commit { run, length, entries, due_ms, parked: waits, ending, kept, ..Commit::default() };
         Noted::Run { start: start.map(Box::new), commit: Box::new(commit) }

@@ -3,6 +3,7 @@
 //! A run that tells it, and dies before that is written down, tells it again: to that run it is what it was before.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::steps::{Looks, Steps, Stopped};
 use crate::run::Known;
@@ -43,6 +44,14 @@ pub(super) async fn tell<S: Steps>(steps: &S, Telling { run, known }: Telling) -
 /// What was kept elsewhere so far.
 pub(super) fn take_over<S: Steps>(steps: &S, known: Known) {
     steps.set(COPY, Copy { known, run: String::new(), before: None });
+}
+
+/// As of a record that is gone: a workflow that is told of it once more is told of a new one.
+pub(super) async fn erase<S: Steps>(steps: &S) -> Result<(), Stopped> {
+    if let Some(Copy { known, .. }) = steps.get(COPY).await? {
+        take_over(steps, Known { record: Value::Null, read_with: None, gone: true, ..known });
+    }
+    Ok(())
 }
 
 fn before(copy: Copy, run: &str) -> Option<Known> {

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::erasing::Erasing;
 use super::ingress::Object;
 use super::line::GoOn;
 use super::objects::LINE;
@@ -91,6 +92,17 @@ pub(super) async fn take_over<S: Steps>(steps: &S, taking: Taking) -> Result<(),
     let first = messages.len().saturating_sub(KEPT);
     steps.set(MESSAGES, messages.split_off(first));
     steps.set(FLOOR, floor);
+    Ok(())
+}
+
+/// Without these messages.
+pub(super) async fn erase<S: Steps>(steps: &S, Erasing { of, .. }: Erasing) -> Result<(), Stopped> {
+    let mut messages: Vec<Message> = steps.get(MESSAGES).await?.unwrap_or_default();
+    // Their numbers are not given again.
+    let floor = steps.get::<i64>(FLOOR).await?.unwrap_or_default();
+    steps.set(FLOOR, messages.last().map_or(floor, |last| last.number.max(floor)));
+    messages.retain(|message| !of.contains(&message.number.to_string()));
+    steps.set(MESSAGES, messages);
     Ok(())
 }
 

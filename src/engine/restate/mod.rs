@@ -10,7 +10,7 @@
 //! - `known.rs` copies of records; `pairs.rs` pairs; `pacts.rs` what syncs know
 //! - `budget.rs` limits; `credential.rs` tokens; `places.rs` how far lists are read, and by whom
 //! - `moving/` how runs of a data folder move in, and out again; `admin.rs` what Restate says of itself
-//! - `feed.rs`, `outbox.rs` what is told to those who look
+//! - `feed.rs`, `outbox.rs` what is told to those who look; `erasing.rs` what is known of a person goes
 //! - `plans.rs` the documents of a version; `played.rs` a cluster that a rehearsal plays
 //! - `objects.rs`, `ingress.rs` how they are asked from outside; `deployment.rs` where they are called
 //!
@@ -20,6 +20,7 @@ mod admin;
 mod budget;
 mod credential;
 mod deployment;
+mod erasing;
 mod feed;
 mod ingress;
 mod known;
@@ -60,7 +61,7 @@ use super::{Engine, now_ms};
 use crate::clock;
 use crate::http::{Lease, Wish};
 use crate::run::Start;
-use crate::store::{Accepted, Asked, Commit, Error, Intake, Keeper, Noted, Run, Store};
+use crate::store::{Accepted, Asked, Commit, Error, Intake, Keeper, Noted, Run, Sought, Store};
 
 pub use self::moving::{Moved, Way, migrate};
 pub use self::played::Played;
@@ -367,6 +368,10 @@ impl Hands for Restate {
 
     /// Their lines were told.
     fn take_up(&self, _: &Engine, _: Vec<Start>) {}
+
+    fn erase<'h>(&'h self, engine: &'h Engine, sought: &'h Sought) -> Said<'h, ()> {
+        Box::pin(erasing::erase(&self.objects, &engine.inner.store, sought))
+    }
 
     fn retry<'h>(&'h self, engine: &'h Engine, run: &'h str, by: &'h str) -> Said<'h, bool> {
         Box::pin(self.decide(engine, "retry", run, by).map(|decided| decided.map(|run| run.is_some())))

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::erasing::Erasing;
 use super::feed::Note;
 use super::ingress::Object;
 use super::steps::{Looks, Steps, Stopped};
@@ -60,7 +61,7 @@ pub(super) struct Taking {
 const COUNT: &str = "count";
 const PARTED: &str = "parted";
 
-fn place(of: &str, record: &RecordRef) -> String {
+pub(super) fn place(of: &str, record: &RecordRef) -> String {
     format!("{of}/{}/{}/{}", record.connection, record.object, record.id)
 }
 
@@ -83,7 +84,7 @@ async fn keep_one<S: Steps>(steps: &S, synced: Synced, at_ms: i64) -> Result<(),
         let before: Vec<Open> = steps.get(&place("asked", subject)).await?.unwrap_or_default();
         let wanted = if number == 0 { questions.as_slice() } else { &[] };
         let after: Vec<Open> = wanted.iter().map(|question| open(&before, question, at_ms)).collect();
-        set_asked(steps, subject, before, after).await?;
+        set_asked(steps, &place("asked", subject), before, after).await?;
     }
     Ok(())
 }
@@ -94,12 +95,7 @@ fn open(before: &[Open], question: &Question, at_ms: i64) -> Open {
     known.unwrap_or_else(|| Open { question: question.clone(), choice: question.standing(), asked_ms: at_ms })
 }
 
-async fn set_asked<S: Steps>(
-    steps: &S,
-    subject: &RecordRef,
-    before: Vec<Open>,
-    after: Vec<Open>,
-) -> Result<(), Stopped> {
+async fn set_asked<S: Steps>(steps: &S, name: &str, before: Vec<Open>, after: Vec<Open>) -> Result<(), Stopped> {
     if before == after {
         return Ok(());
     }
@@ -118,8 +114,8 @@ async fn set_asked<S: Steps>(
         steps.set(PARTED, all.split_off(first));
     }
     match after.is_empty() {
-        true => steps.clear(&place("asked", subject)),
-        false => steps.set(&place("asked", subject), after),
+        true => steps.clear(name),
+        false => steps.set(name, after),
     }
     Ok(())
 }
@@ -185,7 +181,22 @@ pub(super) async fn take_over<S: Steps>(steps: &S, Taking { agreed, asked }: Tak
     }
     for (subject, after) in asked {
         let before: Vec<Open> = steps.get(&place("asked", &subject)).await?.unwrap_or_default();
-        set_asked(steps, &subject, before, after).await?;
+        set_asked(steps, &place("asked", &subject), before, after).await?;
+    }
+    Ok(())
+}
+
+/// The two of a pair are compared anew when one of them changes.
+pub(super) async fn erase<S: Steps>(steps: &S, Erasing { names, .. }: Erasing) -> Result<(), Stopped> {
+    for name in names {
+        if name.starts_with("pact/") {
+            if let Some(Agreed { pair: [first, _], .. }) = steps.get(&name).await? {
+                forget(steps, &first).await?;
+            }
+        } else {
+            let before: Vec<Open> = steps.get(&name).await?.unwrap_or_default();
+            set_asked(steps, &name, before, Vec::new()).await?;
+        }
     }
     Ok(())
 }
@@ -197,7 +208,7 @@ pub(super) async fn tell<S: Steps>(steps: &S, feed: &Object, asked: Asked) -> Re
     let mut after: Vec<Open> = before.iter().filter(|open| open.question.key() != key).cloned().collect();
     let (question, choice) = (asked.question.clone(), asked.choice.clone());
     after.push(Open { question, choice, asked_ms: asked.asked_ms });
-    set_asked(steps, &asked.about, before, after).await?;
+    set_asked(steps, &place("asked", &asked.about), before, after).await?;
     steps.send(feed, "keep", [Note::Said(Box::new(asked))], 0);
     Ok(())
 }

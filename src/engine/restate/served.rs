@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::budget;
 use super::credential;
+use super::erasing::Erasing;
 use super::feed::{self, Page};
 use super::ingress::Object;
 use super::known::{self, Telling};
@@ -227,6 +228,11 @@ impl Feed {
     }
 
     #[handler]
+    async fn erase(&self, ctx: ObjectContext<'_>, erasing: Json<Erasing>) -> HandlerResult<()> {
+        Ok(feed::erase(&Exclusive(&ctx), erasing.into_inner()).await?)
+    }
+
+    #[handler]
     async fn read(&self, ctx: SharedObjectContext<'_>, from: Json<u64>) -> HandlerResult<Json<Page>> {
         Ok(Json(feed::read(&Shared(&ctx), from.into_inner()).await?))
     }
@@ -250,6 +256,11 @@ impl Copies {
     async fn take_over(&self, ctx: ObjectContext<'_>, known: Json<Known>) -> HandlerResult<()> {
         known::take_over(&Exclusive(&ctx), known.into_inner());
         Ok(())
+    }
+
+    #[handler]
+    async fn erase(&self, ctx: ObjectContext<'_>, _: Json<Erasing>) -> HandlerResult<()> {
+        Ok(known::erase(&Exclusive(&ctx)).await?)
     }
 }
 
@@ -324,6 +335,11 @@ impl Pacts {
     }
 
     #[handler]
+    async fn erase(&self, ctx: ObjectContext<'_>, erasing: Json<Erasing>) -> HandlerResult<()> {
+        Ok(pacts::erase(&Exclusive(&ctx), erasing.into_inner()).await?)
+    }
+
+    #[handler]
     async fn look(&self, ctx: SharedObjectContext<'_>, wanted: Json<pacts::Wanted>) -> HandlerResult<Json<Looked>> {
         Ok(Json(pacts::look(&Shared(&ctx), wanted.into_inner()).await?))
     }
@@ -346,6 +362,11 @@ impl Mail {
     #[handler]
     async fn leave(&self, ctx: ObjectContext<'_>, leaving: Json<Leaving>) -> HandlerResult<()> {
         Ok(mail::leave(&Exclusive(&ctx), leaving.into_inner()).await?)
+    }
+
+    #[handler]
+    async fn erase(&self, ctx: ObjectContext<'_>, erasing: Json<Erasing>) -> HandlerResult<()> {
+        Ok(mail::erase(&Exclusive(&ctx), erasing.into_inner()).await?)
     }
 
     #[handler]
