@@ -6,39 +6,39 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+#[path = "run/case.rs"]
+mod case;
 #[path = "run/heard.rs"]
 mod heard;
 #[path = "run/life.rs"]
 mod life;
 #[path = "stage/random.rs"]
 mod random;
+#[path = "run/story.rs"]
+mod story;
 #[path = "run/world.rs"]
 #[allow(dead_code, reason = "the simulation uses another part of it")]
 mod world;
 
-use std::path::Path;
-
-use life::{Case, Crash, Order, live, plan};
-
-const FOLDER: &str = "tests/cases/run";
+use case::Case;
+use life::{Crash, Order, live};
 
 #[test]
 fn every_case_holds_and_no_crash_makes_a_difference() {
     let accept = std::env::var_os("DOVETAIL_ACCEPT").is_some();
     let mut wrong = Vec::new();
-    for path in cases() {
+    for path in case::files() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&path).unwrap();
-        let value: serde_json::Value = serde_yaml::from_str(&text).unwrap();
-        let case: Case = match serde_json::from_value(value) {
+        let case = match Case::read(&text) {
             Ok(case) => case,
             Err(error) => {
                 wrong.push(format!("{name}: {error}"));
                 continue;
             }
         };
-        let plan = plan(&case);
-        let life = live(&case, &plan, None, Order::First);
+        let plan = case.plan();
+        let life = live(&case, &plan, None, Order::First).story;
         let told = life.told();
         if told != case.expect && accept {
             std::fs::write(&path, accepted(&text, &told)).unwrap();
@@ -53,10 +53,10 @@ fn every_case_holds_and_no_crash_makes_a_difference() {
         for order in orders {
             let peace = live(&case, &plan, None, order);
             let steps = peace.steps;
-            let mut others = vec![(None, peace)];
+            let mut others = vec![(None, peace.story)];
             for step in (0..steps).filter(|_| case.crashes) {
                 for crash in [Crash::Committed(step), Crash::Sent(step)] {
-                    let other = live(&case, &plan, Some(crash), order);
+                    let other = live(&case, &plan, Some(crash), order).story;
                     others.push((Some(crash), other));
                 }
             }
@@ -72,15 +72,6 @@ fn every_case_holds_and_no_crash_makes_a_difference() {
         }
     }
     assert!(wrong.is_empty(), "{}\n\n{} differences", wrong.join("\n\n"), wrong.len());
-}
-
-fn cases() -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER)).unwrap();
-    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-    paths.sort();
-    assert!(paths.len() > 15, "cases are gone: there are {}", paths.len());
-    paths
 }
 
 /// The case with another story at its end.

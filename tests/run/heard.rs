@@ -11,11 +11,28 @@ use serde_json::{Value, json};
 #[serde(deny_unknown_fields)]
 pub struct Heard {
     /// Minutes after the begin.
-    minute: i64,
+    pub minute: i64,
     /// `contact.updated`, `project.paid`.
     event: String,
     /// The record, or what the event of the project tells.
     record: Value,
+}
+
+impl Heard {
+    /// The event, with an id of its own.
+    pub fn event(&self, number: usize, at_ms: i64) -> Event {
+        let (object, kind) = self.event.split_once('.').unwrap();
+        let event = match object {
+            "project" => {
+                json!({ "id": number.to_string(), "source": "project", "type": kind, "time_ms": at_ms, "body": self.record })
+            }
+            object => {
+                json!({ "id": number.to_string(), "source": "heard", "type": kind, "time_ms": at_ms, "connection": "shop",
+                "object": object, "record_id": self.record["id"], "record": self.record })
+            }
+        };
+        serde_json::from_value(event).unwrap()
+    }
 }
 
 /// Messages in the order in which they are left: when, and what.
@@ -26,7 +43,7 @@ impl Messages {
     /// Lives through the runs of the listeners.
     pub fn of(heard: &[Heard], plan: &Plan, begin_ms: i64) -> Messages {
         let mut all = Vec::new();
-        for heard in heard {
+        for (number, heard) in heard.iter().enumerate() {
             let at_ms = begin_ms + heard.minute * 60_000;
             for listener in &plan.listeners {
                 let wanted = listener.events().into_iter().find(|event| {
@@ -35,18 +52,10 @@ impl Messages {
                             event.object.as_deref() == Some(object) && event.kinds.iter().any(|known| known == kind)
                         })
                 });
-                let Some(wanted) = wanted else { continue };
-                let kind = heard.event.rsplit('.').next().unwrap_or_default();
-                let event = match &wanted.object {
-                    Some(object) => {
-                        json!({ "id": "e", "source": "case", "type": kind, "time_ms": at_ms, "connection": "shop",
-                        "object": object, "record_id": heard.record["id"], "record": heard.record })
-                    }
-                    None => {
-                        json!({ "id": "e", "source": "project", "type": kind, "time_ms": at_ms, "body": heard.record })
-                    }
-                };
-                let event: Event = serde_json::from_value(event).unwrap();
+                if wanted.is_none() {
+                    continue;
+                }
+                let event = heard.event(number, at_ms);
                 all.extend(live(plan, &listener.name, event, at_ms).into_iter().map(|message| (at_ms, message)));
             }
         }

@@ -59,11 +59,22 @@ impl World {
         if let Err(failure) = operation.request(connector, &Value::Null, &send.input, &send.page) {
             return Answer::Failed(failure);
         }
+        let Some(response) = self.answer(plan, send) else {
+            return Answer::Failed(Failure::new("timeout", "no answer"));
+        };
+        match connector.outcome(operation, &send.input, &Value::Null, &send.page, response) {
+            Outcome::Done { value, next } => Answer::Done { value, next },
+            Outcome::Failed(failure) => Answer::Failed(failure),
+        }
+    }
+
+    /// What is answered to a request; None: nothing.
+    pub fn answer(&mut self, plan: &Plan, send: &Send) -> Option<Response> {
+        let operation = plan.connector_of(&send.connection)?.operation(&send.operation)?;
         let script = self.script.entry(send.operation.clone()).or_default();
         let happens = if script.is_empty() { Happens::Ok } else { script.remove(0) };
-        let no_answer = || Answer::Failed(Failure::new("timeout", "no answer"));
         let (status, body, headers) = match happens {
-            Happens::Timeout => return no_answer(),
+            Happens::Timeout => return None,
             Happens::Answer { status, body, headers } => (status, body, headers),
             Happens::Ok | Happens::TimeoutAfterWrite | Happens::Drops(_) => {
                 let key = operation.idempotency_header().map(|_| send.idempotency_key.clone());
@@ -73,7 +84,7 @@ impl World {
                 };
                 self.known.extend(key.map(|key| (key, done.1.clone())));
                 if matches!(happens, Happens::TimeoutAfterWrite) {
-                    return no_answer();
+                    return None;
                 }
                 if let Happens::Drops(fields) = &happens {
                     self.forget(&send.operation, &done.1["id"], fields);
@@ -81,11 +92,7 @@ impl World {
                 (done.0, done.1, Vec::new())
             }
         };
-        let response = Response { status, headers, body, not_kept: None };
-        match connector.outcome(operation, &send.input, &Value::Null, &send.page, response) {
-            Outcome::Done { value, next } => Answer::Done { value, next },
-            Outcome::Failed(failure) => Answer::Failed(failure),
-        }
+        Some(Response { status, headers, body, not_kept: None })
     }
 
     /// A record that is new.
