@@ -1,13 +1,13 @@
 //! A run that was kept elsewhere is taken over by its line.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::super::line::{Desk, GoOn, Held, IN_LINE, place};
 use super::super::mail::Waiter;
-use super::super::objects::mail;
+use super::super::objects::{mail, turn};
 use super::super::steps::{Steps, Stopped};
+use super::super::turn::Turns;
+use super::super::turns::Taker;
 use crate::engine::now_ms;
 use crate::run::{Ending, Entry, Kept, Start, State};
 
@@ -46,10 +46,24 @@ impl<S: Steps> Desk<'_, S> {
             line.push(run.clone());
             self.steps.set(IN_LINE, line);
         }
-        let (turns, kept) = (BTreeMap::new(), Kept::default());
+        let turns = if ending.is_none() { self.take_turns_again(&start, &journal).await? } else { Turns::new() };
+        let kept = Kept::default();
         let mut held = Held { start, journal, told: 0, kept, is_told: false, call, waits, turns };
         self.tell(&mut held, due_ms, ending).await?;
         self.steps.set(&place(&run), held);
         Ok(())
+    }
+
+    /// What is under way keeps others away until it is known what came of it. One that is taken already is waited for.
+    async fn take_turns_again(&self, start: &Start, journal: &[Entry]) -> Result<Turns, Stopped> {
+        let state = State::fold(journal);
+        let turns: Turns = state.open_turns().map(|(address, all)| (address.to_owned(), all.to_vec())).collect();
+        for (address, identities) in &turns {
+            for identity in identities {
+                let taker = Taker { run: start.id.clone(), address: address.clone(), line: self.this.key.clone() };
+                self.steps.call::<_, bool>(&turn(identity), "take", taker).await?;
+            }
+        }
+        Ok(turns)
     }
 }
