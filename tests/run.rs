@@ -15,6 +15,7 @@ mod life;
 #[path = "stage/random.rs"]
 mod random;
 #[path = "run/story.rs"]
+#[allow(dead_code, reason = "those with an engine use another part of it")]
 mod story;
 #[path = "run/world.rs"]
 #[allow(dead_code, reason = "the simulation uses another part of it")]

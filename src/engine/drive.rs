@@ -124,7 +124,10 @@ impl Engine {
     pub(super) async fn commit(&self, ledger: &dyn Ledger, commit: Commit) -> Result<bool, Parked> {
         loop {
             match ledger.commit(&commit).await {
-                Ok(()) => return Ok(true),
+                Ok(()) => {
+                    self.inner.outside.committed().await;
+                    return Ok(true);
+                }
                 Err(store::Error::Conflict { .. }) => return Ok(false),
                 // A person must decide; what the answers taught is kept.
                 Err(error @ store::Error::Linked { .. }) => return self.give_up(ledger, commit, error).await,

@@ -219,6 +219,20 @@ impl Engine {
         Ok(id)
     }
 
+    /// Takes an event that somebody has named already: of a connection, or one of the project. Gives how many runs it starts.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn hear(&self, event: Event) -> Result<usize, store::Error> {
+        let present = self.present();
+        let connection = event.connection.as_deref().and_then(|name| present.plan.connection(name));
+        let intake = match connection {
+            Some(connection) => self.intake(&present, connection, event),
+            None => self.heard_of_project(event),
+        };
+        self.take_in(vec![intake], Cursors::default()).await.map(|(_, runs)| runs)
+    }
+
     /// Tries dead letters again; what is none any more is left alone.
     ///
     /// # Errors

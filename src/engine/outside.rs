@@ -17,6 +17,11 @@ pub(super) enum Outside {
 pub trait Door: std::marker::Send + Sync {
     /// What is answered to a request that a run sends, or a poll: that one has no idempotency key.
     fn answer(&self, send: &Send, request: Request) -> Answering;
+
+    /// A decision about a run has become durable, and nothing was done about it yet. False: the program does nothing further.
+    fn goes_on(&self) -> bool {
+        true
+    }
 }
 
 pub type Answering = Pin<Box<dyn Future<Output = Result<Response, Error>> + std::marker::Send>>;
@@ -25,6 +30,15 @@ pub type Answering = Pin<Box<dyn Future<Output = Result<Response, Error>> + std:
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Outside {
+    /// After a commit; in a rehearsal the program may die then.
+    pub async fn committed(&self) {
+        if let Outside::Rehearsed(door) = self
+            && !door.goes_on()
+        {
+            std::future::pending::<()>().await;
+        }
+    }
+
     pub async fn send(
         &self,
         send: &Send,

@@ -37,7 +37,6 @@ impl Story {
     }
 
     /// With the fields of each record in the order of their names.
-    #[allow(dead_code, reason = "without an engine branches have one order")]
     pub fn in_order_of_names(mut self) -> Story {
         self.records.values_mut().flatten().for_each(Value::sort_all_objects);
         self
@@ -50,7 +49,6 @@ impl Story {
     }
 
     /// A request that was not sent after so many others: what is answered was known already.
-    #[allow(dead_code, reason = "without an engine nothing is known")]
     pub fn know(&mut self, after: usize, sent: &Sent) {
         let at = self.behind(after);
         self.requests.insert(at, line(&sent.operation, &sent.input, &sent.page));

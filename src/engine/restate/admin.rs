@@ -83,7 +83,10 @@ impl Ingress {
 
     /// What is at work, or about to be, for our objects; not what is called at an instant to come.
     pub async fn under_way(&self) -> Result<Vec<UnderWay>, Error> {
-        self.query(told::under_way()).await
+        match self {
+            Ingress::Network { .. } => self.query(told::under_way()).await,
+            Ingress::Played(played) => Ok(played.under_way()),
+        }
     }
 
     /// All values of the objects of a service, in the order of keys, a page at a time.

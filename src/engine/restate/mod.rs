@@ -63,7 +63,7 @@ use crate::http::{Lease, Wish};
 use crate::run::Start;
 use crate::store::{Accepted, Asked, Commit, Error, Intake, Keeper, Noted, Run, Sought, Store};
 
-pub use self::moving::{Moved, Way, migrate};
+pub use self::moving::{Moved, Way, migrate, move_into_played};
 pub use self::played::Played;
 
 /// A cluster of Restate, and how it reaches this process.
@@ -226,7 +226,7 @@ impl Hands for Restate {
                 });
             }
             if let Ingress::Played(played) = &self.objects.ingress {
-                played.serve(engine, &self.objects);
+                played.serve(Some(engine), &self.objects);
             }
             self.register(engine).await;
             self.is_open(engine).await?;

@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::{Notify, oneshot};
 
+use super::admin::UnderWay;
 use super::ingress::Object;
 use super::line::{Arriving, Desk, IN_LINE};
 use super::objects::{self, LINE, Objects, SERVICES};
@@ -34,14 +35,25 @@ pub struct Played {
     served: Mutex<Option<Arc<Served>>>,
     /// The feed was told something.
     pub(super) told: Notify,
-    /// Of when attempts die.
-    seed: u64,
+    /// Of when attempts die; None: none does by chance.
+    seed: Option<u64>,
 }
 
 /// Who lives through it.
 struct Served {
-    engine: Engine,
+    /// None: runs are being moved, and none is lived through.
+    engine: Option<Engine>,
     objects: Arc<Objects>,
+}
+
+impl Served {
+    /// A task that ends with the engine.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        match &self.engine {
+            Some(engine) => engine.spawn(task),
+            None => drop(tokio::spawn(task)),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -104,6 +116,15 @@ const DIES: u64 = 12;
 impl Played {
     /// `seed`: of when attempts die.
     pub fn new(seed: u64) -> Arc<Played> {
+        Played::of(Some(seed))
+    }
+
+    /// One where no attempt dies but with its program.
+    pub fn in_peace() -> Arc<Played> {
+        Played::of(None)
+    }
+
+    fn of(seed: Option<u64>) -> Arc<Played> {
         Arc::new(Played { kept: Mutex::default(), served: Mutex::default(), told: Notify::new(), seed })
     }
 
@@ -121,9 +142,24 @@ impl Played {
         !is_at_work && !is_in_line && kept.read == feed::next(kept.states.get(&objects::feed()))
     }
 
+    /// What is at work, or about to be; not what is called at an instant to come.
+    pub(super) fn under_way(&self) -> Vec<UnderWay> {
+        let mut numbers: BTreeMap<&str, u64> = BTreeMap::new();
+        for call in self.kept.lock().calls.values().filter(|call| call.is_due && call.answer.is_none()) {
+            *numbers.entry(call.of.service).or_default() += 1;
+        }
+        let of = |(service, number): (&str, u64)| UnderWay {
+            target_service_name: service.to_owned(),
+            status: "played".into(),
+            number,
+            failure: None,
+        };
+        numbers.into_iter().map(of).collect()
+    }
+
     /// From now on handlers are called in this engine. What was begun in another one is called again.
-    pub(super) fn serve(self: &Arc<Self>, engine: &Engine, objects: &Arc<Objects>) {
-        *self.served.lock() = Some(Arc::new(Served { engine: engine.clone(), objects: Arc::clone(objects) }));
+    pub(super) fn serve(self: &Arc<Self>, engine: Option<&Engine>, objects: &Arc<Objects>) {
+        *self.served.lock() = Some(Arc::new(Served { engine: engine.cloned(), objects: Arc::clone(objects) }));
         let (scheduled, first) = {
             let kept = self.kept.lock();
             let scheduled = kept.calls.iter().filter(|(_, call)| !call.is_due);
@@ -213,7 +249,7 @@ impl Played {
         }
         let Some(served) = self.served() else { return };
         let played = Arc::clone(self);
-        served.engine.spawn(async move {
+        served.spawn(async move {
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
             played.line_up(id);
         });
@@ -236,8 +272,8 @@ impl Played {
     /// It is first in its line.
     fn begin(self: &Arc<Self>, id: u64) {
         let Some(served) = self.served() else { return };
-        let (played, engine) = (Arc::clone(self), served.engine.clone());
-        engine.spawn(async move { played.attempt(&served, id).await });
+        let (played, serving) = (Arc::clone(self), Arc::clone(&served));
+        served.spawn(async move { played.attempt(&serving, id).await });
     }
 
     async fn attempt(self: &Arc<Self>, served: &Served, id: u64) {
@@ -246,7 +282,8 @@ impl Played {
             // By what is called, not by who is called when: what happens at the same instant has no order.
             let mut chance = DefaultHasher::new();
             (self.seed, &of, &handler, &message, number).hash(&mut chance);
-            let (at, is_dead, chance) = (AtomicUsize::new(0), AtomicBool::new(false), chance.finish());
+            let chance = self.seed.map(|_| chance.finish());
+            let (at, is_dead) = (AtomicUsize::new(0), AtomicBool::new(false));
             let attempt = Attempt { played: Arc::clone(self), id, of, at, is_dead, chance };
             let came = attempt.act(served, &handler, &message).await;
             match came {
@@ -362,12 +399,13 @@ struct Attempt {
     at: AtomicUsize,
     /// Nobody hears it any more.
     is_dead: AtomicBool,
-    chance: u64,
+    /// None: it does not die by chance.
+    chance: Option<u64>,
 }
 
 impl Attempt {
     async fn act(&self, served: &Served, handler: &str, message: &str) -> Result<String, Stopped> {
-        let desk = || Desk { steps: self, engine: Some(&served.engine), objects: &served.objects, this: &self.of };
+        let desk = || Desk { steps: self, engine: served.engine.as_ref(), objects: &served.objects, this: &self.of };
         match (self.of.service, handler) {
             (LINE, "accept") => write(&desk().accept(read(message)?).await?),
             (LINE, "begin") => write(&desk().accept(Arriving::New(read(message)?)).await?),
@@ -377,6 +415,7 @@ impl Attempt {
             (LINE, "drop_dead") => write(&desk().drop_dead(read(message)?).await?),
             (LINE, "cancel") => write(&desk().cancel(read(message)?).await?),
             (objects::FEED, "keep") => write(&feed::keep(self, read(message)?).await?),
+            (objects::KNOWN, "take_over") => write(&known::take_over(self, read(message)?)),
             (objects::KNOWN, "tell") => write(&known::tell(self, read(message)?).await?),
             (objects::PAIRS, "keep") => write(&pairs::keep(self, &read(message)?).await?),
             (objects::TURN, "take") => write(&turns::take(self, read(message)?).await?),
@@ -384,8 +423,10 @@ impl Attempt {
             (objects::PLACE, "set") => write(&places::set(self, read(message)?)),
             (objects::PLACE, "begin") => write(&places::begin(self, read(message)?).await?),
             (objects::DUTY, "take") => write(&places::take(self, read(message)?).await?),
+            (objects::PACTS, "take_over") => write(&pacts::take_over(self, read(message)?).await?),
             (objects::PACTS, "keep") => write(&pacts::keep(self, read(message)?).await?),
             (objects::PACTS, "tell") => write(&pacts::tell(self, &objects::feed(), read(message)?).await?),
+            (objects::MAIL, "take_over") => write(&mail::take_over(self, read(message)?).await?),
             (objects::MAIL, "leave") => write(&mail::leave(self, read(message)?).await?),
             (objects::MAIL, "wait") => write(&mail::wait(self, read(message)?).await?),
             (objects::CREDENTIAL, "put") => write(&credential::put(self, read(message)?).await?),
@@ -431,8 +472,9 @@ impl Attempt {
 
     /// After a command: it may have been the last one.
     fn lives_on(&self) -> Result<(), Stopped> {
+        let Some(seed) = self.chance else { return Ok(()) };
         let mut chance = DefaultHasher::new();
-        (self.chance, self.at.load(Ordering::Relaxed)).hash(&mut chance);
+        (seed, self.at.load(Ordering::Relaxed)).hash(&mut chance);
         if chance.finish().is_multiple_of(DIES) { Err(self.die()) } else { Ok(()) }
     }
 

@@ -24,6 +24,7 @@ pub(super) use self::held::Taking;
 use super::admin::UnderWay;
 use super::ingress::Ingress;
 use super::objects::{CREDENTIAL, Calls, KNOWN, LINE, MAIL, Objects, PACTS, PAIRS, PLACE, TURN};
+use super::played::Played;
 use super::{Cluster, served};
 use crate::clock;
 use crate::engine::{Engine, now_ms};
@@ -166,6 +167,18 @@ pub async fn migrate(
         Way::In => into::move_in(&objects, store, folder, tell).await,
         Way::Out => out::move_out(&objects, store, folder, tell).await,
     }
+}
+
+/// Moves all that is not over into a cluster that is played, which no engine serves meanwhile.
+///
+/// # Errors
+/// As [`migrate`].
+pub async fn move_into_played(cluster: &Arc<Played>, store: &Store, folder: &Path) -> Result<Moved, Error> {
+    let objects = Arc::new(Objects::new(Ingress::Played(Arc::clone(cluster))));
+    cluster.serve(None, &objects);
+    let moved = into::move_in(&objects, store, folder, |_| {}).await;
+    cluster.leave();
+    moved
 }
 
 const THERE: &str = "a cluster keeps the runs of this data folder already: `dovetail serve --on restate` serves them, and \
