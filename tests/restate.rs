@@ -378,6 +378,15 @@ async fn erases(stage: &Stage, services: &[&str]) {
     assert!(code == Some(0) && said.contains("nothing holds it"), "{said}");
 }
 
+/// What is heard for it is kept, though nobody waits.
+const WAITS: &str = "
+workflow: waits
+uses: { ghl: gohighlevel }
+trigger: { event: ghl.contact.created, only_if: { $.contact.lastName: Nobody } }
+actions:
+  - wait: { event: ghl.contact.updated, match: { email: $.contact.email }, timeout: 7d }
+";
+
 async fn on_one_node() -> Option<Stage> {
     stage::cluster::server()?;
     let mut stage = Stage::set().await;
@@ -392,14 +401,20 @@ fn person(name: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_who_is_erased_nothing_is_left_in_the_cluster_and_with_no_process() {
     let Some(mut stage) = on_one_node().await else { return };
+    stage.write("workflows/waits.yaml", WAITS);
+    stage.activate(&["waits"]);
     let _serve = stage.serve().await;
     let _beside = stage.serve_beside(0).await;
     stage.list_is_read().await;
     for name in ["Zelphine", "Bertram"] {
         let contact = stage.make(GHL, "contact", person(name)).await;
         stage.tell("ContactCreate", &contact).await;
+        stage.over().await;
+        let id = contact["id"].as_str().expect("an id");
+        let changed = stage.change(GHL, "contact", id, json!({ "city": "London" })).await;
+        stage.tell("ContactUpdate", &changed).await;
     }
-    erases(&stage, &["DovetailKnown", "DovetailFeed"]).await;
+    erases(&stage, &["DovetailKnown", "DovetailMail", "DovetailFeed"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -95,13 +95,19 @@ pub(super) async fn take_over<S: Steps>(steps: &S, taking: Taking) -> Result<(),
     Ok(())
 }
 
-/// Without these messages.
+/// Without these messages. What is meant may be a person's address: of an object that keeps nothing else nothing is left.
 pub(super) async fn erase<S: Steps>(steps: &S, Erasing { of, .. }: Erasing) -> Result<(), Stopped> {
     let mut messages: Vec<Message> = steps.get(MESSAGES).await?.unwrap_or_default();
-    // Their numbers are not given again.
     let floor = steps.get::<i64>(FLOOR).await?.unwrap_or_default();
-    steps.set(FLOOR, messages.last().map_or(floor, |last| last.number.max(floor)));
+    let floor = messages.last().map_or(floor, |last| last.number.max(floor));
     messages.retain(|message| !of.contains(&message.number.to_string()));
+    let waiting: Vec<Waiter> = steps.get(WAITING).await?.unwrap_or_default();
+    if messages.is_empty() && waiting.is_empty() {
+        [MESSAGES, FLOOR, WAITING].iter().for_each(|name| steps.clear(name));
+        return Ok(());
+    }
+    // Whoever waits has asked for those after one: their numbers are not given again.
+    steps.set(FLOOR, floor);
     steps.set(MESSAGES, messages);
     Ok(())
 }
