@@ -25,10 +25,13 @@ use crate::store::{Error, Found, Signs, Sought, Status, Store};
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Erasing {
     /// Names of values that it keeps.
-    pub names: BTreeSet<String>,
+    pub names: Vec<String>,
     /// Of the values that are lists, the things in them: messages by number, notes by what they are about.
     pub of: BTreeSet<String>,
 }
+
+/// Values that one call looks at: each is in its journal until it ends.
+const AT_ONCE: usize = 16;
 
 pub(super) async fn erase(objects: &Objects, store: &Store, sought: &Sought) -> Result<(), Error> {
     let holding = store.holding(sought).await?;
@@ -41,15 +44,19 @@ pub(super) async fn erase(objects: &Objects, store: &Store, sought: &Sought) -> 
             for row in rows {
                 let Some(of) = look(&row, &signs)? else { continue };
                 let one = erasing.entry(row.service_key).or_default();
-                one.names.insert(row.key);
+                one.names.push(row.key);
                 one.of.extend(of);
             }
-            for (key, mut erasing) in erasing {
+            for (key, Erasing { names, mut of }) in erasing {
                 if service == objects::FEED {
-                    erasing.of = over(store, erasing.of).await?;
-                    found.runs.extend(erasing.of.iter().cloned());
+                    of = over(store, of).await?;
+                    found.runs.extend(of.iter().cloned());
                 }
-                objects.ask(&Object { service, key }, "erase", &erasing).await?;
+                let object = Object { service, key };
+                for names in names.chunks(AT_ONCE) {
+                    let erasing = Erasing { names: names.to_vec(), of: of.clone() };
+                    objects.ask(&object, "erase", &erasing).await?;
+                }
             }
         }
     }
