@@ -184,6 +184,11 @@ async fn sigterm_ends_what_is_under_way_and_leaves_nothing_unknown() {
     let mut pending = 0;
     for run in stage.runs().await {
         let journal = stage.journal(&run.start.id).await;
+        if stage::cluster::nodes_asked_for().is_none_or(|nodes| nodes == 1) {
+            let answers = journal.iter().filter(|entry| matches!(entry.fact, Fact::Answered { .. })).count();
+            let sent = journal.iter().filter(|entry| matches!(entry.fact, Fact::Sent(_))).count();
+            assert_eq!(sent, answers, "{journal:#?}");
+        }
         // A node of a cluster that gives a line to another one ends an attempt: that is asked again before.
         let answered: HashSet<(&str, u32)> = journal
             .iter()

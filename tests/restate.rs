@@ -375,7 +375,7 @@ async fn erases(stage: &Stage, services: &[&str]) {
     .await;
     assert!(folders.iter().all(|folder| knows(folder, "bertram")));
     let (code, said) = stage.ask(&["erase", "zelphine@example.com", "--yes"]);
-    assert!(code == Some(0) && said.contains("nothing holds it"), "{said}");
+    assert!(code == Some(0) && said.contains("nothing here holds it"), "{said}");
 }
 
 /// What is heard for it is kept, though nobody waits.

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::count;
 use super::past::{self, Past, sought};
 use super::{exit, say};
-use crate::store::{Filter, Holding, Sought, Store};
+use crate::store::{Filter, Holding, Keeper, Sought, Store};
 
 #[derive(Debug, clap::Args)]
 pub struct Erase {
@@ -30,17 +30,22 @@ impl Erase {
     pub async fn run(self) -> Result<u8> {
         let store = self.past.look()?;
         let holding = store.holding(&self.record).await?;
+        // There may be more of it in the cluster than in the copy here.
+        let is_copy = store.keeper().await? == Keeper::Cluster;
         if !self.json {
             tell(&store, &holding).await?;
         }
         store.close().await;
-        if holding.is_empty() {
+        if holding.is_empty() && !is_copy {
             if self.json {
                 print(&holding, false)?;
             } else {
                 say::talk("nothing holds it");
             }
             return Ok(exit::OK);
+        }
+        if holding.is_empty() && !self.json {
+            say::talk("nothing here holds it; what the cluster keeps is looked through as well");
         }
         if !self.yes && !say::is_meant()? {
             return Err(exit::usage("nothing is erased: add --yes if that is meant"));

@@ -25,7 +25,7 @@ impl Row {
     /// # Errors
     /// `Unreadable`.
     pub fn value<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        Ok(serde_json::from_str(self.value_utf8.as_deref().unwrap_or_default())?)
+        Ok(serde_json::from_slice(self.text())?)
     }
 }
 

@@ -33,6 +33,10 @@ pub(super) struct Erasing {
 /// Values that one call looks at: each is in its journal until it ends.
 const AT_ONCE: usize = 16;
 
+/// Erases what is sought wherever it is over. What is not over is left.
+///
+/// # Errors
+/// The store's, or the cluster's: some of it is erased then.
 pub(super) async fn erase(objects: &Objects, store: &Store, sought: &Sought) -> Result<(), Error> {
     let holding = store.holding(sought).await?;
     let signs = holding.signs(sought)?;

@@ -206,7 +206,8 @@ pub(super) fn release<S: Steps>(
     });
 }
 
-fn taker(line: &Object, start: &Start, address: &str) -> Taker {
+/// An action of a run, as it takes turns.
+pub(super) fn taker(line: &Object, start: &Start, address: &str) -> Taker {
     Taker { run: start.id.clone(), address: address.to_owned(), line: line.key.clone() }
 }
 

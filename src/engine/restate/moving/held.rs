@@ -6,8 +6,7 @@ use super::super::line::{Desk, GoOn, Held, IN_LINE, place};
 use super::super::mail::Waiter;
 use super::super::objects::{mail, turn};
 use super::super::steps::{Steps, Stopped};
-use super::super::turn::Turns;
-use super::super::turns::Taker;
+use super::super::turn::{Turns, taker};
 use crate::engine::now_ms;
 use crate::run::{Ending, Entry, Kept, Start, State};
 
@@ -60,7 +59,7 @@ impl<S: Steps> Desk<'_, S> {
         let turns: Turns = state.open_turns().map(|(address, all)| (address.to_owned(), all.to_vec())).collect();
         for (address, identities) in &turns {
             for identity in identities {
-                let taker = Taker { run: start.id.clone(), address: address.clone(), line: self.this.key.clone() };
+                let taker = taker(self.this, start, address);
                 self.steps.call::<_, bool>(&turn(identity), "take", taker).await?;
             }
         }
