@@ -137,6 +137,28 @@ async fn a_key_that_is_none_is_refused_at_the_start() {
 }
 
 /// What does not succeed is a dead letter, and a person has it tried again, or gives it up.
+/// Each record costs every node of the cluster a write: what is looked at is said in what is decided by it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_writes_down_that_it_came_what_it_sends_and_what_came_of_it() {
+    let Some(mut stage) = set(1).await else { return };
+    stage.write("workflows/newcomer.yaml", NEWCOMER.split("  - wait:").next().expect("its first action"));
+    let serve = stage.serve().await;
+    stage.fault(PEOPLE, json!({ "at": "contact.create", "delay_ms": 10_000, "times": 1 })).await;
+    let said = post(&stage.client, serve.port, &newcomer(0, "a")).await.expect("an answer");
+    assert_eq!(said, (200, "accepted".into()));
+    let cluster = stage.cluster.as_ref().expect("a cluster");
+    let sql = "SELECT entry_type AS entry FROM sys_journal JOIN sys_invocation ON sys_journal.id = sys_invocation.id \
+               WHERE target_handler_name = 'accept' ORDER BY index";
+    let entries = until("it sends", async || {
+        let entries = cluster.query(&stage.client, sql).await;
+        (entries.iter().filter(|entry| entry["entry"] == "Command: Run").count() == 2).then_some(entries)
+    });
+    let entries = entries.await;
+    let entries: Vec<&str> = entries.iter().filter_map(|entry| entry["entry"].as_str()).collect();
+    // What it sends, and what comes of it when that has come.
+    assert_eq!(entries, ["Command: Input", "Command: Run", "Notification: Run", "Command: Run"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_is_tried_again_and_another_one_is_given_up() {
     let Some(mut stage) = set(1).await else { return };

@@ -114,14 +114,9 @@ impl<S: Steps> Desk<'_, S> {
     pub async fn accept(&self, arriving: Arriving) -> Result<(), Stopped> {
         let Arriving::New(start) = arriving else { return Ok(()) };
         self.may_begin()?;
-        let start = *start;
-        let mut line = self.line().await?;
-        if line.contains(&start.id) {
-            return Ok(());
-        }
-        line.push(start.id.clone());
-        let held = Held {
-            start,
+        let _at_work = self.objects.is_at_work();
+        let mut held = Held {
+            start: *start,
             journal: Vec::new(),
             told: 0,
             is_told: false,
@@ -130,6 +125,16 @@ impl<S: Steps> Desk<'_, S> {
             turns: BTreeMap::new(),
             kept: Kept::default(),
         };
+        let run = held.start.id.clone();
+        // Most find nobody in line, which is written down with what they decide first.
+        if let Some(came) = self.live(&mut held, None, self.steps.sees_none(IN_LINE)).await? {
+            return self.after(vec![run], held, came).await;
+        }
+        let mut line = self.line().await?;
+        if line.contains(&run) {
+            return Ok(());
+        }
+        line.push(run);
         self.first_or_wait(line, held, None).await
     }
 
@@ -235,7 +240,7 @@ impl<S: Steps> Desk<'_, S> {
     /// The run lives through a turn if it is first in line.
     async fn first_or_wait(
         &self,
-        mut line: Vec<String>,
+        line: Vec<String>,
         mut held: Held,
         well_again: Option<String>,
     ) -> Result<(), Stopped> {
@@ -247,16 +252,32 @@ impl<S: Steps> Desk<'_, S> {
             self.steps.set(IN_LINE, line);
             return Ok(());
         }
-        let is_new = !held.is_told;
-        let Held { start, journal, turns, kept, .. } = &mut held;
-        let whose = Whose {
-            engine: self.engine,
-            objects: self.objects,
-            line: self.this,
-            start,
-            well_again: well_again.as_deref(),
-        };
-        let (ended, ending) = turn(self.steps, whose, Book { journal, turns, kept }).await?;
+        match self.live(&mut held, well_again.as_deref(), true).await? {
+            Some(came) => self.after(line, held, came).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The run lives through a turn. None: it was not to, since it may not be first in line.
+    async fn live(
+        &self,
+        held: &mut Held,
+        well_again: Option<&str>,
+        is_first: bool,
+    ) -> Result<Option<(Ended, Option<Ending>)>, Stopped> {
+        let Held { start, journal, turns, kept, .. } = held;
+        let whose = Whose { engine: self.engine, objects: self.objects, line: self.this, start, well_again, is_first };
+        turn(self.steps, whose, Book { journal, turns, kept }).await
+    }
+
+    /// What becomes of the line, and of its first run, after a turn of that.
+    async fn after(
+        &self,
+        mut line: Vec<String>,
+        mut held: Held,
+        (ended, ending): (Ended, Option<Ending>),
+    ) -> Result<(), Stopped> {
+        let (run, is_new) = (held.start.id.clone(), !held.is_told);
         let (stays, due_ms) = match ended {
             Ended::Over => (false, 0),
             Ended::Waiting { until_ms } => {

@@ -5,7 +5,7 @@
 //!                                    │      └─ known: what a workflow was told of a record · plan: documents by hash
 //!                                    └─ feed ─▶ every process: a copy of all runs in its own store, for people to look at
 //! ```
-//! - `served.rs` the only place that knows Restate's SDK; `steps.rs` what it lets a handler do
+//! - `served.rs`, `called.rs` the only places that know Restate's SDK; `steps.rs` what it lets a handler do
 //! - `line.rs`, `turn.rs` the runs; `turns.rs` upserts of one identity; `mail.rs` what runs wait for
 //! - `known.rs` copies of records; `pairs.rs` pairs; `pacts.rs` what syncs know
 //! - `budget.rs` limits; `credential.rs` tokens; `places.rs` how far lists are read, and by whom
@@ -18,6 +18,7 @@
 
 mod admin;
 mod budget;
+mod called;
 mod credential;
 mod deployment;
 mod erasing;
@@ -45,7 +46,6 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use restate_sdk::http_server::HttpServer;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use url::Url;
@@ -212,7 +212,6 @@ impl Hands for Restate {
             let listener = self.listener.lock().take();
             if let Some(listener) = listener {
                 let endpoint = served::endpoint(Some(engine), &self.objects, &self.keys).map_err(Error::Refused)?;
-                let server = HttpServer::new(endpoint);
                 let (stopping, objects) = (engine.clone(), Arc::clone(&self.objects));
                 let drained = async move {
                     stopping.stopped().await;
@@ -221,7 +220,7 @@ impl Hands for Restate {
                 };
                 let objects = Arc::clone(&self.objects);
                 engine.spawn(async move {
-                    server.serve_with_cancel(listener, drained).await;
+                    called::serve(listener, endpoint, drained).await;
                     objects.ingress.shut();
                 });
             }

@@ -112,6 +112,8 @@ enum Came {
 const AGAIN: Duration = Duration::from_millis(50);
 /// One command in so many is the last one of its attempt.
 const DIES: u64 = 12;
+/// With one call in so many it is not said what the object keeps.
+const SAYS_NOT: u64 = 8;
 
 impl Played {
     /// `seed`: of when attempts die.
@@ -501,6 +503,13 @@ impl Looks for Attempt {
 }
 
 impl Steps for Attempt {
+    fn sees_none(&self, name: &str) -> bool {
+        // Now and then it is not known, as when an object keeps much.
+        let is_known = self.chance.is_none_or(|chance| chance.rotate_left(32) % SAYS_NOT != 0);
+        let kept = self.played.kept.lock();
+        is_known && kept.states.get(&self.of).is_none_or(|state| !state.contains_key(name))
+    }
+
     fn set<T: Serialize + 'static>(&self, name: &str, value: T) {
         let value = serde_json::to_string(&value).unwrap_or_default();
         let what = format!("set {name} {value}");

@@ -1,4 +1,4 @@
-//! Our objects as the SDK of Restate serves them: the only place that knows it.
+//! Our objects as the SDK of Restate serves them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::budget;
+use super::called;
 use super::credential;
 use super::erasing::Erasing;
 use super::feed::{self, Page};
@@ -109,6 +110,10 @@ impl Looks for Exclusive<'_, '_> {
 }
 
 impl Steps for Exclusive<'_, '_> {
+    fn sees_none(&self, name: &str) -> bool {
+        called::sees_none(name)
+    }
+
     fn set<T: Serialize + 'static>(&self, name: &str, value: T) {
         self.0.set(name, Json(value));
     }

@@ -24,6 +24,11 @@ pub(super) trait Looks: Sync {
 }
 
 pub(super) trait Steps: Looks {
+    /// This object keeps nothing under a name: that came along with the call, so nothing is asked and nothing written down. False:
+    /// it keeps something, or that is not known here. Only a step may go by it, whose outcome is: when it is played back it may be
+    /// otherwise.
+    fn sees_none(&self, name: &str) -> bool;
+
     fn set<T: Serialize + 'static>(&self, name: &str, value: T);
 
     fn clear(&self, name: &str);

@@ -40,6 +40,8 @@ enum Step {
     Paused {
         until_ms: i64,
     },
+    /// Nothing is done before it is looked at who is first in line.
+    Behind,
     /// An action is to have the turns of these identities before it goes on.
     Wants {
         address: Address,
@@ -91,6 +93,8 @@ pub(super) struct Whose<'t> {
     pub start: &'t Start,
     /// A connection for which it has paused, which is well again.
     pub well_again: Option<&'t str>,
+    /// It is first in line; false: it may not be.
+    pub is_first: bool,
 }
 
 /// The turns of identities that actions have, or wait for, by the action's address.
@@ -104,12 +108,12 @@ pub(super) struct Book<'b> {
     pub kept: &'b mut Kept,
 }
 
-/// Lives through one turn. The book is brought up to what was decided.
+/// Lives through one turn. The book is brought up to what was decided. None: it was not begun, since the run may not be first.
 pub(super) async fn turn<S: Steps>(
     steps: &S,
     whose: Whose<'_>,
     Book { journal, turns, kept }: Book<'_>,
-) -> Result<(Ended, Option<Ending>), Stopped> {
+) -> Result<Option<(Ended, Option<Ending>)>, Stopped> {
     let Whose { engine, objects, start, .. } = whose;
     let mut state = State::fold(journal);
     let living = Arc::new(Living {
@@ -117,6 +121,7 @@ pub(super) async fn turn<S: Steps>(
         objects: Arc::clone(objects),
         line: whose.line.key.clone(),
         well_again: whose.well_again.map(str::to_owned),
+        is_first: whose.is_first,
         start: start.clone(),
         journal: parking_lot::Mutex::new(journal.clone()),
         alive: Mutex::default(),
@@ -127,6 +132,7 @@ pub(super) async fn turn<S: Steps>(
         let step = steps.step("decide", async move { next.next(answer).await }).await?;
         answer = true;
         match step {
+            Step::Behind => return Ok(None),
             Step::Committed(committed) => {
                 living.journal.lock().extend(committed.entries.iter().cloned());
                 committed.entries.iter().for_each(|entry| state.apply(entry));
@@ -143,24 +149,24 @@ pub(super) async fn turn<S: Steps>(
                 release(steps, whose.line, start, turns, needs);
                 if let Some(ending) = committed.ending {
                     living.end().await;
-                    return Ok((Ended::Over, Some(ending)));
+                    return Ok(Some((Ended::Over, Some(ending))));
                 }
                 if committed.parked {
                     living.end().await;
-                    return Ok((Ended::Waiting { until_ms: committed.due_ms }, None));
+                    return Ok(Some((Ended::Waiting { until_ms: committed.due_ms }, None)));
                 }
             }
             Step::Wants { address, identities } => {
                 answer = take(steps, whose, turns, address, identities).await?;
             }
-            Step::Paused { until_ms } => return Ok((Ended::Paused { until_ms }, None)),
+            Step::Paused { until_ms } => return Ok(Some((Ended::Paused { until_ms }, None))),
             Step::Broken { at_ms, why } => {
                 tracing::error!(run = start.id, workflow = start.workflow, why, "it cannot go on");
                 let ending = Ending::failed(WORKFLOW, Failure::new("failed", why));
                 journal.push(Entry { at_ms, fact: Fact::Ended { ending: ending.clone() } });
                 release(steps, whose.line, start, turns, |_| false);
                 engine.iter().for_each(|engine| engine.has_ended(start, &ending, None));
-                return Ok((Ended::Over, Some(ending)));
+                return Ok(Some((Ended::Over, Some(ending))));
             }
         }
     }
@@ -218,6 +224,7 @@ struct Living {
     objects: Arc<Objects>,
     line: String,
     well_again: Option<String>,
+    is_first: bool,
     start: Start,
     journal: parking_lot::Mutex<Vec<Entry>>,
     alive: Mutex<Option<Alive>>,
@@ -241,6 +248,9 @@ impl Drop for Alive {
 impl Living {
     /// What is to be written down next. That it is asked for says that what came before is; `answer` is what came of that.
     async fn next(&self, answer: bool) -> Step {
+        if !self.is_first {
+            return Step::Behind;
+        }
         let Some(engine) = &self.engine else { return Step::Paused { until_ms: now_ms() + PAUSE_MS } };
         let mut alive = self.alive.lock().await;
         let alive = alive.get_or_insert_with(|| self.begin(engine.clone()));
