@@ -7,7 +7,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 
+use rayon::prelude::*;
 use regex::Regex;
 
 #[test]
@@ -17,16 +19,16 @@ fn transcripts() {
         std::fs::read_dir(cases).expect("the cases").map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();
     assert!(!paths.is_empty());
-    let mut wrong = Vec::new();
-    for path in paths {
+    let wrong = paths.into_par_iter().filter_map(|path| {
         let expected = std::fs::read_to_string(&path).expect("a case");
         let actual = carry_out(&expected, &path);
         if std::env::var_os("DOVETAIL_ACCEPT").is_some() {
             std::fs::write(&path, actual).expect("rewritten");
-        } else if expected != actual {
-            wrong.push(format!("{}:\n{}", path.display(), difference(&expected, &actual)));
+            return None;
         }
-    }
+        (expected != actual).then(|| format!("{}:\n{}", path.display(), difference(&expected, &actual)))
+    });
+    let wrong: Vec<String> = wrong.collect();
     assert!(wrong.is_empty(), "{}\nDOVETAIL_ACCEPT=1 rewrites the expectations", wrong.join("\n"));
 }
 
@@ -139,9 +141,9 @@ fn transcript(output: &Output, folder: &Path) -> String {
 
 /// `NAME=value dovetail words 'a word'`
 fn run(command: &str, folder: &Path) -> Output {
-    let words = Regex::new(r#"'([^']*)'|(\S+)"#).expect("a pattern");
+    static WORDS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"'([^']*)'|(\S+)"#).expect("a pattern"));
     let words =
-        words.captures_iter(command).map(|found| found.iter().skip(1).flatten().next().expect("a word").as_str());
+        WORDS.captures_iter(command).map(|found| found.iter().skip(1).flatten().next().expect("a word").as_str());
     let (mut command, mut named) = (Command::new(env!("CARGO_BIN_EXE_dovetail")), false);
     command.current_dir(folder).env_clear().env("USER", "ada").env("NO_COLOR", "1");
     // Several run at once, and would all listen at one address.
@@ -157,9 +159,9 @@ fn run(command: &str, folder: &Path) -> Output {
     command.output().expect("the program starts")
 }
 
-fn masked(text: &str, folder: &Path) -> String {
-    let mut text = text.replace(&*folder.to_string_lossy(), "[DIR]");
-    for (pattern, mask) in [
+/// What differs each time, and what is written in its place.
+static MASKS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    let masks = [
         (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "[ID]"),
         (r"\b[0-9a-f]{64}\b", "[HASH]"),
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+Z)?", "[TIME]"),
@@ -170,10 +172,13 @@ fn masked(text: &str, folder: &Path) -> String {
         (r#""bytes": \d+"#, r#""bytes": [SIZE]"#),
         (r"dovetail_(\d+)_[A-Za-z0-9_-]{43}", "dovetail_${1}_[SECRET]"),
         (r"0\.0\.0\.0:\d+", "0.0.0.0:[PORT]"),
-    ] {
-        text = Regex::new(pattern).expect("a pattern").replace_all(&text, mask).into_owned();
-    }
-    text
+    ];
+    masks.map(|(pattern, mask)| (Regex::new(pattern).expect("a pattern"), mask)).into()
+});
+
+fn masked(text: &str, folder: &Path) -> String {
+    let text = text.replace(&*folder.to_string_lossy(), "[DIR]");
+    MASKS.iter().fold(text, |text, (pattern, mask)| pattern.replace_all(&text, *mask).into_owned())
 }
 
 fn difference(expected: &str, actual: &str) -> String {

@@ -2,6 +2,7 @@
 
 use dovetail::project::{self, Loaded, Text};
 use dovetail::source::{File, render_text};
+use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -25,27 +26,24 @@ pub fn every_case_holds() {
     let shipped = shipped();
     let paths = yaml_files("tests/cases/check");
     assert!(paths.len() > 100, "cases are gone: there are {}", paths.len());
-    let mut wrong = Vec::new();
-    for path in paths {
+    let wrong = paths.into_par_iter().filter_map(|path| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&path).unwrap();
         let case: Case = match serde_yaml::from_str(&text) {
             Ok(case) => case,
-            Err(error) => {
-                wrong.push(format!("{name}: {error}"));
-                continue;
-            }
+            Err(error) => return Some(format!("{name}: {error}")),
         };
         let report = report(&case, &shipped);
         if report == case.expect {
-            continue;
+            return None;
         }
         if accept {
             std::fs::write(&path, accepted(&text, &report)).unwrap();
-        } else {
-            wrong.push(format!("{name}: {}\n--- expected\n{}--- found\n{report}", case.why, case.expect));
+            return None;
         }
-    }
+        Some(format!("{name}: {}\n--- expected\n{}--- found\n{report}", case.why, case.expect))
+    });
+    let wrong: Vec<String> = wrong.collect();
     assert!(wrong.is_empty(), "{}\n\n{} cases differ", wrong.join("\n\n"), wrong.len());
 }
 
