@@ -4,6 +4,8 @@
 #![expect(clippy::print_stderr, reason = "a seed is told")]
 
 mod stage;
+#[path = "dashboard/visitor.rs"]
+mod visitor;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,7 @@ use memchr::memmem;
 use serde_json::{Value, json};
 use stage::random::Random;
 use stage::{GHL, PEOPLE, Serve, Stage, browser, until};
+use visitor::Visitor;
 
 /// Somebody joins a group: the person is made at once, and is welcomed a little later.
 const NEWCOMER: &str = "
@@ -157,6 +160,50 @@ async fn a_run_writes_down_that_it_came_what_it_sends_and_what_came_of_it() {
     let entries: Vec<&str> = entries.iter().filter_map(|entry| entry["entry"].as_str()).collect();
     // What it sends, and what comes of it when that has come.
     assert_eq!(entries, ["Command: Input", "Command: Run", "Notification: Run", "Command: Run"]);
+}
+
+/// A token that one process has made opens the dashboards of all, and none any more when it is revoked at any.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_may_come_in_may_do_so_at_every_process_until_it_is_revoked_at_one() {
+    let Some(mut stage) = set(1).await else { return };
+    stage.flags = ["--dashboard", "127.0.0.1:0"].map(String::from).into();
+    let (here, there, late) = (stage.data(), stage.folder.join("beside"), stage.folder.join("late"));
+    let said = |folder: &Path, words: &[&str]| {
+        let mut command = stage::command();
+        command.args(words).arg("--json").arg("--project").arg(stage.project()).arg("--data").arg(folder);
+        let said = command.output().expect("it runs");
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        serde_json::from_slice::<Value>(&said.stdout).unwrap_or_default()
+    };
+    let make = |folder: &Path, name: &str| {
+        let made = said(folder, &["token", "create", "--role", "read", "--name", name]);
+        made["token"].as_str().expect("a token").to_owned()
+    };
+    let status = async |at: &Visitor, token: &str| at.with_token(token).get("/api/v1/runs").await.status;
+    // Both are the first one of their folder.
+    let (ada, bob) = (make(&here, "Ada"), make(&there, "Bob"));
+    let first = stage.serve_in(&here, 0).await;
+    let second = stage.serve_in(&there, 0).await;
+    let (first, second) = ((Visitor::of(&first).await, first), (Visitor::of(&second).await, second));
+    let cleo = make(&there, "Cleo");
+    for token in [&ada, &bob, &cleo] {
+        for at in [&first.0, &second.0] {
+            until("whoever has a token comes in", async || (status(at, token).await == 200).then_some(())).await;
+        }
+    }
+    let listed = said(&there, &["token", "list"]);
+    let of_ada = listed.as_array().expect("a list").iter().find(|token| token["name"] == "Ada").expect("her token");
+    said(&there, &["token", "revoke", &of_ada["number"].to_string()]);
+    assert_eq!(status(&second.0, &ada).await, 401, "it was revoked there");
+    until("she comes in nowhere", async || (status(&first.0, &ada).await == 401).then_some(())).await;
+    // Whoever comes late knows all of it at once.
+    let third = stage.serve_in(&late, 0).await;
+    let third = (Visitor::of(&third).await, third);
+    let came = [status(&third.0, &ada).await, status(&third.0, &bob).await, status(&third.0, &cleo).await];
+    assert_eq!(came, [401, 200, 200]);
+    for (_, serve) in [first, second, third] {
+        serve.term().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,6 +45,7 @@ mod silence;
 mod standing;
 mod survey;
 mod tap;
+mod tokens;
 mod traces;
 mod turns;
 

@@ -259,13 +259,13 @@ async fn carry_out(Door { engine, reloads, invitations }: &Door, order: Order) -
         Order::Answer { number, choice } => engine.answer(number, &choice).await,
         Order::Tell { asked } => engine.tell(*asked).await,
         Order::KeepToken { token, by } => {
-            return match engine.store().keep_token(token, deed(MADE, &by)).await {
+            return match engine.keep_token(token, deed(MADE, &by)).await {
                 Ok(number) => Reply::Kept { number },
                 Err(error) => Reply::Failed { why: error.to_string() },
             };
         }
         Order::RevokeToken { number, by } => {
-            return match engine.store().revoke_token(number, deed(REVOKED, &by)).await {
+            return match engine.revoke_token(number, deed(REVOKED, &by)).await {
                 Ok(true) => Reply::Done,
                 Ok(false) => Reply::Refused { why: not_in_force(number), inputs: false },
                 Err(error) => Reply::Failed { why: error.to_string() },

@@ -69,7 +69,7 @@ pub use prune::{Old, Pruned};
 pub use records::{Place, Shared};
 pub use signs::Signs;
 pub use store::Store;
-pub use tokens::{Deed, NewToken, Role, Token};
+pub use tokens::{Deed, KnownToken, NewToken, Role, TOKENS_MAX, TOKENS_OVER_MAX, Token};
 
 /// An event with the runs that it starts. Accepted once per (source, connection, id).
 #[derive(Clone, Debug)]

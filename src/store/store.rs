@@ -14,8 +14,8 @@ use serde_json::Value;
 use super::reader::Reader;
 use super::writer::{Admission, Writer};
 use super::{
-    Accepted, Asked, Commit, Counts, Deed, Edition, Error, Filter, Intake, Keeper, Measured, NewToken, Noted, Observed,
-    Old, Paired, Pending, Place, Pruned, Questions, Run, Shared, Status, Tally, Token, Wanted,
+    Accepted, Asked, Commit, Counts, Deed, Edition, Error, Filter, Intake, Keeper, KnownToken, Measured, NewToken,
+    Noted, Observed, Old, Paired, Pending, Place, Pruned, Questions, Run, Shared, Status, Tally, Token, Wanted,
 };
 use super::{
     editions, follow, intake, journal, kept, known, links, measure, messages, open, pacts, prune, records, runs, shelf,
@@ -389,6 +389,17 @@ impl Store {
     /// Also those that are over, latest first.
     pub async fn tokens(&self) -> Result<Vec<Token>, Error> {
         self.read(tokens::all).await
+    }
+
+    /// Takes over what others know of tokens.
+    pub async fn know_tokens(&self, tokens: Vec<KnownToken>) -> Result<(), Error> {
+        let now_ms = now_ms();
+        self.write(move |connection| tokens::know(connection, &tokens, now_ms)).await
+    }
+
+    /// By the hash of its secret.
+    pub async fn token_of_hash(&self, hash: String) -> Result<Option<Token>, Error> {
+        self.read(move |connection| tokens::of_hash(connection, &hash)).await
     }
 
     pub async fn token(&self, number: i64) -> Result<Option<Token>, Error> {

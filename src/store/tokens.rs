@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 
 /// Tokens that are in force at the same time.
-const TOKENS_MAX: i64 = 100;
+pub const TOKENS_MAX: usize = 100;
 /// Tokens that are over and still listed.
-const OVER_MAX: i64 = 100;
+pub const TOKENS_OVER_MAX: usize = 100;
 /// What was done is remembered so far back.
 const DEEDS_MAX: i64 = 10_000;
 
@@ -69,6 +69,27 @@ impl Token {
     }
 }
 
+/// A token as several stores know it, each by a number of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownToken {
+    pub token: NewToken,
+    pub made_ms: i64,
+    pub revoked_ms: Option<i64>,
+}
+
+impl KnownToken {
+    pub fn is_in_force(&self, now_ms: i64) -> bool {
+        self.revoked_ms.is_none() && now_ms < self.token.expires_ms
+    }
+}
+
+impl From<Token> for KnownToken {
+    fn from(token: Token) -> KnownToken {
+        let Token { name, role, hash, made_ms, expires_ms, revoked_ms, .. } = token;
+        KnownToken { token: NewToken { name, role, hash, expires_ms }, made_ms, revoked_ms }
+    }
+}
+
 /// What somebody has done from outside, or over whom: never with values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Deed {
@@ -83,28 +104,47 @@ pub struct Deed {
 }
 
 pub(super) fn keep(connection: &Connection, token: &NewToken, deed: &Deed) -> Result<i64, Error> {
-    let sql = "DELETE FROM tokens WHERE number IN (
-                   SELECT number FROM tokens WHERE revoked_ms IS NOT NULL OR expires_ms <= ?
-                   ORDER BY number DESC LIMIT -1 OFFSET ?)";
-    connection.prepare_cached(sql)?.execute([deed.at_ms, OVER_MAX])?;
+    forget(connection, deed.at_ms)?;
     let sql = "SELECT count(*) FROM tokens WHERE revoked_ms IS NULL AND expires_ms > ?";
     let number: i64 = connection.prepare_cached(sql)?.query_row([deed.at_ms], |row| row.get(0))?;
-    if number >= TOKENS_MAX {
+    if usize::try_from(number).unwrap_or(usize::MAX) >= TOKENS_MAX {
         return Err(Error::Refused(format!(
             "there are {TOKENS_MAX} tokens in force already: revoke one that nobody needs"
         )));
     }
-    let sql = "INSERT INTO tokens (name, role, hash, made_ms, expires_ms) VALUES (?, ?, ?, ?, ?)";
-    connection.prepare_cached(sql)?.execute(params![
-        token.name,
-        token.role,
-        token.hash,
-        deed.at_ms,
-        token.expires_ms
-    ])?;
+    insert(connection, &KnownToken { token: token.clone(), made_ms: deed.at_ms, revoked_ms: None })?;
     let number = connection.last_insert_rowid();
     note(connection, &Deed { about: format!("token {number} ({})", token.name), ..deed.clone() })?;
     Ok(number)
+}
+
+/// Those made last of what is over stay.
+fn forget(connection: &Connection, now_ms: i64) -> Result<(), Error> {
+    let sql = "DELETE FROM tokens WHERE number IN (
+                   SELECT number FROM tokens WHERE revoked_ms IS NOT NULL OR expires_ms <= ?
+                   ORDER BY made_ms DESC, number DESC LIMIT -1 OFFSET ?)";
+    let most = i64::try_from(TOKENS_OVER_MAX).unwrap_or(i64::MAX);
+    connection.prepare_cached(sql)?.execute([now_ms, most])?;
+    Ok(())
+}
+
+fn insert(connection: &Connection, KnownToken { token, made_ms, revoked_ms }: &KnownToken) -> Result<(), Error> {
+    let NewToken { name, role, hash, expires_ms } = token;
+    let sql = "INSERT INTO tokens (name, role, hash, made_ms, expires_ms, revoked_ms) VALUES (?, ?, ?, ?, ?, ?)";
+    connection.prepare_cached(sql)?.execute(params![name, role, hash, made_ms, expires_ms, revoked_ms])?;
+    Ok(())
+}
+
+/// Takes over what others know. A token that was revoked anywhere is.
+pub(super) fn know(connection: &Connection, tokens: &[KnownToken], now_ms: i64) -> Result<(), Error> {
+    for known in tokens {
+        let sql = "UPDATE tokens SET revoked_ms = coalesce(min(revoked_ms, ?1), revoked_ms, ?1) WHERE hash = ?2";
+        let is_here = connection.prepare_cached(sql)?.execute(params![known.revoked_ms, known.token.hash])? > 0;
+        if !is_here {
+            insert(connection, known)?;
+        }
+    }
+    forget(connection, now_ms)
 }
 
 /// False if there is none of this number in force.
@@ -123,6 +163,12 @@ const COLUMNS: &str = "number, name, role, hash, made_ms, expires_ms, revoked_ms
 pub(super) fn all(connection: &Connection) -> Result<Vec<Token>, Error> {
     let mut select = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM tokens ORDER BY number DESC"))?;
     Ok(select.query_map([], token)?.collect::<Result<_, _>>()?)
+}
+
+/// By the hash of its secret.
+pub(super) fn of_hash(connection: &Connection, hash: &str) -> Result<Option<Token>, Error> {
+    let mut select = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM tokens WHERE hash = ?"))?;
+    Ok(select.query_row([hash], token).optional()?)
 }
 
 pub(super) fn one(connection: &Connection, number: i64) -> Result<Option<Token>, Error> {
@@ -214,6 +260,23 @@ mod tests {
         (0..100).for_each(|number| _ = keep(&connection, &new(1_000 + number, 1_000), &deed(4)).unwrap());
         assert!(matches!(keep(&connection, &new(5_000, 1_000), &deed(5)), Err(Error::Refused(_))));
         assert!(keep(&connection, &new(5_000, 2_000), &deed(1_000)).is_ok(), "those have expired");
+    }
+
+    #[test]
+    fn what_others_know_is_known_here_and_what_one_has_revoked_is() {
+        let connection = store();
+        let (mine, theirs) = (keep(&connection, &new(1, 1_000), &deed(1)).unwrap(), new(2, 1_000));
+        let told = |token: &NewToken, revoked_ms| KnownToken { token: token.clone(), made_ms: 5, revoked_ms };
+        know(&connection, &[told(&theirs, None)], 10).unwrap();
+        know(&connection, &[told(&theirs, None)], 10).unwrap();
+        assert_eq!(all(&connection).unwrap().len(), 2);
+        let their_number = of_hash(&connection, "2").unwrap().unwrap().number;
+        assert_ne!(their_number, mine);
+        know(&connection, &[told(&new(1, 1_000), Some(30)), told(&theirs, Some(40))], 50).unwrap();
+        know(&connection, &[told(&new(1, 1_000), None), told(&theirs, Some(20))], 50).unwrap();
+        let revoked = |number| one(&connection, number).unwrap().unwrap().revoked_ms;
+        assert_eq!((revoked(mine), revoked(their_number)), (Some(30), Some(20)));
+        assert!(!revoke(&connection, mine, &deed(60)).unwrap(), "it is revoked already");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use super::erasing::{Erasing, subject};
 use super::objects::Objects;
 use super::steps::{Looks, Steps, Stopped};
+use super::tokens;
 use crate::engine::Engine;
 use crate::run::{Ending, Entry, Kept, Start};
 use crate::store::{Asked, Commit, Error, Found, Noted, Sought, Store};
@@ -34,6 +35,8 @@ pub(super) enum Note {
     Said(Box<Asked>),
     /// Somebody's data was erased.
     Erased(Box<Found>),
+    /// There is a new token, or one was revoked.
+    Tokens,
 }
 
 /// What is new of a run.
@@ -172,14 +175,18 @@ pub(super) async fn read_on(store: &Store, objects: &Objects) -> Result<bool, Er
     if page.next == from {
         return Ok(false);
     }
-    let (mut notes, mut erased) = (Vec::new(), Vec::new());
+    let (mut notes, mut erased, mut has_tokens) = (Vec::new(), Vec::new(), false);
     for note in &page.notes {
         match read_note(note) {
             Some(Note::Run(news)) => notes.push(Noted::from(*news)),
             Some(Note::Said(asked)) => notes.push(Noted::Said(asked)),
             Some(Note::Erased(found)) => erased.push(Sought::Found(*found)),
+            Some(Note::Tokens) => has_tokens = true,
             None => {}
         }
+    }
+    if has_tokens {
+        tokens::share(store, objects).await?;
     }
     let read_to = Some((CURSOR.to_owned(), json!(page.next)));
     if erased.is_empty() {

@@ -8,7 +8,7 @@
 //! - `served.rs`, `called.rs` the only places that know Restate's SDK; `steps.rs` what it lets a handler do
 //! - `line.rs`, `turn.rs` the runs; `turns.rs` upserts of one identity; `mail.rs` what runs wait for
 //! - `known.rs` copies of records; `pairs.rs` pairs; `pacts.rs` what syncs know
-//! - `budget.rs` limits; `credential.rs` tokens; `places.rs` how far lists are read, and by whom
+//! - `budget.rs` limits; `credential.rs` grants; `tokens.rs` who may come in; `places.rs` how far lists are read, and by whom
 //! - `moving/` how runs of a data folder move in, and out again; `admin.rs` what Restate says of itself
 //! - `feed.rs`, `outbox.rs` what is told to those who look; `erasing.rs` what is known of a person goes
 //! - `plans.rs` the documents of a version; `played.rs` a cluster that a rehearsal plays
@@ -37,6 +37,7 @@ mod plans;
 mod played;
 mod served;
 mod steps;
+mod tokens;
 mod turn;
 mod turns;
 
@@ -230,6 +231,9 @@ impl Hands for Restate {
             self.register(engine).await;
             self.is_open(engine).await?;
             self.objects.calls.send_replace(Calls::Lived);
+            if let Err(error) = tokens::share(&engine.inner.store, &self.objects).await {
+                tracing::warn!(%error, "other processes do not know yet who may come in here, nor is it known here who may there");
+            }
             if let Some(vault) = &engine.inner.vault {
                 vault.share_by(self.objects.clone());
                 if let Err(error) = vault.share_all().await {
@@ -367,6 +371,10 @@ impl Hands for Restate {
 
     /// Their lines were told.
     fn take_up(&self, _: &Engine, _: Vec<Start>) {}
+
+    fn share_tokens<'h>(&'h self, engine: &'h Engine) -> Said<'h, ()> {
+        Box::pin(tokens::share(&engine.inner.store, &self.objects))
+    }
 
     fn erase<'h>(&'h self, engine: &'h Engine, sought: &'h Sought) -> Said<'h, ()> {
         Box::pin(erasing::erase(&self.objects, &engine.inner.store, sought))

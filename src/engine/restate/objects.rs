@@ -78,8 +78,9 @@ pub(super) const PLACE: &str = "DovetailPlace";
 pub(super) const DUTY: &str = "DovetailDuty";
 pub(super) const FEED: &str = "DovetailFeed";
 pub(super) const PLAN: &str = "DovetailPlan";
-pub(super) const SERVICES: [&str; 12] =
-    [LINE, KNOWN, PAIRS, TURN, PACTS, MAIL, BUDGET, CREDENTIAL, PLACE, DUTY, FEED, PLAN];
+pub(super) const TOKENS: &str = "DovetailTokens";
+pub(super) const SERVICES: [&str; 13] =
+    [LINE, KNOWN, PAIRS, TURN, PACTS, MAIL, BUDGET, CREDENTIAL, PLACE, DUTY, FEED, PLAN, TOKENS];
 
 /// The documents of a version.
 pub(super) type Documents = Vec<(String, String)>;
@@ -119,6 +120,10 @@ pub(super) fn turn(identity: &str) -> Object {
 
 fn place(key: &str) -> Object {
     Object { service: PLACE, key: key.to_owned() }
+}
+
+pub(super) fn tokens() -> Object {
+    Object { service: TOKENS, key: "0".into() }
 }
 
 pub(super) fn known(workflow: &str, of: &RecordRef) -> Object {

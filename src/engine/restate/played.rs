@@ -25,7 +25,7 @@ use super::ingress::Object;
 use super::line::{Arriving, Desk, IN_LINE};
 use super::objects::{self, LINE, Objects, SERVICES};
 use super::steps::{Looks, Steps, Stopped};
-use super::{budget, credential, feed, known, mail, pacts, pairs, places, plans, turns};
+use super::{budget, credential, feed, known, mail, pacts, pairs, places, plans, tokens, turns};
 use crate::engine::{Engine, now_ms};
 use crate::store::Error;
 
@@ -436,6 +436,7 @@ impl Attempt {
             (objects::CREDENTIAL, "release") => write(&credential::release(self, read(message)?).await?),
             (objects::BUDGET, "lease") => write(&budget::lease(self, read(message)?).await?),
             (objects::PLAN, "keep") => write(&plans::keep(self, read(message)?)),
+            (objects::TOKENS, "merge") => write(&tokens::merge(self, read(message)?).await?),
             (service, handler) => Err(Stopped::Cancelled(format!("{service} has no {handler}"))),
         }
     }

@@ -28,6 +28,7 @@ use super::pairs::{self, Keeping, Taken};
 use super::places;
 use super::plans;
 use super::steps::{Looks, Steps, Stopped};
+use super::tokens;
 use super::turns::{self, Taker};
 use crate::engine::Engine;
 use crate::run::{Known, Received, RecordRef, Start};
@@ -79,6 +80,7 @@ pub(super) fn endpoint(engine: Option<&Engine>, objects: &Arc<Objects>, keys: &[
         .bind(Budget.into_service_definition().options(options()))
         .bind(Credential.into_service_definition().options(options()))
         .bind(Plans.into_service_definition().options(options()))
+        .bind(Tokens.into_service_definition().options(options()))
         .bind(
             Line { engine, objects: Arc::clone(&objects) }
                 .into_service_definition()
@@ -387,6 +389,20 @@ impl Mail {
     #[handler]
     async fn first(&self, ctx: SharedObjectContext<'_>, waiter: Json<Waiter>) -> HandlerResult<Json<Option<Received>>> {
         Ok(Json(mail::first(&Shared(&ctx), &waiter.into_inner()).await?))
+    }
+}
+
+struct Tokens;
+
+#[object(name = "DovetailTokens")]
+impl Tokens {
+    #[handler]
+    async fn merge(
+        &self,
+        ctx: ObjectContext<'_>,
+        telling: Json<tokens::Telling>,
+    ) -> HandlerResult<Json<tokens::Merged>> {
+        Ok(Json(tokens::merge(&Exclusive(&ctx), telling.into_inner()).await?))
     }
 }
 

@@ -16,16 +16,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use restate_sdk::http_server::HttpServer;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 pub(super) use self::held::Taking;
 use super::admin::UnderWay;
 use super::ingress::Ingress;
-use super::objects::{CREDENTIAL, Calls, KNOWN, LINE, MAIL, Objects, PACTS, PAIRS, PLACE, TURN};
+use super::objects::{CREDENTIAL, Calls, KNOWN, LINE, MAIL, Objects, PACTS, PAIRS, PLACE, TOKENS, TURN};
 use super::played::Played;
-use super::{Cluster, served};
+use super::{Cluster, called, served};
 use crate::clock;
 use crate::engine::{Engine, now_ms};
 use crate::store::{Error, Keeper, Store};
@@ -190,8 +189,8 @@ const OWN: &str = "the data folder keeps its runs itself already: `dovetail serv
 async fn serve(cluster: Cluster) -> Result<Arc<Objects>, Error> {
     let Cluster { ingress, admin, listener, deployment, keys } = cluster;
     let objects = Arc::new(Objects::new(Ingress::new(ingress, admin)));
-    let server = HttpServer::new(served::endpoint(None, &objects, &keys).map_err(Error::Refused)?);
-    tokio::spawn(server.serve_with_cancel(listener, std::future::pending::<()>()));
+    let endpoint = served::endpoint(None, &objects, &keys).map_err(Error::Refused)?;
+    tokio::spawn(called::serve(listener, endpoint, std::future::pending()));
     objects.ingress.register(&deployment).await?;
     Ok(objects)
 }
@@ -256,7 +255,7 @@ fn in_words(at_work: &[UnderWay]) -> String {
 
 /// The cluster forgets all that was moved out of it. What it told remains, for those who read it.
 async fn empty(objects: &Objects) -> Result<(), Error> {
-    for service in [LINE, TURN, MAIL, PACTS, PAIRS, KNOWN, CREDENTIAL, PLACE] {
+    for service in [LINE, TURN, MAIL, PACTS, PAIRS, KNOWN, CREDENTIAL, PLACE, TOKENS] {
         let begun = clock::instant();
         loop {
             let mut left = objects.ingress.objects(service).await?;

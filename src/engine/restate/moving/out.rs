@@ -14,6 +14,7 @@ use super::super::mail::{self, Message};
 use super::super::objects::{CREDENTIAL, Calls, KNOWN, LINE, MAIL, Objects, PACTS, PAIRS, PLACE};
 use super::super::pacts::{Agreed, Open};
 use super::super::places;
+use super::super::tokens;
 use super::{ASKED, DOOR, Door, IDS_MS, Moved, Phase, empty, quiet};
 use crate::clock;
 use crate::engine::now_ms;
@@ -71,6 +72,7 @@ pub(super) async fn move_out(
             // What came meanwhile is read as well.
             head = Some(now);
             moved = Moving { objects, store }.all(folder).await?;
+            tokens::share(store, objects).await?;
         }
         store.press().await?;
         Door::set(objects, Phase::Left, &name).await?;
