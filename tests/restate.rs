@@ -326,6 +326,51 @@ async fn a_new_release_takes_over_and_the_old_one_ends_what_it_began() {
     assert_eq!(stage.vendors[PEOPLE].records("contact").len(), 11, "nobody is made twice");
 }
 
+/// The versions that the cluster keeps, by when it was last said that they are served.
+async fn versions(stage: &Stage) -> BTreeMap<String, i64> {
+    let sql = "SELECT service_key AS hash, value_utf8 AS at FROM state \
+               WHERE service_name = 'DovetailPlan' AND key = 'served_ms'";
+    let rows = stage.cluster.as_ref().expect("a cluster").query(&stage.client, sql).await;
+    let text = |row: &Value, name: &str| row[name].as_str().expect("a text").to_owned();
+    rows.iter().map(|row| (text(row, "hash"), text(row, "at").parse().expect("a number"))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_that_nobody_serves_and_no_run_needs_are_forgotten() {
+    let Some(mut stage) = set(1).await else { return };
+    let mut known: Vec<String> = Vec::new();
+    // Of the first version a run is over; of the second one waits; the third is served.
+    for (number, pause) in ["300ms", "40d", "301ms"].into_iter().enumerate() {
+        stage.write("workflows/newcomer.yaml", &NEWCOMER.replace("300ms", pause));
+        let serve = stage.serve().await;
+        post(&stage.client, serve.port, &newcomer(number, "a")).await.expect("an answer");
+        let is_done = |run: &Run| run.status == Status::Completed || run.due_ms > dovetail::clock::now_ms() + 1_000_000;
+        let count = async || stage.runs().await.iter().filter(|run| is_done(run)).count();
+        until("it is over, or waits", async || (count().await == number + 1).then_some(())).await;
+        let now = versions(&stage).await;
+        known.extend(now.into_keys().filter(|hash| !known.contains(hash)).collect::<Vec<_>>());
+        serve.term().await;
+    }
+    assert_eq!(known.len(), 3, "{known:?}");
+    let serve = stage.serve().await;
+    let long_ago = json!(dovetail::clock::now_ms() - 40 * 24 * 60 * 60 * 1_000);
+    for hash in &known {
+        let path = format!("DovetailPlan/{hash}/serve");
+        stage.cluster.as_ref().expect("a cluster").tell(&stage.client, &path, &long_ago).await;
+    }
+    serve.term().await;
+    let serve = stage.serve().await;
+    let left: Vec<String> = until("one is forgotten", async || {
+        let left = versions(&stage).await;
+        (left.len() < 3).then(|| left.into_keys().collect())
+    })
+    .await;
+    let mut needed = known.split_off(1);
+    needed.sort();
+    assert_eq!(left, needed);
+    serve.term().await;
+}
+
 /// Three nodes and two processes, of which any is killed at any moment, again and again.
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_kills_of_any_node_or_process_lose_nothing_and_make_nothing_twice() {

@@ -50,6 +50,34 @@ pub fn values(service: &str, after: Option<(&str, &str)>, limit: usize) -> Strin
     )
 }
 
+/// One value of an object.
+pub fn value(service: &str, object: &str, key: &str) -> String {
+    format!(
+        "SELECT service_key, key, value_utf8 FROM state WHERE service_name = {} AND service_key = {} AND key = {}",
+        text(service),
+        text(object),
+        text(key)
+    )
+}
+
+/// Values of the objects of a service in which a text is: its letters and digits are looked for.
+pub fn holding(service: &str, part: &str) -> String {
+    format!(
+        "SELECT count(*) AS number FROM state WHERE service_name = {} AND value_utf8 LIKE {}",
+        text(service),
+        text(&format!("%{part}%"))
+    )
+}
+
+/// Runs that came to their line before an instant, and have not reached it.
+pub fn arriving(before_ms: i64) -> String {
+    format!(
+        "SELECT count(*) AS number FROM sys_invocation WHERE target_service_name = 'DovetailLine' \
+         AND target_handler_name IN ('accept', 'begin', 'take_over') AND status <> 'completed' \
+         AND created_at < to_timestamp_millis({before_ms})"
+    )
+}
+
 /// The objects of a service that keep something.
 pub fn objects(service: &str) -> String {
     format!("SELECT DISTINCT service_key FROM state WHERE service_name = {}", text(service))

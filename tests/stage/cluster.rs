@@ -138,6 +138,13 @@ impl Cluster {
         serde_json::from_value(answer["rows"].take()).expect("rows")
     }
 
+    /// Tells an object something.
+    pub async fn tell(&self, client: &reqwest::Client, path: &str, message: &Value) {
+        let url = format!("http://127.0.0.1:{}/{path}", self.nodes[0].ingress);
+        let answer = client.post(url).json(message).send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+    }
+
     /// Where it calls our processes.
     pub fn objects(&self) -> String {
         format!("127.0.0.1:{}", self.objects)

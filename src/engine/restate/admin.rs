@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::ingress::{Door, Ingress};
+use super::objects::LINE;
 use crate::store::{Error, told};
 
 /// One value that an object keeps.
@@ -92,6 +93,22 @@ impl Ingress {
     /// All values of the objects of a service, in the order of keys, a page at a time.
     pub fn pages<'p>(&'p self, service: &'p str) -> Pages<'p> {
         Pages { ingress: self, service, after: None, limit: PAGE }
+    }
+
+    /// A value of an object.
+    pub async fn value<T: DeserializeOwned>(&self, service: &str, object: &str, key: &str) -> Result<Option<T>, Error> {
+        let row = self.query::<Row>(told::value(service, object, key)).await?.pop();
+        row.map(|row| row.value()).transpose()
+    }
+
+    /// Are there runs that are not over, or have failed, of this version?
+    pub async fn is_begun_with(&self, hash: &str) -> Result<bool, Error> {
+        Ok(self.query::<Count>(told::holding(LINE, hash)).await?.pop().is_none_or(|found| found.number > 0))
+    }
+
+    /// Runs that came to their line before an instant, and have not reached it.
+    pub async fn arriving(&self, before_ms: i64) -> Result<u64, Error> {
+        Ok(self.query::<Count>(told::arriving(before_ms)).await?.pop().map_or(0, |found| found.number))
     }
 
     /// The objects of a service that keep something.

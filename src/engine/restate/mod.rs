@@ -274,6 +274,12 @@ impl Hands for Restate {
             async move { Door::watch(&engine, &objects).await }
         };
         engine.spawn_for_ever("the door".into(), watch);
+        let objects = Arc::clone(&self.objects);
+        let forget = move |engine: Engine| {
+            let objects = Arc::clone(&objects);
+            async move { plans::forget_for_ever(engine, &objects).await }
+        };
+        engine.spawn_for_ever("versions".into(), forget);
         Box::pin(async { Ok(()) })
     }
 

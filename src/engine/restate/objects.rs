@@ -346,7 +346,13 @@ impl Objects {
     }
 
     pub async fn keep(&self, hash: &str, documents: &Documents) -> Result<(), Error> {
-        self.ask(&plan(hash), "keep", documents).await.map(drop)
+        self.ask(&plan(hash), "keep", documents).await?;
+        self.serve(hash, clock::now_ms()).await
+    }
+
+    /// A version is served at this instant.
+    pub async fn serve(&self, hash: &str, at_ms: i64) -> Result<(), Error> {
+        self.ask(&plan(hash), "serve", &at_ms).await.map(drop)
     }
 
     pub async fn documents(&self, hash: &str) -> Result<Option<Documents>, Error> {

@@ -1,9 +1,24 @@
 //! The documents of a version, by its hash: an object each.
+//!
+//! A process says each day which version it serves, and forgets those that nobody has served for a month and with which no run began that
+//! is not over. What lines keep is looked at; what still comes to one is not, so nothing is forgotten while that waits.
 
-use super::objects::Documents;
+use std::time::Duration;
+
+use super::objects::{Documents, Objects, PLAN};
 use super::steps::{Looks, Steps, Stopped};
+use crate::engine::{Engine, now_ms};
+use crate::store::Error;
 
 const DOCUMENTS: &str = "documents";
+/// When a process has last said that it serves it.
+const SERVED: &str = "served_ms";
+
+/// How often it is said.
+const SAYS: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// What was served since is kept, whether it is needed or not.
+const KEPT_MS: i64 = 30 * DAY_MS;
 
 pub(super) fn keep<S: Steps>(steps: &S, documents: Documents) {
     steps.set(DOCUMENTS, documents);
@@ -11,4 +26,47 @@ pub(super) fn keep<S: Steps>(steps: &S, documents: Documents) {
 
 pub(super) async fn read<S: Looks>(steps: &S) -> Result<Option<Documents>, Stopped> {
     steps.get(DOCUMENTS).await
+}
+
+/// It is served at this instant.
+pub(super) fn serve<S: Steps>(steps: &S, at_ms: i64) {
+    steps.set(SERVED, at_ms);
+}
+
+/// As long as the engine runs.
+pub(super) async fn forget_for_ever(engine: Engine, objects: &Objects) {
+    loop {
+        match forget(&engine, objects).await {
+            Ok(0) => {}
+            Ok(number) => tracing::info!(number, "versions that no run needs are forgotten"),
+            Err(error) => tracing::warn!(%error, "versions that no run needs are still kept"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(SAYS) => {}
+            () = engine.stopped() => return,
+        }
+    }
+}
+
+/// Gives how many versions were forgotten.
+async fn forget(engine: &Engine, objects: &Objects) -> Result<usize, Error> {
+    let now_ms = now_ms();
+    objects.serve(&engine.plan().hash, now_ms).await?;
+    if objects.ingress.arriving(now_ms - DAY_MS).await? > 0 {
+        return Ok(0);
+    }
+    let mut forgotten = 0;
+    for hash in objects.ingress.objects(PLAN).await? {
+        match objects.ingress.value::<i64>(PLAN, &hash, SERVED).await? {
+            // Kept by a release that did not say so.
+            None => objects.serve(&hash, now_ms).await?,
+            Some(served_ms) if served_ms > now_ms - KEPT_MS => {}
+            Some(_) if objects.ingress.is_begun_with(&hash).await? => {}
+            Some(_) => {
+                objects.ingress.clear(PLAN, &hash).await?;
+                forgotten += 1;
+            }
+        }
+    }
+    Ok(forgotten)
 }

@@ -456,6 +456,12 @@ impl Plans {
     }
 
     #[handler]
+    async fn serve(&self, ctx: ObjectContext<'_>, at_ms: Json<i64>) -> HandlerResult<()> {
+        plans::serve(&Exclusive(&ctx), at_ms.into_inner());
+        Ok(())
+    }
+
+    #[handler]
     async fn read(&self, ctx: SharedObjectContext<'_>) -> HandlerResult<Json<Option<Documents>>> {
         Ok(Json(plans::read(&Shared(&ctx)).await?))
     }
