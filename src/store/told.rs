@@ -50,12 +50,11 @@ pub fn values(service: &str, after: Option<(&str, &str)>, limit: usize) -> Strin
     )
 }
 
-/// One value of an object.
-pub fn value(service: &str, object: &str, key: &str) -> String {
+/// The values of one name, of all objects of a service.
+pub fn named(service: &str, key: &str) -> String {
     format!(
-        "SELECT service_key, key, value_utf8 FROM state WHERE service_name = {} AND service_key = {} AND key = {}",
+        "SELECT service_key, key, value_utf8 FROM state WHERE service_name = {} AND key = {}",
         text(service),
-        text(object),
         text(key)
     )
 }

@@ -95,10 +95,9 @@ impl Ingress {
         Pages { ingress: self, service, after: None, limit: PAGE }
     }
 
-    /// A value of an object.
-    pub async fn value<T: DeserializeOwned>(&self, service: &str, object: &str, key: &str) -> Result<Option<T>, Error> {
-        let row = self.query::<Row>(told::value(service, object, key)).await?.pop();
-        row.map(|row| row.value()).transpose()
+    /// The values of one name, of all objects of a service.
+    pub async fn named(&self, service: &str, key: &str) -> Result<Vec<Row>, Error> {
+        self.query(told::named(service, key)).await
     }
 
     /// Are there runs that are not over, or have failed, of this version?

@@ -9,15 +9,13 @@
 //!
 //! Source: the service protocol, <https://github.com/restatedev/service-protocol>, versions 5 to 7.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::future::poll_fn;
+use std::future::{Ready, ready};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::server::conn::http2;
 use hyper::service::Service;
@@ -69,15 +67,19 @@ pub(super) async fn serve(listener: TcpListener, endpoint: Endpoint, stop: impl 
     }
 }
 
+/// What has come along with a call, as soon as that is known; None: it cannot be.
+type Along = Arc<OnceLock<Option<Start>>>;
+
 tokio::task_local! {
     /// Of the handler that is polled.
-    static START: Option<Arc<Start>>;
+    static ALONG: Along;
 }
 
 /// The object that is called keeps nothing of this name. False: it does, or that is not known.
 pub(super) fn sees_none(name: &str) -> bool {
-    let sees = |start: &Option<Arc<Start>>| start.as_ref().is_some_and(|start| start.has_none(name));
-    START.try_with(sees).unwrap_or(false)
+    let sees =
+        |along: &Along| along.get().is_some_and(|start| start.as_ref().is_some_and(|start| start.has_none(name)));
+    ALONG.try_with(sees).unwrap_or(false)
 }
 
 /// What is read of a start message.
@@ -107,85 +109,60 @@ struct Called(Endpoint);
 impl Service<Request<Incoming>> for Called {
     type Response = Response<Polled>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+    type Future = Ready<Result<Self::Response, Infallible>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let endpoint = self.0.clone();
-        Box::pin(async move {
-            let (parts, body) = request.into_parts();
-            let (start, body) = begin(body).await;
-            let options = HandleOptions { protocol_mode: ProtocolMode::BidiStream };
-            let response = endpoint.handle_with_options(Request::from_parts(parts, body), options);
-            let start = start.map(Arc::new);
-            Ok(response.map(|body| Polled { body: Box::pin(body), start }))
-        })
+        let along = Along::default();
+        let request = request.map(|body| Watched { body, read: Vec::new(), along: Arc::clone(&along) });
+        let options = HandleOptions { protocol_mode: ProtocolMode::BidiStream };
+        let response = self.0.handle_with_options(request, options);
+        ready(Ok(response.map(|body| Polled { body: Box::pin(body), along })))
     }
 }
 
-/// Reads the start message; the body is whole as before.
-async fn begin<B: Body<Data = Bytes> + Unpin>(mut body: B) -> (Option<Start>, Again<B>) {
-    let (mut read, mut frames) = (Vec::new(), VecDeque::new());
-    let start = loop {
-        match whole(&read) {
-            Whole::Start(start) => break Some(start),
-            Whole::Other => break None,
-            Whole::Short => {}
-        }
-        let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await else { break None };
-        let is_broken = frame.is_err();
-        read.extend(frame.iter().filter_map(Frame::data_ref).flatten());
-        frames.push_back(frame);
-        if is_broken {
-            break None;
-        }
-    };
-    (start, Again { frames, body })
-}
-
-enum Whole {
-    Start(Start),
-    /// More is to come.
-    Short,
-    /// It begins with something else.
-    Other,
-}
-
-fn whole(read: &[u8]) -> Whole {
-    let Some((header, message)) = read.split_first_chunk::<HEADER>() else { return Whole::Short };
-    let [0, 0, _, _, length @ ..] = header else { return Whole::Other };
-    let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
-    if length > START_MAX {
-        return Whole::Other;
-    }
-    match message.get(..length).map(Start::decode) {
-        Some(Ok(start)) => Whole::Start(start),
-        Some(Err(_)) => Whole::Other,
-        None => Whole::Short,
-    }
-}
-
-/// A body of which something was read, from its beginning.
-struct Again<B: Body> {
-    frames: VecDeque<Result<Frame<Bytes>, B::Error>>,
+/// What is called, on its way to the SDK, which begins a handler when it has all of the start message.
+struct Watched<B> {
     body: B,
+    /// Of the start message, so far.
+    read: Vec<u8>,
+    along: Along,
 }
 
-impl<B: Body<Data = Bytes, Error: Unpin> + Unpin> Body for Again<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {
     type Data = Bytes;
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.frames.pop_front() {
-            Some(frame) => Poll::Ready(Some(frame)),
-            None => Pin::new(&mut self.body).poll_frame(context),
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(data) = frame.data_ref()
+            && self.along.get().is_none()
+        {
+            self.read.extend_from_slice(data);
+            if let Some(start) = start(&self.read) {
+                self.along.get_or_init(|| start);
+                self.read = Vec::new();
+            }
         }
+        polled
     }
+}
+
+/// None: more of it is to come. `Some(None)`: it begins with something else, or is too long.
+fn start(read: &[u8]) -> Option<Option<Start>> {
+    let (header, message) = read.split_first_chunk::<HEADER>()?;
+    let [0, 0, _, _, length @ ..] = header else { return Some(None) };
+    let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+    if length > START_MAX {
+        return Some(None);
+    }
+    message.get(..length).map(|message| Start::decode(message).ok())
 }
 
 /// What a handler answers; it is at work while this is polled.
 struct Polled {
     body: Pin<Box<ResponseBody>>,
-    start: Option<Arc<Start>>,
+    along: Along,
 }
 
 impl Body for Polled {
@@ -196,8 +173,8 @@ impl Body for Polled {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let start = self.start.clone();
-        START.sync_scope(start, || self.body.as_mut().poll_frame(context))
+        let along = Arc::clone(&self.along);
+        ALONG.sync_scope(along, || self.body.as_mut().poll_frame(context))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -209,12 +186,13 @@ impl Body for Polled {
 mod tests {
     use std::convert::Infallible;
     use std::pin::Pin;
+    use std::sync::Arc;
     use std::task::{Context, Poll};
 
     use hyper::body::{Body, Bytes, Frame};
     use prost::Message as _;
 
-    use super::{Entry, HEADER, START_MAX, Start, begin};
+    use super::{Along, Entry, HEADER, START_MAX, Start, Watched};
 
     /// A body that comes in pieces.
     struct Pieces(Vec<Bytes>);
@@ -241,14 +219,14 @@ mod tests {
 
     /// What is seen in a body of these pieces; what is passed on is what came.
     async fn seen(came: &[u8], piece: usize) -> Option<Start> {
-        let pieces = came.chunks(piece).map(Bytes::copy_from_slice).collect();
-        let (start, mut again) = begin(Pieces(pieces)).await;
+        let (pieces, along) = (came.chunks(piece).map(Bytes::copy_from_slice).collect(), Along::default());
+        let mut watched = Watched { body: Pieces(pieces), read: Vec::new(), along: Arc::clone(&along) };
         let mut passed: Vec<u8> = Vec::new();
-        while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut again).poll_frame(context)).await {
+        while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut watched).poll_frame(context)).await {
             passed.extend(frame.iter().filter_map(Frame::data_ref).flatten());
         }
         assert_eq!(passed, came);
-        start
+        along.get().cloned().flatten()
     }
 
     #[tokio::test]

@@ -346,13 +346,17 @@ impl Objects {
     }
 
     pub async fn keep(&self, hash: &str, documents: &Documents) -> Result<(), Error> {
-        self.ask(&plan(hash), "keep", documents).await?;
-        self.serve(hash, clock::now_ms()).await
+        self.ask(&plan(hash), "keep", documents).await.map(drop)
     }
 
     /// A version is served at this instant.
     pub async fn serve(&self, hash: &str, at_ms: i64) -> Result<(), Error> {
         self.ask(&plan(hash), "serve", &at_ms).await.map(drop)
+    }
+
+    /// A version goes, unless it was served since. True: it is gone.
+    pub async fn forget(&self, hash: &str, before_ms: i64) -> Result<bool, Error> {
+        self.ingress.call(&plan(hash), "forget", &before_ms).await
     }
 
     pub async fn documents(&self, hash: &str) -> Result<Option<Documents>, Error> {

@@ -435,8 +435,9 @@ impl Attempt {
             (objects::CREDENTIAL, "lease") => write(&credential::lease(self, read(message)?).await?),
             (objects::CREDENTIAL, "release") => write(&credential::release(self, read(message)?).await?),
             (objects::BUDGET, "lease") => write(&budget::lease(self, read(message)?).await?),
-            (objects::PLAN, "keep") => write(&plans::keep(self, read(message)?)),
+            (objects::PLAN, "keep") => write(&plans::keep(self, read(message)?).await?),
             (objects::PLAN, "serve") => write(&plans::serve(self, read(message)?)),
+            (objects::PLAN, "forget") => write(&plans::forget(self, read(message)?).await?),
             (objects::TOKENS, "merge") => write(&tokens::merge(self, read(message)?).await?),
             (service, handler) => Err(Stopped::Cancelled(format!("{service} has no {handler}"))),
         }

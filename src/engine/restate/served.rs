@@ -451,14 +451,18 @@ struct Plans;
 impl Plans {
     #[handler]
     async fn keep(&self, ctx: ObjectContext<'_>, documents: Json<Documents>) -> HandlerResult<()> {
-        plans::keep(&Exclusive(&ctx), documents.into_inner());
-        Ok(())
+        Ok(plans::keep(&Exclusive(&ctx), documents.into_inner()).await?)
     }
 
     #[handler]
     async fn serve(&self, ctx: ObjectContext<'_>, at_ms: Json<i64>) -> HandlerResult<()> {
         plans::serve(&Exclusive(&ctx), at_ms.into_inner());
         Ok(())
+    }
+
+    #[handler]
+    async fn forget(&self, ctx: ObjectContext<'_>, before_ms: Json<i64>) -> HandlerResult<Json<bool>> {
+        Ok(Json(plans::forget(&Exclusive(&ctx), before_ms.into_inner()).await?))
     }
 
     #[handler]

@@ -24,9 +24,9 @@ pub(super) trait Looks: Sync {
 }
 
 pub(super) trait Steps: Looks {
-    /// This object keeps nothing under a name: that came along with the call, so nothing is asked and nothing written down. False:
-    /// it keeps something, or that is not known here. Only a step may go by it, whose outcome is: when it is played back it may be
-    /// otherwise.
+    /// This object keeps nothing under a name: that came along with the call, so it is not written down that it was looked at. False:
+    /// it keeps something, or that is not known here. It may say otherwise when the handler is called again, so only the work of a
+    /// step may go by it, whose outcome is written down.
     fn sees_none(&self, name: &str) -> bool;
 
     fn set<T: Serialize + 'static>(&self, name: &str, value: T);
