@@ -53,7 +53,7 @@ pub(super) struct Pass {
     circuits: Arc<Circuits>,
     connection: String,
     origin: String,
-    begun: Instant,
+    pub begun: Instant,
     asks: bool,
 }
 

@@ -1,7 +1,7 @@
 //! Performs one request: credential, budget, the network, and what the answer means.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::circuit::{Pass, is_of_trouble};
 use super::{Engine, count};
@@ -126,6 +126,13 @@ impl Engine {
         let Ok((connector, connection, operation)) = find(plan, send) else { return http::Take::Go };
         let budgets = &self.inner.budgets;
         budgets.take(&connection.name, &connector.limits, &operation.name, &send.input, urgency, clock::instant())
+    }
+
+    /// What was taken at an instant is sent now.
+    pub(super) fn goes(&self, plan: &Plan, send: &Send, taken: Instant) {
+        let Ok((connector, connection, operation)) = find(plan, send) else { return };
+        let budgets = &self.inner.budgets;
+        budgets.sent(&connection.name, &connector.limits, &operation.name, &send.input, taken, clock::instant());
     }
 
     /// May it go now? Else how long to wait before asking again: the vendor is down, or a limit is used up. What is not

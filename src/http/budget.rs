@@ -172,6 +172,25 @@ impl Budgets {
         Take::Go
     }
 
+    /// A request that was taken at an instant is sent now: what came between, as making its entry durable, is on no vendor's clock.
+    pub fn sent(
+        &self,
+        connection: &str,
+        limits: &[Limit],
+        operation: &str,
+        input: &Value,
+        taken: Instant,
+        now: Instant,
+    ) {
+        let mut windows = self.windows.lock();
+        for (index, limit) in counted(limits, operation) {
+            let key = Key::of_limit(connection, index, limit, input).within(&windows);
+            if let Some(window) = windows.get_mut(&key) {
+                window.is_sent(limit, now.saturating_duration_since(taken), now);
+            }
+        }
+    }
+
     /// Whether [`Budgets::take`] would say `Go`; takes nothing.
     pub fn look(
         &self,

@@ -29,7 +29,10 @@ pub struct Lease {
 /// A fixed span of time, opened by its first request.
 #[derive(Debug)]
 pub(super) struct Window {
+    opened: Instant,
     ends: Instant,
+    /// The longest that a request of it was held between being counted and being sent.
+    held: Duration,
     used: u64,
     /// After a 429.
     closed_until: Option<Instant>,
@@ -52,7 +55,15 @@ struct Share {
 impl Window {
     /// A window that has not been used; it opens with its first request.
     pub fn unopened(now: Instant) -> Window {
-        Window { ends: now, used: 0, closed_until: None, past_from: None, share: None }
+        Window {
+            opened: now,
+            ends: now,
+            held: Duration::ZERO,
+            used: 0,
+            closed_until: None,
+            past_from: None,
+            share: None,
+        }
     }
 
     /// How long a request must wait; zero if it may go.
@@ -111,9 +122,20 @@ impl Window {
     pub fn count(&mut self, limit: &Limit, on_the_way: Duration, now: Instant) {
         if self.is_over(now) {
             let ends = now + limit.per + on_the_way.min(limit.per / 10);
-            *self = Window { ends, used: 0, closed_until: None, past_from: self.past_from, share: None };
+            *self = Window { ends, past_from: self.past_from, ..Window::unopened(now) };
         }
         self.used = self.used.saturating_add(1);
+    }
+
+    /// A request that was counted `held` ago goes only now: what was sent with it may be as late at the vendor, whose window
+    /// ends so much later.
+    pub fn is_sent(&mut self, limit: &Limit, held: Duration, now: Instant) {
+        let is_of_this = now.checked_sub(held).is_some_and(|counted| counted >= self.opened);
+        if self.share.is_none() && is_of_this {
+            let held = held.min(limit.per);
+            self.ends += held.saturating_sub(self.held);
+            self.held = self.held.max(held);
+        }
     }
 
     /// Live work asks again after this long.

@@ -399,6 +399,9 @@ impl<'e> Life<'e> {
                     let whose = engine.inner.tap.whose(self.start);
                     self.on_their_way.spawn(async move {
                         let begun = clock::instant();
+                        if let Some(pass) = &pass {
+                            engine.goes(&plan, &send, pass.begun);
+                        }
                         let (answer, status) = match ready {
                             Ok(ready) => engine.perform(&plan, &send, ready).await,
                             Err(failure) => (Answer::Failed(failure), None),

@@ -61,6 +61,12 @@ impl Case {
         self.take_as("contact.get", &Value::Null, Urgency::Live)
     }
 
+    /// What was taken is sent at a second.
+    fn sent(&mut self, taken: Instant, second: u64) {
+        self.seconds = second;
+        self.budgets.sent("acme", &self.limits, "contact.get", &Value::Null, taken, self.now());
+    }
+
     fn learn(&self, status: u16, headers: &[(&str, &str)]) {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let response = Response { status, headers, body: Value::Null, not_kept: None };
@@ -98,6 +104,21 @@ fn a_window_lasts_as_much_longer_as_requests_are_on_their_way() {
         panic!("it is used up")
     };
     assert_eq!(wait, Duration::from_millis(1_100), "never more than a tenth");
+}
+
+/// Between being counted and being sent a request is made durable, and the disk may be slow.
+#[test]
+fn a_window_lasts_as_much_longer_as_its_requests_were_held_before_they_went() {
+    let mut case = Case::new(vec![limit(2, 10)]);
+    assert_eq!((case.take(), case.take()), (0, 0));
+    let taken = case.now();
+    case.sent(taken, 3);
+    case.sent(taken, 2);
+    assert_eq!(case.take(), 13 - 2, "as the one that was held longest");
+    case.seconds = 13;
+    assert_eq!(case.take(), 0);
+    case.sent(taken, 14);
+    assert_eq!((case.take(), case.take()), (0, 9), "it was of the window before");
 }
 
 #[test]
