@@ -238,7 +238,6 @@ impl Engine {
     /// # Errors
     /// The store's; those before it are tried again.
     pub async fn retry(&self, runs: &[String], by: &str) -> Result<(), store::Error> {
-        self.inner.names.forget();
         for id in runs {
             self.inner.hands.retry(self, id, by).await?;
         }

@@ -41,18 +41,14 @@ struct Key {
 }
 
 impl NamesKept {
-    /// What is known already of a request for names.
-    pub fn known(&self, plan: &str, send: &Send, now: Instant) -> Option<Answer> {
+    /// What is known already of a request for names, not longer than since a person has done something about what was missing.
+    pub fn known(&self, plan: &str, send: &Send, since: Option<Duration>, now: Instant) -> Option<Answer> {
         let Purpose::Names { fresh, .. } = &send.purpose else { return None };
         let age_max = if *fresh { FRESH } else { KEPT };
+        let age_max = since.map_or(age_max, |since| since.min(age_max));
         let kept = self.kept.lock();
         let (at, answer) = kept.answers.get(&key(plan, send))?;
         (now.duration_since(*at) < age_max).then(|| answer.clone())
-    }
-
-    /// A person has done something about what was missing.
-    pub fn forget(&self) {
-        *self.kept.lock() = Kept::default();
     }
 
     /// Keeps what was answered.
@@ -114,16 +110,21 @@ mod tests {
         let (names, now) = (NamesKept::default(), Instant::now());
         names.keep("p", &send("one", false), &done(json!([1])), now);
         let known = |connection, fresh, seconds| {
-            names.known("p", &send(connection, fresh), now + Duration::from_secs(seconds)).is_some()
+            names.known("p", &send(connection, fresh), None, now + Duration::from_secs(seconds)).is_some()
         };
         assert!(known("one", false, 599));
         assert!(!known("one", false, 600), "they are old");
         assert!(known("one", true, 59), "nobody could have said more since");
         assert!(!known("one", true, 60), "a name is missing");
         assert!(!known("other", false, 0), "another account has other names");
-        assert!(names.known("q", &send("one", false), now).is_none(), "the project was changed");
+        let since = |seconds| {
+            let (since, now) = (Duration::from_secs(seconds), now + Duration::from_secs(9));
+            names.known("p", &send("one", false), Some(since), now).is_some()
+        };
+        assert!(since(10) && !since(9), "a person wants it tried again");
+        assert!(names.known("q", &send("one", false), None, now).is_none(), "the project was changed");
         let further = Send { page: Page { next: Some(json!(2)), seen: None }, ..send("one", false) };
-        assert!(names.known("p", &further, now).is_none(), "another page");
+        assert!(names.known("p", &further, None, now).is_none(), "another page");
     }
 
     #[test]
@@ -132,8 +133,8 @@ mod tests {
         let call = Send { purpose: Purpose::Read, ..send("one", false) };
         names.keep("p", &call, &done(json!([1])), now);
         names.keep("p", &send("one", false), &Answer::Failed(Failure::new("transient", "")), now);
-        assert!(names.known("p", &call, now).is_none());
-        assert!(names.known("p", &send("one", false), now).is_none());
+        assert!(names.known("p", &call, None, now).is_none());
+        assert!(names.known("p", &send("one", false), None, now).is_none());
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct State {
     pub attempt: u32,
     /// A person wants it tried again, and nothing was done about that yet.
     pub retried: bool,
+    /// When a person wanted it the last time.
+    pub retried_ms: Option<i64>,
     /// Number of entries folded.
     pub length: usize,
     pub(super) compared: Option<Compared>,
@@ -261,7 +263,10 @@ impl State {
                 let finished = Finished { outcome: *outcome, result: result.clone(), failure: failure.clone() };
                 self.at(address, at_ms).finished = Some(finished);
             }
-            Fact::Retried { .. } => self.retried(),
+            Fact::Retried { .. } => {
+                self.retried_ms = Some(at_ms);
+                self.retried();
+            }
             Fact::Ended { ending } => self.ending = Some(ending.clone()),
         }
     }

@@ -86,7 +86,10 @@ impl Life<'_> {
             Next::Look(asking) => Ok(Granted::Look(asking)),
             Next::Send(send) => {
                 let inner = &self.engine.inner;
-                if let Some(answer) = inner.names.known(&self.plan.hash, &send, clock::instant()) {
+                let retried_ms = self.state.retried_ms;
+                let since = retried_ms
+                    .map(|retried_ms| Duration::from_millis(u64::try_from(now_ms() - retried_ms).unwrap_or_default()));
+                if let Some(answer) = inner.names.known(&self.plan.hash, &send, since, clock::instant()) {
                     self.fresh.push(self.state.send(&send, now_ms()));
                     return Ok(Granted::Known { send, answer });
                 }
