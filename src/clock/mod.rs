@@ -4,6 +4,7 @@
 //! then at once. The same rehearsal sees the same instants and makes the same ids.
 
 use std::cell::RefCell;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -17,6 +18,8 @@ struct Turned {
     begin_ms: i64,
     from: tokio::time::Instant,
     ids: u64,
+    /// As long as this is kept it stands.
+    standing: Option<mpsc::Sender<()>>,
 }
 
 /// As long as it lives, this thread has a clock of its own.
@@ -30,13 +33,35 @@ impl Drop for Rehearsing {
 
 /// From now on it is this instant on this thread, and later as the time of its runtime goes.
 pub fn turn(begin_ms: i64) -> Rehearsing {
-    TURNED.set(Some(Turned { begin_ms, from: tokio::time::Instant::now(), ids: 0 }));
+    TURNED.set(Some(Turned { begin_ms, from: tokio::time::Instant::now(), ids: 0, standing: None }));
     Rehearsing(())
 }
 
 /// Does this thread rehearse?
 pub fn is_turned() -> bool {
     TURNED.with_borrow(Option::is_some)
+}
+
+/// The rehearsal's time stands until [`go_on`], also while nothing is left to do in its runtime: something is under way
+/// outside of it. False: it stood already, or nobody rehearses.
+pub fn stand() -> bool {
+    TURNED.with_borrow_mut(|turned| {
+        let Some(turned) = turned.as_mut().filter(|turned| turned.standing.is_none()) else { return false };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
+        let (standing, ends) = mpsc::channel();
+        // A task that blocks holds a runtime's time.
+        runtime.spawn_blocking(move || ends.recv());
+        turned.standing = Some(standing);
+        true
+    })
+}
+
+pub fn go_on() {
+    TURNED.with_borrow_mut(|turned| drop(turned.as_mut().and_then(|turned| turned.standing.take())));
+}
+
+pub fn stands() -> bool {
+    TURNED.with_borrow(|turned| turned.as_ref().is_some_and(|turned| turned.standing.is_some()))
 }
 
 /// Now, in milliseconds since 1970.
@@ -100,6 +125,20 @@ mod tests {
         assert_eq!(then_ms, 1_000 + 3 * 24 * 60 * 60 * 1_000);
         assert!(first < later);
         assert_eq!(lived().1, first, "the same again");
+        let (begun, waited) = (Instant::now(), Duration::from_millis(30));
+        runtime.block_on(async {
+            let _rehearsing = turn(1_000);
+            assert!(stand() && !stand() && stands());
+            let outside = tokio::task::spawn_blocking(move || std::thread::sleep(waited));
+            tokio::select! {
+                _ = outside => {}
+                () = tokio::time::sleep(Duration::from_millis(1)) => panic!("time went on"),
+            }
+            assert_eq!(now_ms(), 1_000);
+            go_on();
+            tokio::time::sleep(Duration::from_secs(60 * 60)).await;
+        });
+        assert!(begun.elapsed() >= waited);
         assert!(!is_turned() && now_ms() > then_ms, "other threads and later ones have the machine's");
     }
 }

@@ -18,11 +18,13 @@ use dovetail::vault::SecretSource;
 use regex::Regex;
 
 use crate::case::{BEGIN_MS, Case};
+#[cfg(feature = "restate")]
+use crate::nodes::Nodes;
 use crate::story::Story;
 use crate::vendor::{Death, Vendor};
 
 /// Who keeps the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Hands {
     /// This process, in its store.
     Own,
@@ -35,6 +37,9 @@ pub enum Hands {
     /// This process, until the program dies; then its runs are moved into a cluster that is played.
     #[cfg(feature = "restate")]
     Moving,
+    /// A real cluster, called by two engines of this process.
+    #[cfg(feature = "restate")]
+    Nodes(Arc<Nodes>),
 }
 
 /// Before the program is started again.
@@ -59,19 +64,29 @@ pub struct Lived {
 /// # Errors
 /// It does not come to its end, in words.
 pub fn live(case: &Case, plan: &Arc<Plan>, hands: Hands, death: Option<Death>) -> Result<Lived, String> {
-    let folder = Folder(std::env::temp_dir().join(format!("dovetail-hands-{}", uuid::Uuid::new_v4())));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let (folder, beside) = (Folder::new(), Folder::new());
+    #[cfg(feature = "restate")]
+    if let Hands::Nodes(nodes) = &hands {
+        nodes.forget();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let lived = runtime.block_on(async {
         let _rehearsing = clock::turn(BEGIN_MS);
         let vendor = Vendor::new(case, plan, death);
-        Stage { case, plan, hands: Kept::new(hands), vendor, folder: &folder.0 }.live().await
+        Stage { case, plan, hands: Kept::new(hands), vendor, folder: &folder.0, beside: &beside.0 }.live().await
     });
     runtime.shutdown_timeout(Duration::from_secs(5));
     lived
 }
 
 /// Gone when it is dropped.
-struct Folder(PathBuf);
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new() -> Folder {
+        Folder(std::env::temp_dir().join(format!("dovetail-hands-{}", uuid::Uuid::new_v4())))
+    }
+}
 
 impl Drop for Folder {
     fn drop(&mut self) {
@@ -88,6 +103,8 @@ enum Kept {
         /// The runs are kept there by now.
         is_within: Cell<bool>,
     },
+    #[cfg(feature = "restate")]
+    Nodes(Arc<Nodes>),
 }
 
 impl Kept {
@@ -100,6 +117,8 @@ impl Kept {
             Hands::Faltering(seed) => Kept::Cluster { played: Played::new(seed), is_within: Cell::new(true) },
             #[cfg(feature = "restate")]
             Hands::Moving => Kept::Cluster { played: Played::in_peace(), is_within: Cell::new(false) },
+            #[cfg(feature = "restate")]
+            Hands::Nodes(nodes) => Kept::Nodes(nodes),
         }
     }
 
@@ -110,24 +129,51 @@ impl Kept {
             Kept::Cluster { played, is_within } if is_within.get() => Keeping::Played(Arc::clone(played)),
             #[cfg(feature = "restate")]
             Kept::Cluster { .. } => Keeping::Own,
+            #[cfg(feature = "restate")]
+            Kept::Nodes(nodes) => Keeping::Restate(Box::new(nodes.reached())),
         }
     }
 
     /// What is in the folder of a program that kept its runs itself becomes the cluster's.
     #[cfg_attr(not(feature = "restate"), expect(unused_variables, reason = "there is none"))]
-    async fn take_over(&self, store: &Store, folder: &Path) -> Result<(), String> {
+    async fn take_over(&self, folder: &Path) -> Result<(), String> {
         match self {
             Kept::Own => Ok(()),
             #[cfg(feature = "restate")]
             Kept::Cluster { played, is_within } => {
                 is_within.set(true);
-                move_into_played(played, store, folder).await.map(drop).map_err(in_words)
+                let store = Store::open_for_now(folder).map_err(in_words)?;
+                let moved = move_into_played(played, &store, folder).await;
+                store.close().await;
+                moved.map(drop).map_err(in_words)
+            }
+            #[cfg(feature = "restate")]
+            Kept::Nodes(nodes) => {
+                let (nodes, folder) = (Arc::clone(nodes), folder.to_owned());
+                tokio::task::spawn_blocking(move || nodes.take_over(&folder)).await.map_err(in_words)?
             }
         }
     }
 
     fn is_to_move(&self) -> bool {
-        matches!(self.keeping(), Keeping::Own) && !matches!(self, Kept::Own)
+        match self {
+            Kept::Own => false,
+            #[cfg(feature = "restate")]
+            Kept::Cluster { is_within, .. } => !is_within.get(),
+            #[cfg(feature = "restate")]
+            Kept::Nodes(_) => false,
+        }
+    }
+
+    /// Do several processes serve?
+    fn are_several(&self) -> bool {
+        match self {
+            Kept::Own => false,
+            #[cfg(feature = "restate")]
+            Kept::Cluster { .. } => false,
+            #[cfg(feature = "restate")]
+            Kept::Nodes(_) => true,
+        }
     }
 
     /// Nobody is called any more. Gives why what was decided cannot be played back.
@@ -139,11 +185,13 @@ impl Kept {
                 played.leave();
                 played.mismatch()
             }
+            #[cfg(feature = "restate")]
+            Kept::Nodes(_) => None,
         }
     }
 }
 
-fn in_words(error: impl std::fmt::Display) -> String {
+pub fn in_words(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
@@ -161,11 +209,14 @@ struct Stage<'s> {
     hands: Kept,
     vendor: Vendor,
     folder: &'s Path,
+    /// Of another process, where several serve.
+    beside: &'s Path,
 }
 
 impl Stage<'_> {
     async fn live(self) -> Result<Lived, String> {
         self.lay_down().await?;
+        let beside = self.begin_beside().await?;
         let mut store = self.begin().await?;
         let mut has_died = false;
         let run = self.start(&store).await?;
@@ -206,6 +257,7 @@ impl Stage<'_> {
             engine.retry(std::slice::from_ref(&run), "a person").await.map_err(in_words)?;
         }
         self.engine()?.die();
+        beside.iter().for_each(Engine::die);
         if let Some(mismatch) = self.hands.end() {
             return Err(mismatch);
         }
@@ -223,31 +275,35 @@ impl Stage<'_> {
         let workflow = &self.case.workflow(self.plan).name;
         let told = known.into_iter().map(|(of, known)| Told { workflow: workflow.clone(), of, known });
         store.take_back_told(told.collect()).await.map_err(in_words)?;
-        if !self.hands.is_to_move() {
-            self.hands.take_over(&store, self.folder).await?;
-        }
         store.close().await;
-        Ok(())
+        if self.hands.is_to_move() { Ok(()) } else { self.hands.take_over(self.folder).await }
     }
 
     /// While nobody serves.
     async fn move_in(&self) -> Result<(), String> {
-        if !self.hands.is_to_move() {
-            return Ok(());
+        if self.hands.is_to_move() { self.hands.take_over(self.folder).await } else { Ok(()) }
+    }
+
+    /// A further process serves, where several do.
+    async fn begin_beside(&self) -> Result<Option<Engine>, String> {
+        if !self.hands.are_several() {
+            return Ok(None);
         }
-        let store = Store::open_for_now(self.folder).map_err(in_words)?;
-        self.hands.take_over(&store, self.folder).await?;
-        store.close().await;
-        Ok(())
+        let store = Store::open_for_now(self.beside).map_err(in_words)?;
+        self.engine_of(&store).await.map(Some)
+    }
+
+    async fn engine_of(&self, store: &Store) -> Result<Engine, String> {
+        let (plan, door, keeping) = (Arc::clone(self.plan), Arc::new(self.vendor.clone()), self.hands.keeping());
+        let engine = Engine::rehearse(plan, store.clone(), Arc::new(NoSecrets), HashMap::new(), door, keeping).await;
+        engine.map_err(in_words)
     }
 
     /// The program starts.
     async fn begin(&self) -> Result<Store, String> {
         let store = Store::open_for_now(self.folder).map_err(in_words)?;
         self.vendor.is_born();
-        let (plan, door, keeping) = (Arc::clone(self.plan), Arc::new(self.vendor.clone()), self.hands.keeping());
-        let engine = Engine::rehearse(plan, store.clone(), Arc::new(NoSecrets), HashMap::new(), door, keeping).await;
-        self.vendor.seen().engine = Some(engine.map_err(in_words)?);
+        self.vendor.seen().engine = Some(self.engine_of(&store).await?);
         Ok(store)
     }
 

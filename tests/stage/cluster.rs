@@ -45,7 +45,7 @@ pub fn nodes_asked_for() -> Option<usize> {
 }
 
 /// The public part of the key with which the cluster signs.
-const IDENTITY: &str = "publickeyv1_7WJgrz4PQWRAFZys11MwYmZ94wyvLCF7XRPTXbtpc9iV";
+pub const IDENTITY: &str = "publickeyv1_7WJgrz4PQWRAFZys11MwYmZ94wyvLCF7XRPTXbtpc9iV";
 
 fn identity() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/restate/identity.pem")
@@ -133,9 +133,13 @@ impl Cluster {
     /// What it says of itself.
     pub async fn query(&self, client: &reqwest::Client, sql: &str) -> Vec<Value> {
         let url = format!("http://127.0.0.1:{}/query", self.nodes[0].admin);
-        let request = client.post(url).header("accept", "application/json").json(&json!({ "query": sql }));
-        let mut answer: Value = request.send().await.expect("an answer").json().await.expect("JSON");
-        serde_json::from_value(answer["rows"].take()).expect("rows")
+        let rows = async || {
+            let request = client.post(&url).header("accept", "application/json").json(&json!({ "query": sql }));
+            let mut answer: Value = request.send().await.ok()?.json().await.ok()?;
+            // At first nobody leads a partition.
+            serde_json::from_value(answer["rows"].take()).ok()
+        };
+        until("Restate says what it knows", rows).await
     }
 
     /// Tells an object something.
@@ -157,14 +161,15 @@ impl Cluster {
         flags
     }
 
+    /// The addresses of its ingress, and of its admin API.
+    pub fn doors(&self) -> [Vec<String>; 2] {
+        let ports: [fn(&Node) -> u16; 2] = [|node| node.ingress, |node| node.admin];
+        ports.map(|port| self.nodes.iter().map(|node| format!("http://127.0.0.1:{}", port(node))).collect())
+    }
+
     /// How it is reached.
     pub fn reach(&self) -> Vec<String> {
-        let urls = |port: fn(&Node) -> u16| {
-            let urls: Vec<String> = self.nodes.iter().map(|node| format!("http://127.0.0.1:{}", port(node))).collect();
-            urls.join(",")
-        };
-        let (ingress, admin) = (urls(|node| node.ingress), urls(|node| node.admin));
-        let objects = self.objects();
+        let ([ingress, admin], objects) = (self.doors().map(|urls| urls.join(",")), self.objects());
         ["--ingress", &ingress, "--admin", &admin, "--objects", &objects, "--restate-key", IDENTITY]
             .map(str::to_owned)
             .to_vec()

@@ -11,6 +11,7 @@ pub mod cluster;
 mod process;
 pub mod random;
 pub mod sender;
+mod until;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::{Map, Value, json};
 
 pub use process::{Serve, command};
+pub use until::until;
 
 pub const GHL: &str = "gohighlevel";
 pub const QUIZ: &str = "opinion-stage";
@@ -465,18 +467,6 @@ async fn play(name: &'static str, port: u16, further: &[(&str, &str)]) -> Vendor
     files.extend(further.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())));
     let vendor = Vendor::start(&files, Some(sandbox), settings).await;
     vendor.unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-/// Looks again every 20 ms until there is something, for a minute at most.
-pub async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(Instant::now() < end, "waited a minute in vain until {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// `LONG=1` asks for the long form of a test: more rounds, more of everything.

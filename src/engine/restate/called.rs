@@ -26,6 +26,8 @@ use prost::Message as _;
 use restate_sdk::endpoint::{Endpoint, HandleOptions, ProtocolMode, ResponseBody};
 use tokio::net::TcpListener;
 
+use super::rest::{self, UnderWay, Work};
+
 /// A longer start message is read by the SDK alone.
 const START_MAX: usize = 64 * 1024;
 /// Type and flags, two bytes each, and the length in four.
@@ -116,7 +118,8 @@ impl Service<Request<Incoming>> for Called {
         let request = request.map(|body| Watched { body, read: Vec::new(), along: Arc::clone(&along) });
         let options = HandleOptions { protocol_mode: ProtocolMode::BidiStream };
         let response = self.0.handle_with_options(request, options);
-        ready(Ok(response.map(|body| Polled { body: Box::pin(body), along })))
+        let under_way = rest::begins(Work::Call);
+        ready(Ok(response.map(|body| Polled { body: Box::pin(body), along, _under_way: under_way })))
     }
 }
 
@@ -163,6 +166,7 @@ fn start(read: &[u8]) -> Option<Option<Start>> {
 struct Polled {
     body: Pin<Box<ResponseBody>>,
     along: Along,
+    _under_way: UnderWay,
 }
 
 impl Body for Polled {

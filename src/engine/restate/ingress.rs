@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::played::Played;
+use super::rest::{self, Work};
 use crate::connector::{Body, Request};
 use crate::http::{Client, Received};
 use crate::store::Error;
@@ -85,6 +86,7 @@ impl Ingress {
     ) -> Result<bool, Error> {
         let headers = vec![("idempotency-key".to_owned(), idempotency_key.to_owned())];
         let path = [to.service, &to.key, handler, "send"];
+        rest::is_sent();
         let sent: Sent = read(&self.ask(Door::Ingress, &path, headers, serde_json::to_vec(message)?).await?)?;
         Ok(sent.status != "PreviouslyAccepted")
     }
@@ -142,6 +144,7 @@ impl Ingress {
             (Ingress::Played(played), Door::Ingress) => return played.ask(path, &headers, message).await,
             (Ingress::Played(_), Door::Admin) => return Err(Error::Away("nobody administers what is played".into())),
         };
+        let _under_way = rest::begins(Work::Ask);
         let mut is_shut = is_shut.subscribe();
         // A handler that takes nothing refuses a body.
         let body = Some(message).filter(|message| message != b"null");

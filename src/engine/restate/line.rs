@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::feed::{News, Note};
 use super::ingress::Object;
 use super::objects::{Calls, Objects};
+use super::rest;
 use super::steps::{Steps, Stopped};
 use super::turn::{Book, Ended, Whose, release, turn};
 use crate::engine::{Engine, now_ms};
@@ -312,7 +313,9 @@ impl<S: Steps> Desk<'_, S> {
     }
 
     pub fn call(&self, go_on: GoOn, after_ms: i64) {
-        self.steps.send(self.this, "go_on", go_on, u64::try_from(after_ms).unwrap_or(0));
+        let after_ms = u64::try_from(after_ms).unwrap_or(0);
+        rest::call_after(self.objects, self.this, &go_on, after_ms);
+        self.steps.send(self.this, "go_on", go_on, after_ms);
     }
 
     /// Tells those who look what is new of a run. A handler that is called once more tells the same once more.

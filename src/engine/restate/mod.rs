@@ -35,6 +35,7 @@ mod pairs;
 mod places;
 mod plans;
 mod played;
+mod rest;
 mod served;
 mod steps;
 mod tokens;
@@ -252,6 +253,15 @@ impl Hands for Restate {
     }
 
     fn begin<'h>(&'h self, engine: &'h Engine) -> Said<'h, ()> {
+        if clock::is_turned() && self.deployment.is_some() {
+            let objects = Arc::clone(&self.objects);
+            let keep_time = move |engine: Engine| {
+                let objects = Arc::clone(&objects);
+                async move { rest::keep_time(&engine, &objects).await }
+            };
+            engine.spawn_for_ever("time".into(), keep_time);
+            return Box::pin(async { Ok(()) });
+        }
         let objects = Arc::clone(&self.objects);
         let follow = move |engine: Engine| {
             let objects = Arc::clone(&objects);
@@ -322,6 +332,7 @@ impl Hands for Restate {
     fn is_at_rest(&self) -> bool {
         match &self.objects.ingress {
             Ingress::Played(played) => played.is_at_rest(),
+            Ingress::Network { .. } if clock::is_turned() => !clock::stands(),
             // Other processes may be at work.
             Ingress::Network { .. } => false,
         }

@@ -27,6 +27,7 @@ use super::pacts;
 use super::pairs::{self, Keeping, Taken};
 use super::places;
 use super::plans;
+use super::rest::{self, Work};
 use super::steps::{Looks, Steps, Stopped};
 use super::tokens;
 use super::turns::{self, Taker};
@@ -129,7 +130,11 @@ impl Steps for Exclusive<'_, '_> {
         T: Serialize + DeserializeOwned + Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        let done = self.0.run(|| async { Ok(Json(work.await)) }).name(name).await;
+        let work = async move {
+            let _under_way = rest::begins(Work::Step);
+            Ok(Json(work.await))
+        };
+        let done = self.0.run(|| work).name(name).await;
         Ok(done.map_err(stopped)?.into_inner())
     }
 
@@ -146,6 +151,7 @@ impl Steps for Exclusive<'_, '_> {
     fn send<T: Serialize + 'static>(&self, to: &Object, handler: &str, message: T, after_ms: u64) {
         let target = RequestTarget::object(to.service, &to.key, handler);
         let request = self.0.request::<_, ()>(target, Json(message));
+        rest::is_sent();
         drop(match after_ms {
             0 => request.send(),
             after_ms => request.send_after(Duration::from_millis(after_ms)),
@@ -231,6 +237,7 @@ struct Feed;
 impl Feed {
     #[handler]
     async fn keep(&self, ctx: ObjectContext<'_>, notes: Json<Vec<Box<RawValue>>>) -> HandlerResult<()> {
+        rest::is_told();
         Ok(feed::keep(&Exclusive(&ctx), notes.into_inner()).await?)
     }
 

@@ -1,0 +1,204 @@
+//! A rehearsal beside a real cluster: its time stands as long as anything is under way there.
+//!
+//! ```text
+//!  called, or asks ─▶ time stands ─ nothing is under way: all that is called here waits for its time, Restate knows of nothing
+//!        ▲                          else, and the feed is read ─▶ time goes on, to what is due next ─┐
+//!        └───────────────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//! Restate's own timers go by the machine's clock. What is called at an instant to come is called from here too, when the
+//! rehearsal's clock says so; whichever comes second is none any more.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::feed;
+use super::ingress::{Ingress, Object};
+use super::line::GoOn;
+use super::objects::Objects;
+use crate::clock;
+use crate::engine::Engine;
+use crate::store::Error;
+
+/// What is under way in this process.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Work {
+    /// A handler is called.
+    Call,
+    /// A step of it, which may wait for its time.
+    Step,
+    /// Something is asked of Restate.
+    Ask,
+}
+
+#[derive(Default)]
+struct Rest {
+    /// How much of each is under way.
+    work: [Cell<usize>; 3],
+    /// Time stands since a moment.
+    stands: Arc<Notify>,
+    /// A message was given away, and not seen arriving.
+    is_sent: Cell<bool>,
+    /// The feed was told something that is not read yet.
+    is_told: Cell<bool>,
+    engines: RefCell<Vec<(Engine, Arc<Objects>)>>,
+}
+
+thread_local! {
+    static REST: Rest = Rest::default();
+}
+
+/// It is under way until this is dropped.
+pub(super) struct UnderWay(Option<Work>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some(work) = self.0 {
+            REST.with(|rest| rest.count(work).update(|count| count - 1));
+            // What a step has come to goes on its way.
+            stand();
+        }
+    }
+}
+
+impl Rest {
+    fn count(&self, work: Work) -> &Cell<usize> {
+        &self.work[work as usize]
+    }
+
+    /// Does all that is called here wait for its time?
+    fn waits(&self) -> bool {
+        self.count(Work::Ask).get() == 0 && self.count(Work::Call) == self.count(Work::Step)
+    }
+}
+
+/// Something is under way; in a rehearsal time stands.
+pub(super) fn begins(work: Work) -> UnderWay {
+    if !clock::is_turned() {
+        return UnderWay(None);
+    }
+    REST.with(|rest| rest.count(work).update(|count| count + 1));
+    if !matches!(work, Work::Step) {
+        stand();
+    }
+    UnderWay(Some(work))
+}
+
+/// A message is given to an object: Restate does not know of it at once.
+pub(super) fn is_sent() {
+    REST.with(|rest| rest.is_sent.set(true));
+}
+
+/// The feed is told something.
+pub(super) fn is_told() {
+    REST.with(|rest| rest.is_told.set(true));
+}
+
+fn stand() {
+    if clock::stand() {
+        REST.with(|rest| rest.stands.notify_one());
+    }
+}
+
+/// A run is to be called after a while.
+pub(super) fn call_after(objects: &Arc<Objects>, line: &Object, go_on: &GoOn, after_ms: u64) {
+    if after_ms == 0 || !clock::is_turned() || !matches!(objects.ingress, Ingress::Network { .. }) {
+        return;
+    }
+    let (objects, line, go_on) = (Arc::clone(objects), line.clone(), go_on.clone());
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(after_ms)).await;
+        let once = format!("{go_on:?}");
+        if let Err(error) = objects.ingress.send(&line, "go_on", &go_on, &once).await {
+            tracing::warn!(%error, "a run is not called in its time");
+        }
+    });
+}
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(10);
+/// How often nothing must be under way where a message may be on its way.
+const QUIET: usize = 3;
+/// So long something may be under way until the rehearsal goes on all the same, and shows what came of it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Lets time go on whenever nothing is under way; of several engines of a rehearsal the first one does it for all.
+pub(super) async fn keep_time(engine: &Engine, objects: &Arc<Objects>) {
+    let is_first = REST.with(|rest| {
+        let mut engines = rest.engines.borrow_mut();
+        engines.retain(|(engine, _)| !engine.is_stopping());
+        engines.push((engine.clone(), Arc::clone(objects)));
+        engines.len() == 1
+    });
+    if !is_first {
+        return engine.stopped().await;
+    }
+    let stands = REST.with(|rest| Arc::clone(&rest.stands));
+    loop {
+        let begun = Instant::now();
+        while !is_at_rest(objects).await {
+            if begun.elapsed() > PATIENCE {
+                let at_work = objects.ingress.under_way().await;
+                tracing::error!(?at_work, "a rehearsal comes to no rest");
+                break;
+            }
+            nap().await;
+        }
+        clock::go_on();
+        // That it stood meanwhile, since something was asked here, is no news.
+        while !clock::stands() {
+            tokio::select! {
+                () = stands.notified() => {}
+                () = engine.stopped() => return,
+            }
+        }
+    }
+}
+
+/// By the machine's clock.
+async fn nap() {
+    // A task that blocks: the rehearsal's time stands.
+    let _ = tokio::task::spawn_blocking(|| std::thread::sleep(LOOK)).await;
+}
+
+async fn is_at_rest(objects: &Objects) -> bool {
+    let looked = async {
+        let looks = if REST.with(|rest| rest.is_sent.get()) { QUIET } else { 1 };
+        for look in 0..looks {
+            if look > 0 {
+                nap().await;
+            }
+            if !REST.with(Rest::waits) || !knows_nothing_else(objects).await? {
+                return Ok(false);
+            }
+        }
+        REST.with(|rest| rest.is_sent.set(false));
+        if !REST.with(|rest| rest.is_told.get()) {
+            return Ok(true);
+        }
+        let engines = REST.with(|rest| rest.engines.borrow().clone());
+        for (engine, objects) in engines {
+            while feed::read_on(&engine.inner.store, &objects).await? {}
+            engine.inner.ended.notify_waiters();
+        }
+        REST.with(|rest| rest.is_told.set(false));
+        Ok(false)
+    };
+    let looked: Result<bool, Error> = looked.await;
+    looked.inspect_err(|error| tracing::warn!(%error, "it is not known what is under way")).unwrap_or(false)
+}
+
+/// Does Restate know of nothing but what is called here, and what waits for that?
+async fn knows_nothing_else(objects: &Objects) -> Result<bool, Error> {
+    let (mut called, mut is_awaited) = (0, false);
+    for known in objects.ingress.under_way().await? {
+        match known.status.as_str() {
+            "running" => called += known.number,
+            "pending" => is_awaited = true,
+            _ => return Ok(false),
+        }
+    }
+    Ok(called == REST.with(|rest| rest.count(Work::Call).get()) as u64 && (called > 0 || !is_awaited))
+}
