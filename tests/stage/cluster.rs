@@ -123,6 +123,8 @@ impl Cluster {
                 until("Restate is ready", async || is_well().await.then_some(())).await;
             }
         }
+        // It answers only when each partition is led by some node.
+        self.query(client, "SELECT count(*) AS number FROM sys_invocation").await;
     }
 
     /// Processes that are started from now on are called at another address, as those of another release; gives the one before.
