@@ -1,7 +1,5 @@
 //! Accounts: connected over a browser, renewed, refused, disconnected; and nothing of it is ever seen.
 
-mod stage;
-
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,7 +9,8 @@ use dovetail::store::{Run, Status};
 use dovetail::vault::{Account, Holder, Keys, Vault};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use stage::{GHL, PEOPLE, Stage, browser, until};
+
+use crate::stage::{self, GHL, PEOPLE, Stage, browser, until};
 
 const CONNECTION: &str = "example-ghl";
 

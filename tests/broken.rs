@@ -1,7 +1,5 @@
 //! Runs that cannot go on, whatever is done: they become dead letters, and what waits behind them goes on.
 
-mod stage;
-
 use std::sync::Arc;
 
 use dovetail::engine::{Engine, Keeping, Settings, Whose};
@@ -11,7 +9,8 @@ use dovetail::run::Ending;
 use dovetail::store::{Run, Status, Store};
 use dovetail::vault::SecretSource;
 use serde_json::json;
-use stage::{GHL, PEOPLE, Stage, until};
+
+use crate::stage::{self, GHL, PEOPLE, Stage, until};
 
 /// A run is in the middle of its create when the program is killed; then somebody spoils the store, and two more changes
 /// of its record and of another one come in. Gives the runs in the end.

@@ -3,25 +3,20 @@
 //! `.ci/run` installs Debian's Chromium and the packages of `tests/browser/package.json`, and says in DOVETAIL_BROWSER where these
 //! are. Without them these tests are left out, and say so.
 
-#[path = "browser/between.rs"]
 mod between;
-#[path = "browser/browser.rs"]
-mod browser;
-#[path = "dashboard/payloads.rs"]
-mod payloads;
-mod stage;
-#[path = "dashboard/visitor.rs"]
-mod visitor;
+mod chromium;
 
 use std::path::{Path, PathBuf};
 
-use browser::Browser;
+use chromium::Browser;
 use dovetail::run::RecordRef;
 use dovetail::store::{Asked, Role, Status, Store};
 use dovetail::sync::Question;
 use serde_json::{Value, json};
-use stage::{GHL, PEOPLE, Serve, Stage, until};
-use visitor::{Visitor, code};
+
+use crate::dashboard::payloads;
+use crate::dashboard::visitor::{Visitor, code};
+use crate::stage::{self, GHL, PEOPLE, Serve, Stage, until};
 
 const GREETS: &str = "workflow: greets\ndescription: Says hello to somebody.\n\
                       trigger: { manual: { inputs: { name: { type: string, title: Whom } } } }\n\

@@ -1,10 +1,9 @@
 //! What a person does at the command line while `serve` has the store: it is asked of `serve`.
 
-mod stage;
-
 use dovetail::store::Status;
 use serde_json::json;
-use stage::{GHL, PEOPLE, Stage, until};
+
+use crate::stage::{self, GHL, PEOPLE, Stage, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workflows_start_and_dead_letters_are_decided_while_serve_runs() {

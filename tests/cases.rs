@@ -1,15 +1,12 @@
 //! Cases as files: one function per folder of `tests/cases/` whose cases need nothing but the library.
 //!
-//! `DOVETAIL_ACCEPT=1 cargo test --test cases` writes what came out into the cases; the reviewer reads the difference.
+//! `DOVETAIL_ACCEPT=1 cargo test cases::` writes what came out into the cases; the reviewer reads the difference.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-#[path = "cases/check.rs"]
 mod check;
-#[path = "cases/import.rs"]
-mod import;
-#[path = "cases/project_files.rs"]
-mod project_files;
+pub mod import;
+pub mod project_files;
 
 /// A project and the report that `dovetail check` prints about it.
 #[test]

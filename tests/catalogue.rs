@@ -1,13 +1,12 @@
 //! The whole catalogue of the flagship vendor, one by one: every documented operation is called, every documented event
 //! starts a run. What there must be is in `catalogue/`; how it is called is the example that `catalog` prints.
 
-mod stage;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use dovetail::run::Ending;
 use serde_json::{Map, Value, json};
-use stage::{GHL, LOCATION, Stage, repository, until};
+
+use crate::stage::{self, GHL, LOCATION, Stage, repository, until};
 
 /// What the flagship is promised for: how many operations each of these documents has.
 const PROMISED: [(&str, usize); 5] =

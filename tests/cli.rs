@@ -3,7 +3,7 @@
 //! A case is a Markdown file in `tests/cases/cli`, carried out from top to bottom in a folder of its own. A block
 //! ` ```yaml PATH ` (any language) writes a file; in a block ` ```console `, `$ dovetail …` is a command, what follows is
 //! its stdout, lines after `! ` are its stderr, and `? N` is an exit code that is not 0. Ids, times and paths are masked.
-//! `DOVETAIL_ACCEPT=1 cargo test --test cli` rewrites the expectations.
+//! `DOVETAIL_ACCEPT=1 cargo test cli::` rewrites the expectations.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -4,14 +4,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-#[path = "simulation/hands.rs"]
-mod hands;
-#[path = "stage/random.rs"]
-mod random;
-#[path = "run/world.rs"]
-#[allow(dead_code, reason = "the run cases use another part of it")]
-mod world;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
@@ -23,13 +15,14 @@ use dovetail::store::{Filter, Questions, Status, Store};
 use dovetail::sync::{Choice, Which};
 use dovetail::trigger::Event;
 use futures_util::FutureExt as _;
-use hands::{Hands, Trouble};
-use random::Random;
 use serde_json::{Map, Value, json};
+
+use crate::simulation::hands::{self, Hands, Trouble};
+use crate::stage::random::{self, Random};
 
 const BEGIN_MS: i64 = 1_800_000_000_000;
 /// New days in each run of the test.
-const DAYS: u64 = 25;
+const DAYS: u64 = 12;
 const EDITS: u64 = 25;
 /// More steps than any day has.
 const STEPS_MAX: usize = 40_000;
@@ -65,7 +58,7 @@ enum Kind {
 const KEPT: [u64; 5] = [1_151_802_733, 3_220_397_556, 2_330_640_457, 2_845_758_413, 4_118_918_339];
 
 async fn days(kind: Kind) {
-    let days = if std::env::var_os("LONG").is_some() { 100 * DAYS } else { DAYS };
+    let days = if std::env::var_os("LONG").is_some() { 200 * DAYS } else { DAYS };
     let days = std::env::var("SEEDS").ok().and_then(|days| days.parse().ok()).unwrap_or(days);
     let mut new = Random::new();
     let seeds: Vec<u64> = match random::given() {

@@ -1,17 +1,16 @@
 //! `kill -9` and restart, again and again, while the vendor keeps sending: nothing that was acknowledged is lost, nothing
 //! is made twice. Then the gentle ways to end: SIGTERM, and a second program at the same store.
 
-mod stage;
-
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use dovetail::run::{Answer, Ending, Entry, Fact, Purpose};
 use dovetail::store::{Run, Status};
 use serde_json::{Value, json};
-use stage::random::Random;
-use stage::sender::Sender;
-use stage::{GHL, PEOPLE, QUIZ, Stage, until};
+
+use crate::stage::random::Random;
+use crate::stage::sender::Sender;
+use crate::stage::{self, GHL, PEOPLE, QUIZ, Stage, until};
 
 /// Kills, and contacts, each with its webhook and that of a note; the store is checked whole at each start.
 const SHORT: (u32, usize) = (20, 500);

@@ -1,24 +1,14 @@
 //! The dashboard and its API at the door of the real program: who may what, and what is said to whoever may not.
 
-#[path = "dashboard/connections.rs"]
 mod connections;
-#[path = "dashboard/drafts.rs"]
 mod drafts;
-#[path = "dashboard/fuzz.rs"]
 mod fuzz;
-#[path = "dashboard/hostile.rs"]
 mod hostile;
-#[path = "dashboard/payloads.rs"]
-mod payloads;
-#[path = "dashboard/plans.rs"]
+pub mod payloads;
 mod plans;
-#[path = "dashboard/records.rs"]
 mod records;
-#[path = "dashboard/schema.rs"]
 mod schema;
-mod stage;
-#[path = "dashboard/visitor.rs"]
-mod visitor;
+pub mod visitor;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -30,8 +20,9 @@ use dovetail::store::{Asked, Deed, NewToken, Role, Status, Store};
 use dovetail::sync::Question;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
-use stage::{GHL, PEOPLE, Serve, Stage, until};
 use visitor::{Said, Visitor, code, plain, token};
+
+use crate::stage::{self, GHL, PEOPLE, Serve, Stage, until};
 
 /// The shipped project with a dashboard, and the questions that somebody has left in its store.
 async fn open(questions: Vec<Question>) -> (Stage, Serve, Visitor) {

@@ -2,15 +2,14 @@
 
 #![cfg(target_os = "linux")]
 
-mod stage;
-
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use stage::{GHL, PEOPLE, Stage, until};
+
+use crate::stage::{self, GHL, PEOPLE, Stage, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_senders_parks_runs_and_they_go_on_when_there_is_room() {

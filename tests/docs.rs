@@ -2,19 +2,10 @@
 //! of the guides checks; the reference is
 //! that of the program.
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
-
-#[path = "docs/around.rs"]
-mod around;
-#[path = "docs/errors.rs"]
-mod errors;
-#[path = "docs/guides.rs"]
+pub mod around;
+pub mod errors;
 mod guides;
-#[path = "docs/imported.rs"]
 mod imported;
-#[path = "cases/project_files.rs"]
-mod project_files;
-#[path = "docs/reference/mod.rs"]
 mod reference;
 
 #[test]

@@ -1,14 +1,13 @@
 //! Records that are not as their connector promises, while `serve` reads them: noted, told once, listed by `doctor`, and
 //! never in the way.
 
-mod stage;
-
 use std::path::PathBuf;
 use std::process::Command;
 
 use dovetail::sandbox::{Settings, Vendor};
 use serde_json::{Value, json};
-use stage::{Serve, command, until};
+
+use crate::stage::{Serve, command, until};
 
 /// What the vendor really is.
 const VENDOR: &str = "\

@@ -3,16 +3,6 @@
 //! `.ci/run` installs the server (`tests/editor/package.json`) and says in DOVETAIL_LANGUAGE_SERVER where its program is.
 //! Without that variable these tests are left out, and say so.
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
-
-#[path = "docs/around.rs"]
-mod around;
-#[path = "docs/errors.rs"]
-#[expect(dead_code, reason = "only the examples are used here")]
-mod errors;
-#[path = "cases/project_files.rs"]
-mod project_files;
-#[path = "editor/server.rs"]
 mod server;
 
 use std::io::Write;
@@ -21,9 +11,11 @@ use std::process::Command;
 
 use dovetail::project::editor::{self, Known};
 use dovetail::source::File;
-use errors::Right;
 use serde_json::Value;
 use server::{Finding, Server};
+
+use crate::cases::project_files;
+use crate::docs::errors::{self, Right};
 
 const VARIABLE: &str = "DOVETAIL_LANGUAGE_SERVER";
 

@@ -1,11 +1,10 @@
 //! People change recipes, add endpoints and objects, and refine connectors: by hand, in YAML, without compiling anything.
 
-mod stage;
-
 use dovetail::run::Ending;
 use dovetail::store::Run;
 use serde_json::{Value, json};
-use stage::{GHL, PEOPLE, QUIZ, Stage, until};
+
+use crate::stage::{self, GHL, PEOPLE, QUIZ, Stage, until};
 
 fn completed(run: &Run) {
     assert!(matches!(run.ending, Some(Ending::Completed { .. })), "{}: {:?}", run.start.workflow, run.ending);

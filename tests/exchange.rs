@@ -1,13 +1,12 @@
 //! An agency's token becomes a location's: got when it is needed, renewed by itself, and when the agency is refused, it is the
 //! agency that a person is told to connect.
 
-mod stage;
-
 use std::process::Stdio;
 
 use dovetail::store::{Run, Status};
 use serde_json::{Value, json};
-use stage::{GHL, LOCATION, Stage, browser, until};
+
+use crate::stage::{GHL, LOCATION, Stage, browser, until};
 
 const OTHER_LOCATION: &str = "OtH3rL0cAt10n1dXyZ5w";
 

@@ -1,10 +1,8 @@
 //! `expand`: what it prints is a document that means the same, and stays as it is when it is expanded once more.
 
-mod stage;
-
 use std::path::Path;
 
-use stage::{command, root};
+use crate::stage::{command, root};
 
 fn expand(project: &Path, name: &str) -> String {
     let done = command().args(["expand", name, "--project"]).arg(project).output().expect("it runs");

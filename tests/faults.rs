@@ -1,11 +1,10 @@
 //! What goes wrong at the vendors, and what the real program makes of it: nothing twice, nothing lost, nothing silent.
 
-mod stage;
-
 use dovetail::run::{Ending, Fact};
 use dovetail::store::{Run, Status};
 use serde_json::{Value, json};
-use stage::{GHL, PEOPLE, Stage, until};
+
+use crate::stage::{self, GHL, PEOPLE, Stage, until};
 
 const CONTACT: &str = "workflows/contact-to-opinion-stage.yaml";
 

@@ -4,48 +4,25 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-#[path = "run/case.rs"]
-#[allow(dead_code, reason = "here answers have one order")]
-mod case;
-#[cfg(feature = "restate")]
-#[path = "stage/cluster.rs"]
-#[allow(dead_code, reason = "here no node is killed")]
-mod cluster;
-#[path = "run/heard.rs"]
-#[allow(dead_code, reason = "here listeners hear by themselves")]
-mod heard;
-#[path = "hands/life.rs"]
 mod life;
 #[cfg(feature = "restate")]
-#[path = "hands/nodes.rs"]
 mod nodes;
-#[path = "stage/random.rs"]
-mod random;
-#[path = "run/story.rs"]
-#[allow(dead_code, reason = "those without an engine use another part of it")]
-mod story;
-#[cfg(feature = "restate")]
-#[path = "stage/until.rs"]
-mod until;
-#[path = "hands/vendor.rs"]
 mod vendor;
-#[path = "run/world.rs"]
-#[allow(dead_code, reason = "the simulation uses another part of it")]
-mod world;
 
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use case::Case;
 use dovetail::project::Plan;
 use life::{Hands, Lived, alike, live};
 #[cfg(feature = "restate")]
 use nodes::Nodes;
-use random::Random;
-#[cfg(feature = "restate")]
-use until::until;
 use vendor::Death;
+
+use crate::run::case::{self, Case};
+#[cfg(feature = "restate")]
+use crate::stage::cluster;
+use crate::stage::random::Random;
 
 /// Deaths of each case, unless `LONG=1` wants all.
 const DEATHS: usize = 2;

@@ -1,14 +1,13 @@
 //! The pretend vendors as processes of their own, `dovetail sandbox`: a client that knows nothing of Dovetail reads and
 //! writes one of them, and then all of them play together with `dovetail serve`, webhooks and all.
 
-mod stage;
-
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 
 use dovetail::store::Status;
 use serde_json::{Value, json};
-use stage::{GHL, PEOPLE, Serve, Stage, until};
+
+use crate::stage::{self, GHL, PEOPLE, Serve, Stage, until};
 
 /// `dovetail sandbox`, and what it says about itself; killed when dropped.
 struct Sandbox(Child, Vec<Value>);

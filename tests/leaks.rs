@@ -3,10 +3,6 @@
 //! The vendor here is the worst one: whatever it is asked, it repeats all that it was sent, in the body, in a message and in a
 //! header, with each status. Then everything that was written and said is searched, for each secret in each spelling.
 
-mod stage;
-#[path = "dashboard/visitor.rs"]
-mod visitor;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -21,6 +17,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use parking_lot::Mutex;
 use serde_json::json;
+
+use crate::dashboard::visitor;
+use crate::stage;
 
 /// Each as the project calls it, and its value. Some are spelt in another way in JSON, in a URL or in a header.
 const SECRETS: [(&str, &str); 7] = [

@@ -1,7 +1,5 @@
 //! 300 accounts at one vendor, in 100 tenants of one to five: each with its own credential and its own limit, all at once.
 
-mod stage;
-
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,7 +9,8 @@ use dovetail::sandbox::{Settings, Vendor};
 use dovetail::store::{Filter, Run, Status, Store};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use stage::{Serve, until};
+
+use crate::stage::{self, Serve, until};
 
 const ACCOUNTS: usize = 300;
 const TENANTS: usize = 100;

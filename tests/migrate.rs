@@ -3,8 +3,6 @@
 #![cfg(feature = "restate")]
 #![expect(clippy::print_stderr, reason = "a seed is told")]
 
-mod stage;
-
 use std::collections::BTreeMap;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -12,9 +10,10 @@ use std::time::Duration;
 use dovetail::run::Fact;
 use dovetail::store::{Run, Status};
 use serde_json::{Value, json};
-use stage::cluster::Cluster;
-use stage::random::Random;
-use stage::{GHL, PEOPLE, Serve, Stage, until};
+
+use crate::stage::cluster::Cluster;
+use crate::stage::random::Random;
+use crate::stage::{self, GHL, PEOPLE, Serve, Stage, until};
 
 const WORKFLOWS: [(&str, &str); 4] = [
     (

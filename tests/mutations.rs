@@ -1,18 +1,9 @@
 //! Documents that were damaged: whatever is read, nothing panics, it ends, and each finding stands in its file.
 //!
-//! The documents of the repository are damaged by numbers from a seed. `SEED=N cargo test --test mutations` begins with
+//! The documents of the repository are damaged by numbers from a seed. `SEED=N cargo test mutations::` begins with
 //! another one, and `RUNS=N` says how many follow; a failure names its own.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
-
-#[path = "cases/import.rs"]
-#[allow(dead_code, reason = "as below")]
-mod import;
-#[path = "cases/project_files.rs"]
-#[allow(dead_code, reason = "each test file uses another part of it")]
-mod project_files;
-#[path = "stage/random.rs"]
-mod random;
 
 use std::panic::catch_unwind;
 use std::time::{Duration, Instant};
@@ -20,8 +11,11 @@ use std::time::{Duration, Instant};
 use dovetail::connector::import::{Options, import};
 use dovetail::project::{Loaded, Text, read};
 use dovetail::source::{File, render_text};
-use random::Random;
 use serde_json::Value;
+
+use crate::cases::import;
+use crate::cases::project_files;
+use crate::stage::random::{self, Random};
 
 const SEED: u64 = 20_261_124;
 const RUNS: u64 = 1_000;

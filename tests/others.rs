@@ -1,11 +1,10 @@
 //! Workflows that run others, and that hear what others emit, in the real program.
 
-mod stage;
-
 use dovetail::run::Ending;
 use dovetail::store::Status;
 use serde_json::json;
-use stage::{GHL, PEOPLE, Stage};
+
+use crate::stage::{self, GHL, PEOPLE, Stage};
 
 const TELLS: &str = "\
 workflow: tells

@@ -13,7 +13,6 @@ mod parameters;
 mod random;
 #[path = "../benches/scale/simulation.rs"]
 mod simulation;
-mod stage;
 #[path = "../benches/scale/stations.rs"]
 mod stations;
 #[path = "../benches/scale/story.rs"]
@@ -32,9 +31,10 @@ use parameters::Parameters;
 use random::Random;
 use serde_json::{Value, json};
 use simulation::Simulation;
-use stage::{GHL, PEOPLE, Stage, until};
 use stations::{Station, Times};
 use windows::{Room, Share, Window};
+
+use crate::stage::{GHL, PEOPLE, Stage, until};
 
 /// One that is quick to simulate: few accounts, and each with much to do.
 fn few(accounts: f64, changes: f64) -> Parameters {

@@ -3,15 +3,14 @@
 //! A case is a file of `tests/cases/probe/`: `vendor` is what the pretend vendor is played from (with `sandbox` and
 //! `records`), `connector` what the project believes. `asked` is every request that the vendor got, `told` what the command
 //! said, `check` what `dovetail check` says once the override is written. No value of a record may be told.
-//! `DOVETAIL_ACCEPT=1 cargo test --test probe` rewrites the expectations.
-
-mod stage;
+//! `DOVETAIL_ACCEPT=1 cargo test probe::` rewrites the expectations.
 
 use std::path::{Path, PathBuf};
 
 use dovetail::sandbox::{Settings, Vendor};
 use serde_json::{Value, json};
-use stage::command;
+
+use crate::stage::command;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_case_holds() {

@@ -1,9 +1,8 @@
 //! `dovetail test --record`, with the real program and the pretend vendors: what accounts hold becomes what tests begin with.
 
-mod stage;
-
 use serde_json::{Value, json};
-use stage::{GHL, PEOPLE, Stage};
+
+use crate::stage::{GHL, PEOPLE, Stage};
 
 const TESTS: &str = "\
 test: contacts

@@ -2,14 +2,13 @@
 //!
 //! What is counted is the time that the program has worked, so that a busy computer is no failure.
 
-mod stage;
-
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
-use stage::{Serve, until};
 use tokio::net::TcpListener;
+
+use crate::stage::{self, Serve, until};
 
 const CONNECTOR: &str = "
 connector: shop

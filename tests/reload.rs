@@ -1,7 +1,5 @@
 //! Recipes, connectors and secrets change while the real program serves.
 
-mod stage;
-
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,7 +7,8 @@ use dovetail::run::{Ending, Fact};
 use dovetail::sandbox::{Settings, Vendor};
 use dovetail::store::{Run, Store};
 use serde_json::json;
-use stage::{GHL, PEOPLE, QUIZ, Serve, Stage, until};
+
+use crate::stage::{self, GHL, PEOPLE, QUIZ, Serve, Stage, until};
 
 const CRM: &str = "\
 connector: crm

@@ -3,10 +3,6 @@
 #![cfg(feature = "restate")]
 #![expect(clippy::print_stderr, reason = "a seed is told")]
 
-mod stage;
-#[path = "dashboard/visitor.rs"]
-mod visitor;
-
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,9 +11,10 @@ use dovetail::run::Ending;
 use dovetail::store::{Run, Status};
 use memchr::memmem;
 use serde_json::{Value, json};
-use stage::random::Random;
-use stage::{GHL, PEOPLE, Serve, Stage, browser, until};
-use visitor::Visitor;
+
+use crate::dashboard::visitor::Visitor;
+use crate::stage::random::Random;
+use crate::stage::{self, GHL, PEOPLE, Serve, Stage, browser, until};
 
 /// Somebody joins a group: the person is made at once, and is welcomed a little later.
 const NEWCOMER: &str = "

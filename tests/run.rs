@@ -2,24 +2,15 @@
 //! peace, and then with a crash at every commit and after every request, and with answers in other orders. The form is told
 //! in the folder's README.
 //!
-//! `DOVETAIL_ACCEPT=1 cargo test --test run` writes what came out into the cases; the reviewer reads the difference.
+//! `DOVETAIL_ACCEPT=1 cargo test run::` writes what came out into the cases; the reviewer reads the difference.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-#[path = "run/case.rs"]
-mod case;
-#[path = "run/heard.rs"]
-mod heard;
-#[path = "run/life.rs"]
+pub mod case;
+pub mod heard;
 mod life;
-#[path = "stage/random.rs"]
-mod random;
-#[path = "run/story.rs"]
-#[allow(dead_code, reason = "those with an engine use another part of it")]
-mod story;
-#[path = "run/world.rs"]
-#[allow(dead_code, reason = "the simulation uses another part of it")]
-mod world;
+pub mod story;
+pub mod world;
 
 use case::Case;
 use life::{Crash, Order, live};

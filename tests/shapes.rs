@@ -1,12 +1,11 @@
 //! Vendors of other shapes, each nothing but a YAML file: records inside records, refusals that are answered 200, cursors,
 //! verbs in the path.
 
-mod stage;
-
 use dovetail::run::Ending;
 use dovetail::sandbox::{Settings, Vendor};
 use serde_json::{Value, json};
-use stage::{GHL, Stage, until};
+
+use crate::stage::{self, GHL, Stage, until};
 
 const HUBSPOT: &str = "hubspot";
 const SLACK: &str = "slack";

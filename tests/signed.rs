@@ -1,11 +1,11 @@
 //! Requests that are signed, against a pretend vendor that proves them by the same connector file.
 
-mod stage;
-
 use std::path::PathBuf;
 
 use dovetail::sandbox::{Settings, Vendor};
 use serde_json::Value;
+
+use crate::stage;
 
 const CONNECTOR: &str = r#"
 connector: desk

@@ -3,15 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-#[path = "simulation/hands.rs"]
-mod hands;
-#[path = "stage/random.rs"]
-mod random;
-#[path = "simulation/story.rs"]
+pub mod hands;
 mod story;
-#[path = "run/world.rs"]
-#[allow(dead_code, reason = "the run cases use another part of it")]
-mod world;
 
 use std::collections::HashSet;
 use std::io::Write as _;
@@ -22,8 +15,9 @@ use dovetail::project::{Plan, Text, read};
 use dovetail::store::{Filter, Status, Store};
 use futures_util::FutureExt as _;
 use hands::{Hands, Trouble};
-use random::Random;
 use story::Story;
+
+use crate::stage::random::{self, Random};
 
 const FOLDER: &str = "tests/cases/simulation";
 const BEGIN_MS: i64 = 1_800_000_000_000;

@@ -1,12 +1,11 @@
 //! The shipped sync, with the real program and the pretend vendors, which send their own webhooks.
 
-mod stage;
-
 use std::collections::BTreeMap;
 
 use dovetail::store::Store;
 use serde_json::{Value, json};
-use stage::{GHL, PEOPLE, Serve, Stage, command, until};
+
+use crate::stage::{self, GHL, PEOPLE, Serve, Stage, command, until};
 
 /// The shipped project with its sync, and both vendors telling `serve` of what changes.
 async fn hearing(edits: &[(&str, &str)]) -> (Stage, Serve) {

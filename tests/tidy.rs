@@ -1,11 +1,9 @@
 //! The rules of the house: imports follow the order of ARCHITECTURE.md, headers exist, names of vendors stay in data,
 //! schemas are fresh. A rule is said once, here, so that no reviewer has to.
 //!
-//! `DOVETAIL_ACCEPT=1 cargo test --test tidy` writes the schemas anew.
+//! `DOVETAIL_ACCEPT=1 cargo test tidy::` writes the schemas anew.
 
-#[path = "tidy/code.rs"]
 mod code;
-#[path = "tidy/codes.rs"]
 mod codes;
 
 use std::collections::BTreeSet;

@@ -1,13 +1,12 @@
 //! Several requests of one run on their way at the same time, in the real program.
 
-mod stage;
-
 use std::collections::HashSet;
 
 use dovetail::run::{Ending, Entry, Fact};
 use dovetail::store::{Run, Status};
 use serde_json::{Value, json};
-use stage::{GHL, PEOPLE, Stage, until};
+
+use crate::stage::{self, GHL, PEOPLE, Stage, until};
 
 /// What one contact starts.
 const SEVERAL: &str = "\

@@ -1,7 +1,5 @@
 //! Traces of runs, as a collector gets them: each test is one, and reads them with the protocol's own messages.
 
-mod stage;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +16,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use stage::{GHL, PEOPLE, Stage};
+use crate::stage::{self, GHL, PEOPLE, Stage};
 
 /// A collector, and all that it was sent.
 #[derive(Clone, Default)]

@@ -1,11 +1,10 @@
 //! A sync between two accounts of one connector at one vendor, with the real program: `plan`, `apply`, `serve`, `audit`.
 
-mod stage;
-
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
-use stage::{GHL, LOCATION, Serve, Stage, until};
+
+use crate::stage::{GHL, LOCATION, Serve, Stage, until};
 
 /// The vendor's second location.
 const OTHER: &str = "OtH3rL0cAt10n1dXyZ5w";

@@ -1,11 +1,10 @@
 //! Runs that wait until something has happened, in the real program.
 
-mod stage;
-
 use dovetail::run::{Ending, Fact};
 use dovetail::store::{Run, Status};
 use serde_json::{Value, json};
-use stage::{GHL, PEOPLE, Stage, until};
+
+use crate::stage::{self, GHL, PEOPLE, Stage, until};
 
 const WAITS: &str = "\
 workflow: waits

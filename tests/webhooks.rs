@@ -3,9 +3,7 @@
 //! `tests/cases/webhooks/` holds the documented example of every event. The envelope (`webhookId`, `timestamp`) is added
 //! here, since it is new with each delivery.
 
-#[path = "webhooks/spellings.rs"]
 mod spellings;
-mod stage;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -18,7 +16,8 @@ use dovetail::store::{Counts, Status};
 use ed25519_dalek::{Signer as _, SigningKey};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
-use stage::{GHL, PEOPLE, Stage};
+
+use crate::stage::{self, GHL, PEOPLE, Stage};
 
 /// The events, in an order in which they could happen, and the workflow that listens.
 const EVENTS: [(&str, &str); 11] = [

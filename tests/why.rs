@@ -1,9 +1,8 @@
 //! Why did this record (not) change? Asked by the id of either side, an e-mail address or a phone number.
 
-mod stage;
-
 use serde_json::{Value, json};
-use stage::{GHL, PEOPLE, Stage};
+
+use crate::stage::{self, GHL, PEOPLE, Stage};
 
 fn why(stage: &Stage, words: &[&str]) -> (Option<i32>, String) {
     let output = stage::command().arg("why").args(words).arg("--data").arg(stage.data()).output().expect("it runs");

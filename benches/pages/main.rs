@@ -4,9 +4,9 @@
 
 #![expect(clippy::print_stdout, reason = "it is what a measurement is for")]
 
-#[path = "../../tests/browser/browser.rs"]
+#[path = "../../tests/browser/chromium.rs"]
 #[expect(dead_code, reason = "what is seen there is for the tests")]
-mod browser;
+mod chromium;
 #[path = "../load/job.rs"]
 mod job;
 #[path = "../load/peer.rs"]
@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use browser::Browser;
+use chromium::Browser;
 use peer::Vendor;
 use program::Program;
 use rusqlite::Connection;

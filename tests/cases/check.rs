@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::project_files::{shipped, standard, yaml_files};
+use crate::cases::project_files::{shipped, standard, yaml_files};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -10,7 +10,7 @@ use dovetail::project::{self, Loaded, Text};
 use dovetail::source::{File, Report, render_text};
 use serde_json::Value;
 
-use crate::project_files::root;
+use crate::cases::project_files::root;
 
 pub fn every_case_holds() {
     let accept = std::env::var_os("DOVETAIL_ACCEPT").is_some();

@@ -3,8 +3,8 @@
 use dovetail::store::Role;
 use serde_json::{Value, json};
 
-use super::stage::{GHL, PEOPLE, browser, until};
 use super::visitor::{Said, Visitor, code, plain, token};
+use crate::stage::{GHL, PEOPLE, browser, until};
 
 const CONNECTION: &str = "example-ghl";
 

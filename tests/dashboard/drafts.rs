@@ -4,8 +4,8 @@ use dovetail::store::Role;
 use serde_json::{Value, json};
 
 use super::schema;
-use super::stage::{Serve, Stage, until};
 use super::visitor::{Visitor, code, plain, token};
+use crate::stage::{Serve, Stage, until};
 
 const PATH: &str = "workflows/greets.yaml";
 const RIGHT: &str = "workflow: greets\ntrigger: { manual: { inputs: { name: { type: string } } } }\n\

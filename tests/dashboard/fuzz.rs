@@ -1,4 +1,4 @@
-//! Whatever is asked of the API, it answers as its description says, and never fails. `SEED=… cargo test --test dashboard fuzz` asks
+//! Whatever is asked of the API, it answers as its description says, and never fails. `SEED=… cargo test dashboard::fuzz` asks
 //! the same once more.
 
 use std::collections::BTreeMap;
@@ -8,9 +8,9 @@ use dovetail::store::Role;
 use serde_json::{Value, json};
 
 use super::payloads::PAYLOADS;
-use super::stage::GHL;
 use super::visitor::token;
 use super::{open, schema};
+use crate::stage::GHL;
 
 /// Requests of each route.
 const ROUNDS: usize = 40;

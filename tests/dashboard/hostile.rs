@@ -2,9 +2,8 @@
 
 use regex::Regex;
 
-use super::visitor::Visitor;
-
 pub use super::payloads::PAYLOADS;
+use super::visitor::Visitor;
 
 const TAGS: &str = " html head meta title link script body header a svg path rect line span nav form input button main h1 h2 h3 p ul li \
                     strong section figure figcaption table thead tbody tr th td time div label select option datalist dl dt dd \

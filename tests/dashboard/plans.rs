@@ -4,9 +4,9 @@ use dovetail::store::{Role, Store};
 use serde_json::{Value, json};
 
 use super::records::{hearing, made};
-use super::stage::{GHL, PEOPLE, Stage, until};
 use super::visitor::{Visitor, code, plain, token};
 use super::{asked, conflict, schema};
+use crate::stage::{GHL, PEOPLE, Stage, until};
 
 /// The plan, as soon as it is in this state.
 async fn is(program: &Visitor, number: i64, state: &str) -> Value {

@@ -3,9 +3,9 @@
 use dovetail::store::Role;
 use serde_json::{Value, json};
 
-use super::stage::{GHL, PEOPLE, Serve, Stage, until};
 use super::visitor::{Visitor, code, token};
 use super::{hostile, schema};
+use crate::stage::{GHL, PEOPLE, Serve, Stage, until};
 
 /// The shipped sync, of which both vendors tell a `serve` that has a dashboard.
 pub async fn hearing() -> (Stage, Serve) {

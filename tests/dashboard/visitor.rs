@@ -1,13 +1,11 @@
 //! Whoever visits the dashboard: a person with a browser, or a program with a token.
 
-#![allow(dead_code, reason = "each test file uses another part of it")]
-
 use std::collections::BTreeMap;
 
 use dovetail::store::Role;
 use serde_json::Value;
 
-use super::stage::{Serve, Stage, until};
+use crate::stage::{Serve, Stage, until};
 
 /// An answer, read whole.
 #[derive(Debug)]
@@ -134,7 +132,7 @@ pub fn code(stage: &Stage, role: Role) -> String {
 
 /// A command that looks at the store, or asks whoever serves it.
 pub fn plain(stage: &Stage, words: &[&str]) -> (Option<i32>, String) {
-    let mut command = super::stage::command();
+    let mut command = crate::stage::command();
     command.args(words).arg("--project").arg(stage.project()).arg("--data").arg(stage.data());
     let output = command.output().expect("it runs");
     let said = [output.stdout, output.stderr].concat();

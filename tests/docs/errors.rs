@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use dovetail::project::{self, Loaded, Text};
 use dovetail::source::{File, Severity, render_text};
 
-use crate::around::around;
-use crate::project_files::{root, shipped, standard};
+use crate::cases::project_files::{root, shipped, standard};
+use crate::docs::around::around;
 
 /// These cannot be shown by one project: the page says why they hardly ever come.
 const WITHOUT_EXAMPLE: [&str; 2] = ["bad-shape", "other-connector"];

@@ -11,9 +11,9 @@ use dovetail::project::{self, Text};
 use dovetail::source::Severity;
 use regex::Regex;
 
-use crate::around::around;
-use crate::errors::told;
-use crate::project_files::{root, shipped};
+use crate::cases::project_files::{root, shipped};
+use crate::docs::around::around;
+use crate::docs::errors::told;
 
 pub fn every_example_has_no_error() {
     let shipped = shipped();

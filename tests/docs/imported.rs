@@ -2,7 +2,7 @@
 
 use dovetail::connector::import::{Options, import};
 
-use crate::project_files::root;
+use crate::cases::project_files::root;
 
 pub fn the_guide_shows_what_comes_out() {
     let page = std::fs::read_to_string(root().join("docs/guides/import.md")).expect("the page");

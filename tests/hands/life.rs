@@ -17,11 +17,11 @@ use dovetail::store::{Filter, Run, Store};
 use dovetail::vault::SecretSource;
 use regex::Regex;
 
-use crate::case::{BEGIN_MS, Case};
 #[cfg(feature = "restate")]
-use crate::nodes::Nodes;
-use crate::story::Story;
-use crate::vendor::{Death, Vendor};
+use crate::hands::nodes::Nodes;
+use crate::hands::vendor::{Death, Vendor};
+use crate::run::case::{BEGIN_MS, Case};
+use crate::run::story::Story;
 
 /// Who keeps the run.
 #[derive(Clone, Debug)]

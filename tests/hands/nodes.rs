@@ -11,8 +11,8 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
 use url::Url;
 
-use crate::cluster;
-use crate::life::{Folder, in_words};
+use crate::hands::life::{Folder, in_words};
+use crate::stage::cluster;
 
 pub struct Nodes {
     // Its nodes end before their folder goes.

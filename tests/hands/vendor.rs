@@ -14,9 +14,9 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::case::Case;
-use crate::story::Story;
-use crate::world::World;
+use crate::run::case::Case;
+use crate::run::story::Story;
+use crate::run::world::World;
 
 /// From one answer to the next.
 const PACE: Duration = Duration::from_secs(1);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use dovetail::store::Status;
 use serde_json::json;
 
+use crate::operations::text::Series;
 use crate::stage::{self, GHL, PEOPLE, Stage};
-use crate::text::Series;
 
 async fn metrics(stage: &Stage, headers: &[(&str, &str)]) -> (u16, String) {
     let url = stage.url().replace(&format!("/hooks/{GHL}"), "/metrics");

@@ -10,8 +10,8 @@ use dovetail::workflow::Workflow;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::heard::Heard;
-use crate::world::{Happens, Records, World};
+use crate::run::heard::Heard;
+use crate::run::world::{Happens, Records, World};
 
 const FOLDER: &str = "tests/cases/run";
 pub const BEGIN_MS: i64 = 1_800_000_000_000;

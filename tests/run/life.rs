@@ -10,11 +10,11 @@ use dovetail::trigger::Event;
 use dovetail::workflow::Looked;
 use serde_json::json;
 
-use crate::case::{BEGIN_MS, Case};
-use crate::heard::Messages;
-use crate::random::Random;
-use crate::story::Story;
-use crate::world::World;
+use crate::run::case::{BEGIN_MS, Case};
+use crate::run::heard::Messages;
+use crate::run::story::Story;
+use crate::run::world::World;
+use crate::stage::random::Random;
 
 /// More steps than any case has: a run that goes on beyond would never end.
 const STEPS_MAX: usize = 300;

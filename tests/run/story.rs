@@ -7,7 +7,7 @@ use dovetail::run::{Ending, Link, RecordRef, Send, Sent};
 use dovetail::trigger::Event;
 use serde_json::Value;
 
-use crate::world::Records;
+use crate::run::world::Records;
 
 /// Marks a request that was sent while another one was on its way.
 const BESIDE: &str = "& ";

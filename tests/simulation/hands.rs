@@ -10,8 +10,8 @@ use dovetail::store::{Accepted, Commit, Intake, Store};
 use dovetail::trigger::Event;
 use dovetail::workflow::Starts;
 
-use crate::random::Random;
-use crate::world::{Happens, World};
+use crate::run::world::{Happens, World};
+use crate::stage::random::Random;
 
 /// What goes wrong on a day.
 #[derive(Clone, Copy, Default)]

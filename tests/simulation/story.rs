@@ -7,8 +7,8 @@ use dovetail::store::{Filter, Status};
 use dovetail::trigger::Event;
 use serde_json::{Value, json};
 
-use crate::hands::Hands;
-use crate::random::Random;
+use crate::simulation::hands::Hands;
+use crate::stage::random::Random;
 
 const HOUR_MS: u64 = 3_600_000;
 /// People at the shop in one day.

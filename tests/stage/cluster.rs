@@ -77,10 +77,6 @@ impl Cluster {
         cluster
     }
 
-    pub fn nodes(&self) -> usize {
-        self.nodes.len()
-    }
-
     /// Starts a node, or starts it again with what it has kept.
     pub fn begin(&mut self, number: usize) {
         let node = &self.nodes[number];

@@ -4,8 +4,6 @@
 //! what the vendor would send, signed with a key of its own, so that it knows what was answered. Whoever waits looks
 //! again every 20 ms, and gives up after a minute.
 
-#![allow(dead_code, reason = "each test file uses another part of it")]
-
 pub mod browser;
 pub mod cluster;
 mod process;

@@ -1,7 +1,5 @@
 //! Random numbers that can be had again.
 
-#![allow(dead_code, reason = "each test file uses another part of it")]
-
 /// What `SEED` says.
 pub fn given() -> Option<u64> {
     std::env::var("SEED").ok().and_then(|seed| seed.parse().ok())

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
-use crate::code::Source;
+use crate::tidy::code::Source;
 
 /// Code → the file that raises it first.
 pub fn raised(sources: &[Source]) -> BTreeMap<String, String> {

@@ -1,6 +1,6 @@
 //! `docs/reference/` is written from the program, so that it cannot say anything else than the program does.
 //!
-//! `DOVETAIL_ACCEPT=1 cargo test --test docs reference` writes the pages anew. A word of the language without a
+//! `DOVETAIL_ACCEPT=1 cargo test docs::reference` writes the pages anew. A word of the language without a
 //! description fails here.
 
 mod actions;
@@ -16,7 +16,7 @@ use std::fmt::Write;
 use dovetail::expr::{Expr, Locale, Scope};
 use serde_json::{Value, json};
 
-use crate::project_files::root;
+use crate::cases::project_files::root;
 
 /// A page of the reference.
 pub struct Page {
@@ -58,7 +58,7 @@ pub fn pages_are_fresh() {
     let known = known.map(|entry| entry.expect("a page").file_name().to_string_lossy().into_owned());
     let stray: Vec<String> = known.filter(|name| !fresh.iter().any(|(page, _)| page == name)).collect();
     assert!(stray.is_empty(), "docs/reference/ holds what nothing writes: {stray:?}");
-    assert!(stale.is_empty(), "DOVETAIL_ACCEPT=1 cargo test --test docs reference   writes anew: {stale:?}");
+    assert!(stale.is_empty(), "DOVETAIL_ACCEPT=1 cargo test docs::reference   writes anew: {stale:?}");
 }
 
 fn index(pages: &[Page]) -> String {
@@ -78,7 +78,7 @@ fn index(pages: &[Page]) -> String {
 }
 
 fn titled(title: &str, text: &str) -> String {
-    let how = "<!-- Made from the program. `DOVETAIL_ACCEPT=1 cargo test --test docs reference` writes it anew. -->";
+    let how = "<!-- Made from the program. `DOVETAIL_ACCEPT=1 cargo test docs::reference` writes it anew. -->";
     format!("# {title}\n\n{how}\n\n{}\n", text.trim_end())
 }
 
