@@ -1,9 +1,12 @@
 //! The story of one run on a terminal.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 
 use super::past::now_ms;
 use super::{say, shown};
+use crate::engine::kept_plan;
 use crate::store::{Run, Store};
 use crate::story::{Line, Story};
 
@@ -53,7 +56,8 @@ pub async fn follow(store: &Store, run: Run) -> Result<()> {
 /// # Errors
 /// The store's.
 pub async fn read(store: &Store, run: Run) -> Result<Story> {
-    let story = Story::of(store, run).await?;
+    let plan = kept_plan(store, &run.start.plan).await?.map(Arc::new);
+    let story = Story::of(store, run, plan).await?;
     if let Some(why) = &story.unreadable {
         say::talk(&format!("run {}: {why}; its steps are left out", story.run.seq));
     }

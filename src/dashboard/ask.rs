@@ -9,6 +9,7 @@ use super::problem::Problem;
 use super::{LOOKED_AT_MAX, Window, now_ms};
 use crate::engine::Engine;
 use crate::store::{Deed, Filter, Role, Run, Store};
+use crate::story::Story;
 use crate::story::{self, shown};
 
 /// Something that a route takes. What it does not list is refused.
@@ -261,6 +262,12 @@ impl Ask {
     pub async fn runs(&self, filter: Filter) -> Result<(Vec<Run>, Option<i64>), Problem> {
         let most = i64::try_from(LOOKED_AT_MAX).unwrap_or(i64::MAX);
         Ok(self.store().runs_within(filter, most).await?)
+    }
+
+    /// A run with all that was written down about it.
+    pub async fn story(&self, run: Run) -> Result<Story, Problem> {
+        let plan = self.window.version(&run.start.plan).await?;
+        Ok(Story::of(self.store(), run, plan).await?)
     }
 
     /// The latest runs of a workflow.

@@ -30,6 +30,7 @@ mod sessions;
 mod switch;
 mod tries;
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,7 +43,8 @@ use tokio::sync::Semaphore;
 use url::{Host, Url};
 
 use crate::clock;
-use crate::engine::Engine;
+use crate::engine::{Engine, kept_plan};
+use crate::project::Plan;
 use crate::project::catalogue::Item;
 use crate::server::invitations::Invitations;
 use crate::source::Report;
@@ -60,6 +62,9 @@ const LISTENERS_MAX: usize = 48;
 
 /// So many runs, or pairs of records, are looked at for one page: what is rare is found page by page.
 const LOOKED_AT_MAX: usize = 30_000;
+
+/// Versions of the project that are read to tell of runs, and kept: the latest.
+const VERSIONS: usize = 4;
 
 /// Drafts that are checked or tried at the same time; others wait.
 const BENCHES: usize = 2;
@@ -96,6 +101,8 @@ pub(in crate::dashboard) struct Window {
     saving: tokio::sync::Mutex<()>,
     /// What there is to say of the folder's documents, by the hash of these.
     findings: Mutex<(String, Arc<Report>)>,
+    /// Versions of the project, by their hash, those that were asked for last at the front. None: it cannot be read any more.
+    versions: Mutex<VecDeque<(String, Option<Arc<Plan>>)>>,
     /// What workflows of a version of the project can use.
     catalogue: Mutex<(String, Vec<Arc<Item>>)>,
     /// Until when it is fresh.
@@ -116,6 +123,29 @@ impl Window {
                 Ok(counts)
             }
         }
+    }
+
+    /// A version of the project, to tell of what began with it. None: it cannot be read any more.
+    async fn version(&self, hash: &str) -> Result<Option<Arc<Plan>>, store::Error> {
+        let present = self.engine.plan();
+        if present.hash == hash {
+            return Ok(Some(present));
+        }
+        let known = {
+            let mut versions = self.versions.lock();
+            let place = versions.iter().position(|(known, _)| known == hash);
+            place.and_then(|place| versions.remove(place))
+        };
+        let version = match known {
+            Some(version) => version,
+            None => (hash.to_owned(), kept_plan(&self.store, hash).await?.map(Arc::new)),
+        };
+        let plan = version.1.clone();
+        let mut versions = self.versions.lock();
+        versions.retain(|(known, _)| known != hash);
+        versions.push_front(version);
+        versions.truncate(VERSIONS);
+        Ok(plan)
     }
 
     fn is_ours(&self, host: &str) -> bool {
@@ -156,6 +186,7 @@ pub fn open(settings: Settings) -> Result<(Router, Invitations), store::Error> {
         tries: tries::Tries::default(),
         consents: consents::Consents::default(),
         plans: plans::Plans::default(),
+        versions: Mutex::default(),
         catalogue: Mutex::default(),
         findings: Mutex::default(),
         listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),

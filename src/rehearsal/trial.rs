@@ -10,6 +10,7 @@ use super::scene::{Scene, is_of};
 use super::story::Exchange;
 use crate::clock;
 use crate::connector::{Object, Request};
+use crate::engine::kept_plan;
 use crate::project::Test;
 use crate::run::Ending;
 use crate::sandbox::example;
@@ -276,7 +277,8 @@ async fn told(scene: &Scene, performed: Performed) -> Result<Tried, String> {
     let mut told = Vec::new();
     for run in news.into_iter().take(RUNS_MAX) {
         let exchanges = by_run.remove(&run.start.id).unwrap_or_default();
-        let story = Story::of(&store, run).await.map_err(|error| error.to_string())?;
+        let plan = kept_plan(&store, &run.start.plan).await.map_err(|error| error.to_string())?;
+        let story = Story::of(&store, run, plan.map(Arc::new)).await.map_err(|error| error.to_string())?;
         told.push(TriedRun { story, exchanges });
     }
     store.close().await;

@@ -1,10 +1,11 @@
 //! The story of one run: its journal in the order of time, in plain words.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::{count, difference, shown};
 use crate::connector::Failure;
-use crate::engine::kept_plan;
 use crate::project::Plan;
 use crate::run::{Answer, Ending, Entry, Fact, Purpose, Sent};
 use crate::source::Place;
@@ -18,7 +19,7 @@ pub struct Story {
     pub run: Run,
     journal: Vec<Entry>,
     /// None: this program can no longer read it, which costs the actions' names, not the story.
-    plan: Option<Plan>,
+    plan: Option<Arc<Plan>>,
     /// Why the steps are left out.
     pub unreadable: Option<String>,
 }
@@ -46,14 +47,15 @@ pub struct Asked {
 }
 
 impl Story {
+    /// `plan`: the one that it began with, if that can be read.
+    ///
     /// # Errors
     /// The store's.
-    pub async fn of(store: &Store, run: Run) -> Result<Story, store::Error> {
+    pub async fn of(store: &Store, run: Run, plan: Option<Arc<Plan>>) -> Result<Story, store::Error> {
         let (journal, unreadable) = match store.journal(&run.start.id).await {
             Err(error @ store::Error::Unreadable(_)) => (Vec::new(), Some(error.to_string())),
             journal => (journal?, None),
         };
-        let plan = kept_plan(store, &run.start.plan).await?;
         Ok(Story { run, journal, plan, unreadable })
     }
 
@@ -101,7 +103,7 @@ impl Story {
     }
 
     fn known(&self) -> Known<'_> {
-        Known::of(self.plan.as_ref(), &self.run.start.workflow)
+        Known::of(self.plan.as_deref(), &self.run.start.workflow)
     }
 
     /// The same as JSON, with nothing shortened.

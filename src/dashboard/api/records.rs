@@ -11,7 +11,7 @@ use crate::dashboard::ask::Ask;
 use crate::dashboard::problem::Problem;
 use crate::run::RecordRef;
 use crate::store::{Filter, Place, Run, Shared, Status};
-use crate::story::{Story, shown};
+use crate::story::shown;
 use crate::sync::{Question, Which};
 
 /// The latest runs about a record, among which is looked for one of a sync.
@@ -231,7 +231,7 @@ pub async fn story(ask: Ask) -> Result<Response, Problem> {
     let next = (runs.len() > limit).then(|| runs[limit - 1].seq);
     let mut items = Vec::new();
     for run in runs.into_iter().take(limit) {
-        items.push(Story::of(ask.store(), run).await?.as_value());
+        items.push(ask.story(run).await?.as_value());
     }
     Ok(page(items, next))
 }

@@ -7,7 +7,7 @@ use super::{LIMIT, answer, page};
 use crate::dashboard::ask::Ask;
 use crate::dashboard::problem::Problem;
 use crate::store::{Filter, Run, Status};
-use crate::story::{self, Story, shown};
+use crate::story::{self, shown};
 
 pub async fn list(ask: Ask) -> Result<Response, Problem> {
     let (runs, next) = some(&ask, ask.limit(LIMIT)).await?;
@@ -56,7 +56,7 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
 }
 
 pub async fn journal(ask: Ask) -> Result<Response, Problem> {
-    let story = Story::of(ask.store(), one(&ask).await?).await?;
+    let story = ask.story(one(&ask).await?).await?;
     if let Some(why) = &story.unreadable {
         return Err(Problem::conflict(why.clone()));
     }

@@ -148,7 +148,7 @@ pub async fn tell(ask: Ask) -> Result<Response, Problem> {
     let Known { record, pairs, under, next, runs } = &known;
     let mut stories = Vec::new();
     for run in runs.iter().take(STORIES_MAX) {
-        stories.push(Story::of(ask.store(), run.clone()).await?);
+        stories.push(ask.story(run.clone()).await?);
     }
     let content = html! {
         p.path { a href="/records" { "Records" } }

@@ -8,7 +8,7 @@ use crate::dashboard::api::runs::{self, Fate};
 use crate::dashboard::ask::Ask;
 use crate::dashboard::problem::Problem;
 use crate::store::{Run, Status};
-use crate::story::{Asked, Line, Story};
+use crate::story::{Asked, Line};
 
 /// What is told of a run besides its head.
 const VALUES: [&str; 3] = ["record", "body", "inputs"];
@@ -22,7 +22,7 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
     let run = runs::one(&ask).await?;
     let (number, status) = (run.seq, run.status);
     let from = ask.number("cursor").and_then(|cursor| usize::try_from(cursor).ok()).unwrap_or_default();
-    let story = Story::of(ask.store(), run).await?;
+    let story = ask.story(run).await?;
     let lines = story.lines(crate::dashboard::now_ms());
     let shown = &lines[from.min(lines.len())..lines.len().min(from.saturating_add(LINES_MAX))];
     let next = from + shown.len();
