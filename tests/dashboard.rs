@@ -221,6 +221,25 @@ async fn only_who_was_let_in_is_in_and_no_longer_than_that() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_signed_in_stays_so_while_the_program_is_started_again() {
+    let mut stage = Stage::set().await;
+    let place = format!("127.0.0.1:{}", stage::cluster::port());
+    stage.flags = ["--dashboard", &place].map(String::from).into();
+    let serve = stage.serve().await;
+    let nobody = Visitor::of(&serve).await;
+    let (person, csrf) = nobody.signed_in("code", &code(&stage, Role::Read)).await;
+    serve.term().await;
+    let serve = stage.serve().await;
+    let page = person.get("/runs").await;
+    assert!(page.status == 200 && page.text.contains(&csrf), "{page:?}");
+    assert_eq!(person.submit("/sign-out", &[("csrf", &csrf)]).await.status, 303);
+    serve.kill();
+    let serve = stage.serve().await;
+    assert_eq!(person.get("/runs").await.status, 303, "out is out");
+    serve.term().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_form_of_somebody_else_changes_nothing() {
     let (stage, serve, nobody) = open(vec![conflict(["Byron", "Lovelace"])]).await;
     let (person, csrf) = nobody.signed_in("code", &code(&stage, Role::Admin)).await;

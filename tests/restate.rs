@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dovetail::run::Ending;
-use dovetail::store::{Run, Status};
+use dovetail::store::{Role, Run, Status};
 use memchr::memmem;
 use serde_json::{Value, json};
 
-use crate::dashboard::visitor::Visitor;
+use crate::dashboard::visitor::{Visitor, code, plain, token};
 use crate::stage::random::Random;
 use crate::stage::{self, GHL, PEOPLE, Serve, Stage, browser, until};
 
@@ -201,6 +201,39 @@ async fn whoever_may_come_in_may_do_so_at_every_process_until_it_is_revoked_at_o
     for (_, serve) in [first, second, third] {
         serve.term().await;
     }
+}
+
+/// What balances the dashboards may ask another process for each page.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_signed_in_at_one_process_is_in_at_every_one_until_they_sign_out_at_any() {
+    let Some(mut stage) = set(1).await else { return };
+    let mut places = Vec::new();
+    for folder in [stage.data(), stage.folder.join("beside")] {
+        let place = format!("127.0.0.1:{}", stage::cluster::port());
+        let flags = ["--dashboard", &place, "--dashboard-url", "http://runs.example:8080"];
+        stage.flags = flags.map(String::from).into();
+        places.push((stage.serve_in(&folder, 0).await, Visitor::at(format!("http://{place}"))));
+    }
+    let [(first, here), (second, there)] = <[_; 2]>::try_from(places).ok().expect("two");
+    let status = async |at: &Visitor, path: &str| at.get(path).await.status;
+    let (ada, csrf) = here.signed_in("code", &code(&stage, Role::Operate)).await;
+    let ada_there = ada.gone_to(&there);
+    let page = ada_there.get("/runs").await;
+    assert!(page.status == 200 && page.text.contains(&csrf), "at once, with the same proof: {page:?}");
+    assert_eq!(status(&there.with("cookie", "dovetail-8080=nobody"), "/runs").await, 303, "nobody knows it");
+    assert_eq!(ada_there.submit("/sign-out", &[("csrf", &csrf)]).await.status, 303);
+    assert_eq!(status(&ada_there, "/runs").await, 303);
+    until("she is out there too", async || (status(&ada, "/runs").await == 303).then_some(())).await;
+    // Whoever came in with a token is out everywhere when that is over.
+    let key = token(&stage, Role::Read);
+    let (bob, _) = here.signed_in("token", &key).await;
+    let bob_there = bob.gone_to(&there);
+    assert_eq!(status(&bob_there, "/runs").await, 200);
+    let (exit, said) = plain(&stage, &["token", "revoke", "1"]);
+    assert_eq!((exit, status(&bob, "/runs").await), (Some(0), 303), "{said}");
+    until("he is out there too", async || (status(&bob_there, "/runs").await == 303).then_some(())).await;
+    first.term().await;
+    second.term().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! What every request passes: is it for us, who asks, may they, is it well formed? Whatever is not clear is refused.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts as _, RawPathParams, Request};
@@ -14,7 +14,7 @@ use url::form_urlencoded;
 use super::ask::{Ask, Field, Place, Values, Who};
 use super::problem::Problem;
 use super::routes::{self, Kind, Route, TABLE};
-use super::{Window, now_ms, pages};
+use super::{Window, now_ms, pages, sessions};
 use crate::server::{Peer, read_within, secret};
 use crate::store::Role;
 
@@ -144,15 +144,8 @@ async fn who(window: &Window, route: &Route, headers: &HeaderMap) -> Result<Opti
     let Some(cookie) = cookie(window, headers) else { return Ok(None) };
     // What follows by itself keeps nobody signed in.
     let is_act = only(headers, "x-by-itself")?.is_none() && !matches!(route.kind(), Kind::Api);
-    let Some(session) = window.sessions.of(&cookie, is_act, Instant::now()) else { return Ok(None) };
-    if let Some(number) = session.token {
-        let token = window.store.token(number).await?;
-        if !token.is_some_and(|token| token.is_in_force(now_ms())) {
-            window.sessions.end(&cookie);
-            return Ok(None);
-        }
-    }
-    let who = Who { name: session.who, role: session.role, csrf: session.csrf };
+    let Some(session) = sessions::of(window, &cookie, is_act).await? else { return Ok(None) };
+    let who = Who { name: session.who, role: session.role, csrf: sessions::csrf(&cookie) };
     Ok(Some((who, Some(cookie))))
 }
 
@@ -178,7 +171,7 @@ pub async fn wrong(window: &Window) -> Problem {
 /// Cookies are not kept apart by port: several dashboards of one computer must not sign each other out.
 pub fn cookie_name(window: &Window) -> String {
     let prefix = if window.is_secure { "__Host-" } else { "" };
-    format!("{prefix}dovetail-{}", window.bound.port())
+    format!("{prefix}dovetail-{}", window.port)
 }
 
 fn cookie(window: &Window, headers: &HeaderMap) -> Option<String> {

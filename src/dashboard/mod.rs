@@ -87,10 +87,12 @@ pub(in crate::dashboard) struct Window {
     bound: SocketAddr,
     /// The name under which it is reached besides its addresses.
     host: Option<String>,
+    /// The port at which people reach it.
+    port: u16,
     /// People reach it by HTTPS.
     is_secure: bool,
     invitations: Invitations,
-    sessions: sessions::Sessions,
+    learned: sessions::Learned,
     tries: tries::Tries,
     consents: consents::Consents,
     plans: plans::Plans,
@@ -178,11 +180,12 @@ pub fn open(settings: Settings) -> Result<(Router, Invitations), store::Error> {
     let window = Arc::new(Window {
         store: engine.store().for_looking()?,
         engine,
+        port: url.as_ref().and_then(Url::port_or_known_default).unwrap_or(bound.port()),
         bound,
         host,
         is_secure: url.as_ref().is_some_and(|url| url.scheme() == "https"),
         invitations: invitations.clone(),
-        sessions: sessions::Sessions::default(),
+        learned: sessions::Learned::default(),
         tries: tries::Tries::default(),
         consents: consents::Consents::default(),
         plans: plans::Plans::default(),

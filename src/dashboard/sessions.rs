@@ -1,117 +1,89 @@
-//! People who have signed in: known by a cookie of which only the hash is kept, in memory, for a while.
+//! People who have signed in: known by a cookie of which only the hash is kept, at every process that serves the same runs.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use parking_lot::Mutex;
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use crate::server::secret::{self, NoRandom};
-use crate::store::Role;
+use super::problem::Problem;
+use super::{Window, now_ms};
+use crate::server::secret;
+use crate::store::{self, Role, Session};
 
-/// Whoever does nothing for so long is signed out.
-pub const IDLE: Duration = Duration::from_secs(30 * 60);
-/// And everybody after this.
-pub const LIFE: Duration = Duration::from_secs(12 * 3_600);
-/// People at the same time; one more signs out whoever was idle for longest.
-const SESSIONS_MAX: usize = 256;
+/// Being there is written down so often, in milliseconds.
+const SEEN_MS: i64 = 60_000;
 
+/// When other processes were asked last.
 #[derive(Default)]
-pub struct Sessions {
-    /// By the hash of the cookie.
-    all: Mutex<HashMap<String, Session>>,
+pub struct Learned(Mutex<Option<Instant>>);
+
+/// What every form of a session says. Whoever has not its cookie cannot know it.
+pub fn csrf(cookie: &str) -> String {
+    secret::hash(&format!("form {cookie}"))
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
-    pub who: String,
-    pub role: Role,
-    /// It ends with this token.
-    pub token: Option<i64>,
-    /// What every form of this session says.
-    pub csrf: String,
-    begun: Instant,
-    seen: Instant,
+/// Begins one, and gives its cookie. `token`: the hash of the one that lets them in.
+pub async fn begin(
+    window: &Window,
+    who: String,
+    role: Role,
+    token: Option<String>,
+) -> Result<Zeroizing<String>, Problem> {
+    let no_random =
+        |_| Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "the system gives no random numbers");
+    let cookie = secret::secret().map_err(no_random)?;
+    let (hash, now_ms) = (secret::hash(&cookie), now_ms());
+    let session = Session { hash, who, role, token, begun_ms: now_ms, seen_ms: now_ms, ended_ms: None };
+    window.engine.keep_session(session).await?;
+    Ok(cookie)
 }
 
-impl Session {
-    pub fn new(who: String, role: Role, token: Option<i64>, now: Instant) -> Result<Session, NoRandom> {
-        Ok(Session { who, role, token, csrf: secret::secret()?.to_string(), begun: now, seen: now })
-    }
-
-    fn is_over(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.seen) >= IDLE || now.saturating_duration_since(self.begun) >= LIFE
-    }
-}
-
-impl Sessions {
-    /// Begins one, and gives its cookie.
-    pub fn begin(&self, session: Session, now: Instant) -> Result<Zeroizing<String>, NoRandom> {
-        let cookie = secret::secret()?;
-        let mut all = self.all.lock();
-        all.retain(|_, session| !session.is_over(now));
-        while all.len() >= SESSIONS_MAX {
-            let Some(idle) = all.iter().min_by_key(|(_, session)| session.seen).map(|(hash, _)| hash.clone()) else {
-                break;
-            };
-            all.remove(&idle);
+/// Whose cookie it is. `is_act`: somebody does something, it is no page that looks by itself.
+pub async fn of(window: &Window, cookie: &str, is_act: bool) -> Result<Option<Session>, Problem> {
+    let now_ms = now_ms();
+    let Some(mut session) = known(window, cookie, now_ms).await?.filter(|session| !session.is_over(now_ms)) else {
+        return Ok(None);
+    };
+    if let Some(hash) = &session.token {
+        let token = window.store.token_of_hash(hash.clone()).await?;
+        if !token.is_some_and(|token| token.is_in_force(now_ms)) {
+            return Ok(None);
         }
-        all.insert(secret::hash(&cookie), session);
-        Ok(cookie)
     }
-
-    /// Whose cookie it is. `is_act`: somebody does something, it is no page that looks by itself.
-    pub fn of(&self, cookie: &str, is_act: bool, now: Instant) -> Option<Session> {
-        let hash = secret::hash(cookie);
-        let mut all = self.all.lock();
-        let session = all.get_mut(&hash)?;
-        if session.is_over(now) {
-            all.remove(&hash);
-            return None;
-        }
-        if is_act {
-            session.seen = now;
-        }
-        Some(session.clone())
+    if is_act && now_ms - session.seen_ms >= SEEN_MS {
+        session.seen_ms = now_ms;
+        window.engine.keep_session(session.clone()).await?;
     }
-
-    pub fn end(&self, cookie: &str) {
-        self.all.lock().remove(&secret::hash(cookie));
-    }
+    Ok(Some(session))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn session(now: Instant) -> Session {
-        Session::new("somebody".into(), Role::Read, None, now).unwrap()
+pub async fn end(window: &Window, cookie: &str) -> Result<(), Problem> {
+    let now_ms = now_ms();
+    if let Some(session) = known(window, cookie, now_ms).await? {
+        window.engine.keep_session(Session { ended_ms: Some(now_ms), ..session }).await?;
     }
+    Ok(())
+}
 
-    #[test]
-    fn whoever_does_nothing_is_signed_out_and_everybody_in_the_end() {
-        let (sessions, now) = (Sessions::default(), Instant::now());
-        let cookie = sessions.begin(session(now), now).unwrap();
-        assert!(sessions.of("another", true, now).is_none());
-        assert!(sessions.of(&cookie, false, now + IDLE / 2).is_some());
-        assert!(sessions.of(&cookie, true, now + IDLE).is_none(), "looking by itself is not doing something");
-        let cookie = sessions.begin(session(now), now).unwrap();
-        let steps = LIFE.as_secs() / 60;
-        let kept =
-            (0..steps).all(|minute| sessions.of(&cookie, true, now + Duration::from_secs(60 * minute)).is_some());
-        assert!(kept && sessions.of(&cookie, true, now + LIFE).is_none());
-        let cookie = sessions.begin(session(now), now).unwrap();
-        sessions.end(&cookie);
-        assert!(sessions.of(&cookie, true, now).is_none());
+/// As it is kept here; where that is too little, others are asked first: they may have signed in there, or done something.
+async fn known(window: &Window, cookie: &str, now_ms: i64) -> Result<Option<Session>, store::Error> {
+    let hash = secret::hash(cookie);
+    let here = window.store.session(hash.clone()).await?;
+    let is_clear =
+        |session: &Session| !session.is_over(now_ms) || session.ended_ms.is_some() || session.is_forgotten(now_ms);
+    if here.as_ref().is_some_and(is_clear) {
+        return Ok(here);
     }
-
-    #[test]
-    fn sessions_have_a_bound() {
-        let (sessions, now) = (Sessions::default(), Instant::now());
-        let first = sessions.begin(session(now), now).unwrap();
-        let later = now + Duration::from_secs(1);
-        let last = (0..SESSIONS_MAX).map(|_| sessions.begin(session(later), later).unwrap()).last().unwrap();
-        assert_eq!(sessions.all.lock().len(), SESSIONS_MAX);
-        assert!(sessions.of(&first, true, later).is_none() && sessions.of(&last, true, later).is_some());
+    let came = Instant::now();
+    let mut learned = window.learned.0.lock().await;
+    // Asked since, for somebody else who came meanwhile.
+    if learned.is_none_or(|asked| asked < came) {
+        let asked = Instant::now();
+        if let Err(error) = window.engine.learn_access().await {
+            tracing::warn!(%error, "who has signed in at other processes is not known here");
+        }
+        *learned = Some(asked);
     }
+    drop(learned);
+    window.store.session(hash).await
 }

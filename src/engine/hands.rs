@@ -90,8 +90,8 @@ pub(super) trait Hands: Send + Sync {
     /// These runs are durable now: they came with an event, or another run has begun them.
     fn take_up(&self, engine: &Engine, runs: Vec<Start>);
 
-    /// Who may come in here may do so at other processes, and who may there, here.
-    fn share_tokens<'h>(&'h self, _: &'h Engine) -> Said<'h, ()> {
+    /// Who may come in here, or has, may do so at other processes, and who may there, here.
+    fn share_access<'h>(&'h self, _: &'h Engine) -> Said<'h, ()> {
         Box::pin(async { Ok(()) })
     }
 

@@ -1,7 +1,7 @@
-//! Who may come in from outside: kept here, and known to all processes that serve the same runs.
+//! Who may come in from outside, and who has: kept here, and known to all processes that serve the same runs.
 
 use super::Engine;
-use crate::store::{Deed, Error, NewToken};
+use crate::store::{Deed, Error, NewToken, Session};
 
 impl Engine {
     /// Keeps a token, and gives its number. Other processes that cannot be told now are told when this one starts again, or there is
@@ -11,7 +11,7 @@ impl Engine {
     /// The store's; `Refused` when there are too many.
     pub async fn keep_token(&self, token: NewToken, deed: Deed) -> Result<i64, Error> {
         let number = self.inner.store.keep_token(token, deed).await?;
-        if let Err(error) = self.inner.hands.share_tokens(self).await {
+        if let Err(error) = self.inner.hands.share_access(self).await {
             tracing::warn!(%error, number, "other processes do not know yet of a token that was made here");
         }
         Ok(number)
@@ -24,12 +24,32 @@ impl Engine {
     pub async fn revoke_token(&self, number: i64, deed: Deed) -> Result<bool, Error> {
         let is_done = self.inner.store.revoke_token(number, deed).await?;
         // Also when it is done already: they may not have been told.
-        let told = self.inner.hands.share_tokens(self).await;
+        let told = self.inner.hands.share_access(self).await;
         told.map_err(|error| {
             Error::Away(format!(
                 "token {number} is revoked here, and other processes are not told; say it again: {error}"
             ))
         })?;
         Ok(is_done)
+    }
+
+    /// Keeps a session, or what is new of it.
+    ///
+    /// # Errors
+    /// The store's. What other processes could not be told they learn when they next ask.
+    pub async fn keep_session(&self, session: Session) -> Result<(), Error> {
+        self.inner.store.know_sessions(vec![session]).await?;
+        if let Err(error) = self.inner.hands.share_access(self).await {
+            tracing::warn!(%error, "other processes do not know yet who signed in or out here");
+        }
+        Ok(())
+    }
+
+    /// Learns what other processes know of those who may come in, and have.
+    ///
+    /// # Errors
+    /// Nobody can be asked.
+    pub async fn learn_access(&self) -> Result<(), Error> {
+        self.inner.hands.share_access(self).await
     }
 }

@@ -15,7 +15,7 @@
 //! - `erase.rs` what is known of a person goes
 //! - `told.rs` what a cluster is asked in SQL
 //! - `measure.rs`, `latency.rs` what an operator watches
-//! - `tokens.rs` who may come in from outside, and what was done so
+//! - `tokens.rs` who may come in from outside, and what was done so; `sessions.rs` who has signed in
 //! - `credentials.rs` a file of its own, which several processes share
 
 mod arriving;
@@ -42,6 +42,7 @@ mod reader;
 mod records;
 mod runs;
 mod schema;
+mod sessions;
 mod shelf;
 mod signs;
 #[expect(clippy::module_inception, reason = "the handle is named after the room")]
@@ -67,6 +68,7 @@ pub use moving::{Agreement, Left};
 pub use pacts::{Asked, Paired, Questions};
 pub use prune::{Old, Pruned};
 pub use records::{Place, Shared};
+pub use sessions::{SESSION_IDLE_MS, SESSION_LIFE_MS, SESSIONS_ENDED_MAX, SESSIONS_MAX, Session};
 pub use signs::Signs;
 pub use store::Store;
 pub use tokens::{Deed, KnownToken, NewToken, Role, TOKENS_MAX, TOKENS_OVER_MAX, Token};

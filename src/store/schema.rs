@@ -13,7 +13,7 @@ pub(super) const APPLICATION_ID: i64 = 0x446f_7665;
 /// From version n to n + 1, each in one transaction.
 pub(super) const MIGRATIONS: &[&str] = &[
     FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT, IN_LINE, PACTS, SOURCES, STANDING, TOKENS, UNDER, EDITIONS, ABOUT,
-    CHECKED, TOLD_AS,
+    CHECKED, TOLD_AS, SESSIONS,
 ];
 
 /// The version that this program reads and writes.
@@ -257,6 +257,21 @@ PRAGMA writable_schema = OFF;
 const TOLD_AS: &str = "
 -- The number under which runs know a message that a cluster has kept; none: its own.
 ALTER TABLE messages ADD COLUMN told_as INTEGER;
+";
+
+const SESSIONS: &str = "
+-- Who has signed in at a dashboard.
+CREATE TABLE sessions (
+    -- Of their cookie.
+    hash TEXT NOT NULL PRIMARY KEY,
+    who TEXT NOT NULL,
+    role TEXT NOT NULL,
+    -- The hash of the token that let them in.
+    token TEXT,
+    begun_ms INTEGER NOT NULL,
+    seen_ms INTEGER NOT NULL,
+    ended_ms INTEGER
+) STRICT, WITHOUT ROWID;
 ";
 
 /// The version of an opened file; 0 for one that holds nothing yet.

@@ -59,6 +59,11 @@ impl Visitor {
         other
     }
 
+    /// The same person, at another process.
+    pub fn gone_to(&self, other: &Visitor) -> Visitor {
+        Visitor { base: other.base.clone(), ..self.clone() }
+    }
+
     pub fn with_token(&self, token: &str) -> Visitor {
         self.with("authorization", &format!("Bearer {token}"))
     }

@@ -1,7 +1,5 @@
 //! The way in: by a link that the operator got, or by a token; and the way out.
 
-use std::time::Instant;
-
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
@@ -11,9 +9,9 @@ use url::form_urlencoded;
 use super::{csrf, framed, mark, on_to};
 use crate::dashboard::ask::Ask;
 use crate::dashboard::problem::Problem;
-use crate::dashboard::sessions::{LIFE, Session};
-use crate::dashboard::{gate, now_ms};
+use crate::dashboard::{gate, now_ms, sessions};
 use crate::server::secret;
+use crate::store::SESSION_LIFE_MS;
 
 /// Whoever has not signed in is led here, and later on to where they wanted to go.
 pub fn first(parts: &Parts) -> Response {
@@ -73,7 +71,6 @@ fn written(ask: &Ask, code: Option<&str>, to: Option<&str>, problem: Option<&str
 
 pub async fn sign_in(ask: Ask) -> Result<Response, Problem> {
     let window = &ask.window;
-    let now = Instant::now();
     let session = match (ask.text("code"), ask.text("token")) {
         (Some(code), None) => window.invitations.redeem(&secret::hash(code), now_ms()).map(|invited| {
             let name = if invited.name.is_empty() { "the operator".into() } else { invited.name };
@@ -81,7 +78,8 @@ pub async fn sign_in(ask: Ask) -> Result<Response, Problem> {
         }),
         (None, Some(token)) => {
             let known = gate::of_token(window, token.trim()).await?;
-            known.map(|(number, name, role)| (format!("{name} (token {number})"), role, Some(number)))
+            let hash = secret::parts(token.trim()).map(|(_, secret)| secret::hash(secret));
+            known.map(|(number, name, role)| (format!("{name} (token {number})"), role, hash))
         }
         _ => return Err(Problem::bad("give a token, or follow a link")),
     };
@@ -98,22 +96,20 @@ pub async fn sign_in(ask: Ask) -> Result<Response, Problem> {
     };
     // Nobody goes on with a cookie that was there before.
     if let Some(before) = &ask.cookie {
-        window.sessions.end(before);
+        sessions::end(window, before).await?;
     }
-    let no_random = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the system gives no random numbers");
-    let session = Session::new(who, role, token, now).map_err(no_random)?;
-    let cookie = window.sessions.begin(session, now).map_err(no_random)?;
-    Ok(with_cookie(&ask, &cookie, LIFE.as_secs(), to.unwrap_or("/")))
+    let cookie = sessions::begin(window, who, role, token).await?;
+    Ok(with_cookie(&ask, &cookie, SESSION_LIFE_MS / 1000, to.unwrap_or("/")))
 }
 
 pub async fn sign_out(ask: Ask) -> Result<Response, Problem> {
     if let Some(cookie) = &ask.cookie {
-        ask.window.sessions.end(cookie);
+        sessions::end(&ask.window, cookie).await?;
     }
     Ok(with_cookie(&ask, "", 0, "/sign-in"))
 }
 
-fn with_cookie(ask: &Ask, value: &str, seconds: u64, to: &str) -> Response {
+fn with_cookie(ask: &Ask, value: &str, seconds: i64, to: &str) -> Response {
     let name = gate::cookie_name(&ask.window);
     let secure = if ask.window.is_secure { "; Secure" } else { "" };
     let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");

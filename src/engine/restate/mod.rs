@@ -389,7 +389,7 @@ impl Hands for Restate {
     /// Their lines were told.
     fn take_up(&self, _: &Engine, _: Vec<Start>) {}
 
-    fn share_tokens<'h>(&'h self, engine: &'h Engine) -> Said<'h, ()> {
+    fn share_access<'h>(&'h self, engine: &'h Engine) -> Said<'h, ()> {
         Box::pin(tokens::share(&engine.inner.store, &self.objects))
     }
 
