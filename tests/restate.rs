@@ -326,10 +326,13 @@ async fn a_token_is_renewed_once_for_all_processes() {
     assert!(runs.iter().all(|run| run.status != Status::Failed), "{runs:#?}");
 }
 
-/// A new release is started beside the old one, at an address of its own. The old one stops when what it began has ended.
+/// A new release is started beside the old one, at an address of its own. The old one stops when what it began has ended. The old one is
+/// the same program, if `DOVETAIL_FORMER` names no other build of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_release_takes_over_and_the_old_one_ends_what_it_began() {
     let Some(mut stage) = set(1).await else { return };
+    let former = std::env::var_os("DOVETAIL_FORMER").map(PathBuf::from);
+    stage.program.clone_from(&former);
     let old = stage.serve().await;
     let old_port = old.port;
     stage.fault(PEOPLE, json!({ "at": "contact.create", "delay_ms": 1_500, "times": 5 })).await;
@@ -338,6 +341,7 @@ async fn a_new_release_takes_over_and_the_old_one_ends_what_it_began() {
     }
     let cluster = stage.cluster.as_mut().expect("a cluster");
     let before = cluster.move_objects(stage::cluster::port());
+    stage.program = None;
     let new = stage.serve_beside(0).await;
     // What it began is called again where it began, and nobody is there.
     old.kill();
@@ -347,6 +351,7 @@ async fn a_new_release_takes_over_and_the_old_one_ends_what_it_began() {
     welcomed(&stage, 5).await;
     // One of the old release that comes once more takes nothing over, and stops only when it has ended what was begun.
     stage.cluster.as_mut().expect("a cluster").move_objects(before);
+    stage.program = former;
     let again = stage.serve_in(&stage.data(), old_port).await;
     assert!(again.said().contains("a newer release is called at another address"), "{}", again.said());
     post(&stage.client, again.port, &newcomer(10, "g10")).await.expect("an answer");

@@ -24,7 +24,7 @@ use dovetail::store::{Counts, Filter, Run, Status, Store};
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::{Map, Value, json};
 
-pub use process::{Serve, command};
+pub use process::{Serve, command, command_of};
 pub use until::until;
 
 pub const GHL: &str = "gohighlevel";
@@ -52,6 +52,8 @@ pub struct Stage {
     key: SigningKey,
     /// Further flags of `serve`.
     pub flags: Vec<String>,
+    /// What serves, if it is not the program under test.
+    pub program: Option<PathBuf>,
     /// What the environment tells `serve`.
     pub variables: Vec<(&'static str, String)>,
     /// Where `serve` listens; 0 before it has.
@@ -86,6 +88,7 @@ impl Stage {
             client,
             key: SigningKey::from_bytes(&[7; 32]),
             flags: Vec::new(),
+            program: None,
             variables: Vec::new(),
             port: 0,
             cluster: None,
@@ -180,7 +183,10 @@ impl Stage {
 
     /// The same for a command that needs no secrets.
     pub fn ask(&self, words: &[&str]) -> (Option<i32>, String) {
-        let mut command = command();
+        let mut command = match (&self.program, words) {
+            (Some(program), ["serve", ..]) => command_of(program),
+            _ => command(),
+        };
         command.args(words).arg("--project").arg(self.project()).arg("--data").arg(self.data());
         let output = command.output().expect("it runs");
         let said = [output.stdout, output.stderr].concat();

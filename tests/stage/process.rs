@@ -1,6 +1,7 @@
 //! The real program as a process: started, watched, told to end, killed.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -13,7 +14,12 @@ use super::until;
 
 /// The program under test, without what the environment would tell it.
 pub fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dovetail"));
+    command_of(Path::new(env!("CARGO_BIN_EXE_dovetail")))
+}
+
+/// Another build of it.
+pub fn command_of(program: &Path) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("DOVETAIL_") || name.to_string_lossy().starts_with("OTEL_") {
             command.env_remove(name);
