@@ -193,6 +193,19 @@ async fn whoever_may_come_in_may_do_so_at_every_process_until_it_is_revoked_at_o
     said(&there, &["token", "revoke", &of_ada["number"].to_string()]);
     assert_eq!(status(&second.0, &ada).await, 401, "it was revoked there");
     until("she comes in nowhere", async || (status(&first.0, &ada).await == 401).then_some(())).await;
+    // What was done at one is in the audit of each, once.
+    for folder in [&here, &there] {
+        let done = async || {
+            let audit = said(folder, &["token", "audit"]);
+            let all = audit.as_array().expect("a list");
+            let about = |what: &str| {
+                all.iter().filter(|deed| deed["about"].as_str().is_some_and(|about| about.contains(what))).count()
+            };
+            (about("(Cleo)") == 1 && all.iter().filter(|deed| deed["what"] == "revokes a token").count() == 1)
+                .then_some(())
+        };
+        until("the audit is the same", done).await;
+    }
     // Whoever comes late knows all of it at once.
     let third = stage.serve_in(&late, 0).await;
     let third = (Visitor::of(&third).await, third);

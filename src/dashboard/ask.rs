@@ -295,6 +295,6 @@ impl Ask {
     pub async fn note_of(&self, who: &str, what: &str, about: String) -> Result<(), Problem> {
         let (who, origin, what) = (who.to_owned(), self.origin.clone(), what.to_owned());
         let deed = Deed { number: 0, at_ms: now_ms(), who, origin, what, about };
-        Ok(self.engine().store().note(deed).await?)
+        Ok(self.engine().note_deed(deed).await?)
     }
 }

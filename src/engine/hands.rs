@@ -15,7 +15,7 @@ use super::ledger::Said;
 use super::now_ms;
 use crate::http::{Lease, Wish};
 use crate::run::Start;
-use crate::store::{Accepted, Asked, Error, Intake, Keeper, Run, Sought};
+use crate::store::{Accepted, Asked, Deed, Error, Intake, Keeper, Run, Sought};
 
 /// Cursors that become durable with events.
 #[derive(Default)]
@@ -92,6 +92,11 @@ pub(super) trait Hands: Send + Sync {
 
     /// Who may come in here, or has, may do so at other processes, and who may there, here.
     fn share_access<'h>(&'h self, _: &'h Engine) -> Said<'h, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Other processes hear what somebody does here from outside.
+    fn tell_deed<'h>(&'h self, _: &'h Engine, _: Deed) -> Said<'h, ()> {
         Box::pin(async { Ok(()) })
     }
 

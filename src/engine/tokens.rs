@@ -1,7 +1,7 @@
 //! Who may come in from outside, and who has: kept here, and known to all processes that serve the same runs.
 
 use super::Engine;
-use crate::store::{Deed, Error, NewToken, Session};
+use crate::store::{Deed, Error, NewToken, Session, about_token};
 
 impl Engine {
     /// Keeps a token, and gives its number. Other processes that cannot be told now are told when this one starts again, or there is
@@ -10,7 +10,9 @@ impl Engine {
     /// # Errors
     /// The store's; `Refused` when there are too many.
     pub async fn keep_token(&self, token: NewToken, deed: Deed) -> Result<i64, Error> {
+        let (name, done) = (token.name.clone(), deed.clone());
         let number = self.inner.store.keep_token(token, deed).await?;
+        self.tell_deed(Deed { about: about_token(number, &name), ..done }).await;
         if let Err(error) = self.inner.hands.share_access(self).await {
             tracing::warn!(%error, number, "other processes do not know yet of a token that was made here");
         }
@@ -22,7 +24,11 @@ impl Engine {
     /// # Errors
     /// The store's. `Away`: it is revoked, and other processes could not be told.
     pub async fn revoke_token(&self, number: i64, deed: Deed) -> Result<bool, Error> {
+        let done = Deed { about: about_token(number, ""), ..deed.clone() };
         let is_done = self.inner.store.revoke_token(number, deed).await?;
+        if is_done {
+            self.tell_deed(done).await;
+        }
         // Also when it is done already: they may not have been told.
         let told = self.inner.hands.share_access(self).await;
         told.map_err(|error| {
@@ -31,6 +37,22 @@ impl Engine {
             ))
         })?;
         Ok(is_done)
+    }
+
+    /// Writes down what somebody is about to do from outside: here first, then at other processes.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn note_deed(&self, deed: Deed) -> Result<(), Error> {
+        self.inner.store.note(deed.clone()).await?;
+        self.tell_deed(deed).await;
+        Ok(())
+    }
+
+    async fn tell_deed(&self, deed: Deed) {
+        if let Err(error) = self.inner.hands.tell_deed(self, deed).await {
+            tracing::warn!(%error, "other processes are not told what somebody does here");
+        }
     }
 
     /// Keeps a session, or what is new of it.

@@ -19,7 +19,7 @@ use crate::engine::{
 };
 #[cfg(unix)]
 use crate::engine::{BackfillError, ByHandError};
-use crate::store::{Asked, Deed, NewToken, Sought};
+use crate::store::{Asked, Deed, HERE, NewToken, Sought};
 use crate::sync::Choice;
 
 /// What a person wants.
@@ -174,7 +174,7 @@ pub struct Door {
 /// What is done about tokens at the command line, for the audit.
 pub fn deed(what: &str, by: &str) -> Deed {
     let (who, what) = (by.to_owned(), what.to_owned());
-    Deed { number: 0, at_ms: clock::now_ms(), who, origin: "this computer".into(), what, about: String::new() }
+    Deed { number: 0, at_ms: clock::now_ms(), who, origin: HERE.into(), what, about: String::new() }
 }
 
 pub const MADE: &str = "makes a token";

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use serde_json::Value;
 
-use super::{Asked, Error, Noted, intake, journal, pacts, shelf};
+use super::{Asked, Deed, Error, Noted, intake, journal, pacts, shelf, tokens};
 use crate::run::Start;
 
 /// Who keeps the runs of a store.
@@ -56,6 +56,7 @@ pub(super) fn give_to_cluster(connection: &Connection) -> Result<bool, Error> {
 pub(super) enum Written {
     Run { start: Option<intake::Written>, commit: Box<journal::Written> },
     Said(Box<Asked>),
+    Done(Box<Deed>),
 }
 
 impl Written {
@@ -66,13 +67,14 @@ impl Written {
                 Ok(Written::Run { start, commit: Box::new(journal::write_down(commit, now_ms)?) })
             }
             Noted::Said(asked) => Ok(Written::Said(asked.clone())),
+            Noted::Done(deed) => Ok(Written::Done(deed.clone())),
         }
     }
 
     pub(super) fn bytes(&self) -> usize {
         match self {
             Written::Run { start, commit } => start.as_ref().map_or(0, intake::Written::bytes) + commit.bytes(),
-            Written::Said(_) => 0,
+            Written::Said(_) | Written::Done(_) => 0,
         }
     }
 }
@@ -95,6 +97,7 @@ pub(super) fn follow(
                 journal::copy(connection, commit)?;
             }
             Written::Said(asked) => pacts::say(connection, asked)?,
+            Written::Done(deed) => tokens::copy(connection, deed)?,
         }
     }
     cursor.map_or(Ok(()), |(cursor, value)| shelf::set_cursor(connection, cursor, value))

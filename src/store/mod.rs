@@ -71,7 +71,7 @@ pub use records::{Place, Shared};
 pub use sessions::{SESSION_IDLE_MS, SESSION_LIFE_MS, SESSIONS_ENDED_MAX, SESSIONS_MAX, Session};
 pub use signs::Signs;
 pub use store::Store;
-pub use tokens::{Deed, KnownToken, NewToken, Role, TOKENS_MAX, TOKENS_OVER_MAX, Token};
+pub use tokens::{Deed, HERE, KnownToken, NewToken, Role, TOKENS_MAX, TOKENS_OVER_MAX, Token, about_token};
 
 /// An event with the runs that it starts. Accepted once per (source, connection, id).
 #[derive(Clone, Debug)]
@@ -200,6 +200,8 @@ pub enum Noted {
     Run { start: Option<Box<Start>>, commit: Box<Commit> },
     /// What a person has said about a record of a sync.
     Said(Box<Asked>),
+    /// What somebody does from outside.
+    Done(Box<Deed>),
 }
 
 /// Runs by how they stand.

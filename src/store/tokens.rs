@@ -90,9 +90,16 @@ impl From<Token> for KnownToken {
     }
 }
 
+/// From where commands come.
+pub const HERE: &str = "this computer";
+/// From where they came that another process tells of.
+const THERE: &str = "another process";
+
 /// What somebody has done from outside, or over whom: never with values.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deed {
+    /// The folder's own.
+    #[serde(default)]
     pub number: i64,
     pub at_ms: i64,
     pub who: String,
@@ -114,7 +121,7 @@ pub(super) fn keep(connection: &Connection, token: &NewToken, deed: &Deed) -> Re
     }
     insert(connection, &KnownToken { token: token.clone(), made_ms: deed.at_ms, revoked_ms: None })?;
     let number = connection.last_insert_rowid();
-    note(connection, &Deed { about: format!("token {number} ({})", token.name), ..deed.clone() })?;
+    note(connection, &Deed { about: about_token(number, &token.name), ..deed.clone() })?;
     Ok(number)
 }
 
@@ -152,7 +159,7 @@ pub(super) fn revoke(connection: &Connection, number: i64, deed: &Deed) -> Resul
     let sql = "UPDATE tokens SET revoked_ms = ?1 WHERE number = ?2 AND revoked_ms IS NULL AND expires_ms > ?1";
     let is_done = connection.prepare_cached(sql)?.execute([deed.at_ms, number])? == 1;
     if is_done {
-        note(connection, &Deed { about: format!("token {number}"), ..deed.clone() })?;
+        note(connection, &Deed { about: about_token(number, ""), ..deed.clone() })?;
     }
     Ok(is_done)
 }
@@ -196,6 +203,23 @@ pub(super) fn note(connection: &Connection, deed: &Deed) -> Result<(), Error> {
     let last = connection.last_insert_rowid();
     connection.prepare_cached("DELETE FROM deeds WHERE number <= ?")?.execute([last - DEEDS_MAX])?;
     Ok(())
+}
+
+/// Writes down what another process tells of, and what this one has told of itself only once.
+pub(super) fn copy(connection: &Connection, deed: &Deed) -> Result<(), Error> {
+    let sql = "SELECT 1 FROM deeds WHERE number > (SELECT max(number) FROM deeds) - ? AND at_ms = ? AND who = ? AND what = ? AND about = ?";
+    let Deed { at_ms, who, what, about, .. } = deed;
+    let is_known = connection.prepare_cached(sql)?.exists(params![DEEDS_MAX, at_ms, who, what, about])?;
+    if is_known {
+        return Ok(());
+    }
+    let origin = if deed.origin == HERE { THERE } else { &deed.origin };
+    note(connection, &Deed { origin: origin.to_owned(), ..deed.clone() })
+}
+
+/// What a token is called where it is told what was done about it.
+pub fn about_token(number: i64, name: &str) -> String {
+    if name.is_empty() { format!("token {number}") } else { format!("token {number} ({name})") }
 }
 
 /// Latest first; those before a number.

@@ -114,7 +114,7 @@ fn in_feed(row: &Row, signs: &Signs) -> Result<Option<Vec<String>>, Error> {
         let is_of = match serde_json::from_str(note.get()) {
             Ok(Note::Run(news)) => news.start.as_ref().is_some_and(|start| signs.are_of(&start.event)),
             Ok(Note::Said(asked)) => signs.records.contains(&asked.about),
-            Ok(Note::Erased(_) | Note::Tokens) => continue,
+            Ok(Note::Erased(_) | Note::Tokens | Note::Deed(_)) => continue,
             Err(_) => false,
         };
         if is_of || signs.are_in(note.get().as_bytes()) {

@@ -16,7 +16,7 @@ use super::steps::{Looks, Steps, Stopped};
 use super::tokens;
 use crate::engine::Engine;
 use crate::run::{Ending, Entry, Kept, Start};
-use crate::store::{Asked, Commit, Error, Found, Noted, Sought, Store};
+use crate::store::{Asked, Commit, Deed, Error, Found, Noted, Sought, Store};
 
 /// Notes that the feed keeps, at most: a process that was away for longer misses what is older.
 const KEPT: u64 = 400_000;
@@ -35,8 +35,10 @@ pub(super) enum Note {
     Said(Box<Asked>),
     /// Somebody's data was erased.
     Erased(Box<Found>),
-    /// There is a new token, or one was revoked.
+    /// There is a new token, or one was revoked; somebody has signed in or out.
     Tokens,
+    /// What somebody does from outside.
+    Deed(Box<Deed>),
 }
 
 /// What is new of a run.
@@ -182,6 +184,7 @@ pub(super) async fn read_on(store: &Store, objects: &Objects) -> Result<bool, Er
             Some(Note::Said(asked)) => notes.push(Noted::Said(asked)),
             Some(Note::Erased(found)) => erased.push(Sought::Found(*found)),
             Some(Note::Tokens) => has_tokens = true,
+            Some(Note::Deed(deed)) => notes.push(Noted::Done(deed)),
             None => {}
         }
     }

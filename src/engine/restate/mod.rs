@@ -53,6 +53,7 @@ use tokio::net::TcpListener;
 use url::Url;
 
 use self::deployment::{Deployment, Standing};
+use self::feed::Note;
 use self::ingress::{AGAIN, Ingress};
 use self::line::Decided;
 use self::moving::Door;
@@ -63,7 +64,7 @@ use super::{Engine, now_ms};
 use crate::clock;
 use crate::http::{Lease, Wish};
 use crate::run::Start;
-use crate::store::{Accepted, Asked, Commit, Error, Intake, Keeper, Noted, Run, Sought, Store};
+use crate::store::{Accepted, Asked, Commit, Deed, Error, Intake, Keeper, Noted, Run, Sought, Store};
 
 pub use self::moving::{Moved, Way, migrate, move_into_played};
 pub use self::played::Played;
@@ -391,6 +392,10 @@ impl Hands for Restate {
 
     fn share_access<'h>(&'h self, engine: &'h Engine) -> Said<'h, ()> {
         Box::pin(tokens::share(&engine.inner.store, &self.objects))
+    }
+
+    fn tell_deed<'h>(&'h self, _: &'h Engine, deed: Deed) -> Said<'h, ()> {
+        Box::pin(async move { self.objects.note(&Note::Deed(Box::new(deed))).await })
     }
 
     fn erase<'h>(&'h self, engine: &'h Engine, sought: &'h Sought) -> Said<'h, ()> {
