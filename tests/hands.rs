@@ -131,7 +131,7 @@ fn die(
 ) {
     let mut random = Random::new();
     tell(&format!("{which}: SEED={}", random.seed));
-    let (mut wrong, mut died) = (Vec::new(), 0);
+    let (mut wrong, mut died, mut missed) = (Vec::new(), 0, 0);
     let dying = cases.iter().filter(|peace| peace.case.crashes);
     let left_out = cases.len() - dying.clone().count();
     for Peace { name, case, plan, lived } in dying {
@@ -143,8 +143,11 @@ fn die(
             died += 1;
             let hands = hands(&mut random);
             match live(case, plan, hands.clone(), Some(death)) {
-                Ok(other) if !other.has_died => wrong.push(format!("{name}: {hands:?}, {death:?}: nobody died")),
-                Ok(other) if compared(&other, crowded) == expected => {}
+                // Where attempts die, what is waited for may be there before anybody waits, which saves a commit.
+                Ok(other) if !other.has_died && !matches!(hands, Hands::Faltering(_)) => {
+                    wrong.push(format!("{name}: {hands:?}, {death:?}: nobody died"));
+                }
+                Ok(other) if compared(&other, crowded) == expected => missed += usize::from(!other.has_died),
                 Ok(other) => {
                     let found = alike(&other.story.told());
                     wrong.push(format!(
@@ -157,6 +160,7 @@ fn die(
     }
     tell(&format!("{which}: {died} deaths; {left_out} cases say that one makes a difference, and are left out"));
     assert!(wrong.is_empty(), "{}\n\n{} differences", wrong.join("\n\n"), wrong.len());
+    assert!(missed * 20 <= died, "of {died} deaths {missed} came to nobody");
 }
 
 #[cfg(feature = "restate")]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dovetail::run::{Ending, Fact};
 use dovetail::sandbox::{Settings, Vendor};
-use dovetail::store::{Run, Store};
+use dovetail::store::Run;
 use serde_json::json;
 
 use crate::stage::{self, GHL, PEOPLE, QUIZ, Serve, Stage, until};
@@ -279,10 +279,7 @@ async fn lists_and_schedules_begin_and_end_with_the_workflows_that_want_them() {
 }
 
 async fn schedule(stage: &Stage) -> Option<serde_json::Value> {
-    let store = Store::open_read_only(&stage.data()).expect("the store");
-    let kept = store.cursor("schedule:ticks").await.expect("the cursor");
-    store.close().await;
-    kept
+    stage.cursor("schedule:ticks").await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -540,7 +540,7 @@ async fn child_of_the_crash_tests() {
 
 fn child(folder: &Folder, name: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "child_of_the_crash_tests", "--nocapture"]);
+    command.args(["--exact", "store::child_of_the_crash_tests", "--nocapture"]);
     command.env(CHILD, format!("{name}@{}", folder.0.display())).stdout(Stdio::piped()).stderr(Stdio::null());
     command
 }

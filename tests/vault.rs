@@ -189,7 +189,7 @@ async fn use_until_the_end(vault: &Vault, holder: &Holder<'_>) {
 /// Has the same done by another process, too.
 async fn use_in_two_processes(vault: &Vault, holder: &Holder<'_>, told: String) {
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child_of_the_two_processes", "--nocapture"])
+        .args(["--exact", "vault::child_of_the_two_processes", "--nocapture"])
         .env(CHILD, told)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -198,6 +198,8 @@ async fn use_in_two_processes(vault: &Vault, holder: &Holder<'_>, told: String) 
     use_until_the_end(vault, holder).await;
     let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("1 passed"), "it did nothing: {said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -428,8 +428,47 @@ impl Stage {
         counts
     }
 
+    /// How far something was read, by whoever keeps that.
+    pub async fn cursor(&self, key: &str) -> Option<Value> {
+        if let Some(cluster) = &self.cluster {
+            let sql = format!(
+                "SELECT value_utf8 AS place FROM state WHERE service_name = 'DovetailPlace' AND key = 'place' AND service_key = '{key}'"
+            );
+            let rows = cluster.query(&self.client, &sql).await;
+            return serde_json::from_str(rows.first()?["place"].as_str()?).ok();
+        }
+        let store = Store::open_read_only(&self.data()).expect("the store");
+        let kept = store.cursor(key).await.expect("the cursor");
+        store.close().await;
+        kept
+    }
+
+    /// Waits until what a cluster has been given so far is in the copy that is looked at.
+    async fn told(&self) {
+        let Some(cluster) = &self.cluster else { return };
+        let arriving = "SELECT count(*) AS number FROM sys_invocation WHERE target_service_name = 'DovetailLine' \
+                        AND target_handler_name IN ('accept', 'begin', 'take_over') AND status <> 'completed'";
+        let head = "SELECT value_utf8 AS head FROM state WHERE service_name = 'DovetailFeed' AND key = 'head'";
+        until("all has arrived", async || {
+            let rows = cluster.query(&self.client, arriving).await;
+            (rows[0]["number"].as_u64() == Some(0)).then_some(())
+        })
+        .await;
+        let rows = cluster.query(&self.client, head).await;
+        let Some(head) = rows.first().and_then(|row| row["head"].as_str()) else { return };
+        let head: Value = serde_json::from_str(head).expect("the feed's head");
+        until("it is read", async || {
+            let store = Store::open_read_only(&self.data()).expect("the store");
+            let read = store.cursor("feed:0").await.expect("the cursor");
+            store.close().await;
+            (read.and_then(|read| read.as_u64()) >= head["next"].as_u64()).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until no run is pending; gives all of them, as of one look.
     pub async fn over(&self) -> Vec<Run> {
+        self.told().await;
         // A limit holds over all processes of a cluster, also over one that was killed.
         let times = if is_long() { 10 } else { 1 } * if self.cluster.is_some() { 4 } else { 1 };
         let end = Instant::now() + times * PATIENCE;
