@@ -144,7 +144,7 @@ fn die(
             let hands = hands(&mut random);
             match live(case, plan, hands.clone(), Some(death)) {
                 // Where attempts die, what is waited for may be there before anybody waits, which saves a commit.
-                Ok(other) if !other.has_died && !matches!(hands, Hands::Faltering(_)) => {
+                Ok(other) if !other.has_died && !hands.falters() => {
                     wrong.push(format!("{name}: {hands:?}, {death:?}: nobody died"));
                 }
                 Ok(other) if compared(&other, crowded) == expected => missed += usize::from(!other.has_died),

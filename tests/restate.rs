@@ -245,8 +245,12 @@ async fn whoever_has_signed_in_at_one_process_is_in_at_every_one_until_they_sign
     let (exit, said) = plain(&stage, &["token", "revoke", "1"]);
     assert_eq!((exit, status(&bob, "/runs").await), (Some(0), 303), "{said}");
     until("he is out there too", async || (status(&bob_there, "/runs").await == 303).then_some(())).await;
-    first.term().await;
-    second.term().await;
+    // A cluster that is away keeps nobody out.
+    stage.cluster.as_mut().expect("a cluster").kill(0);
+    let (cleo, _) = here.signed_in("code", &code(&stage, Role::Read)).await;
+    assert_eq!(status(&cleo, "/questions").await, 200);
+    first.kill();
+    second.kill();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -348,10 +352,12 @@ async fn a_new_release_takes_over_and_the_old_one_ends_what_it_began() {
     stage.program.clone_from(&former);
     let old = stage.serve().await;
     let old_port = old.port;
-    stage.fault(PEOPLE, json!({ "at": "contact.create", "delay_ms": 1_500, "times": 5 })).await;
+    stage.fault(PEOPLE, json!({ "at": "contact.create", "delay_ms": 10_000, "times": 5 })).await;
     for number in 0..5 {
         post(&stage.client, old.port, &newcomer(number, &format!("g{number}"))).await.expect("an answer");
     }
+    until("it has begun them", async || (stage.requests(PEOPLE, "contact.create").await.len() == 5).then_some(()))
+        .await;
     let cluster = stage.cluster.as_mut().expect("a cluster");
     let before = cluster.move_objects(stage::cluster::port());
     stage.program = None;

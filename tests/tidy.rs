@@ -190,6 +190,23 @@ fn one_room_speaks_sql_and_one_sends() {
     none("only `store` speaks SQL, only `http` sends:", &violations);
 }
 
+/// A file that nobody names is built into nothing, and its tests never run.
+#[test]
+fn every_file_of_tests_is_a_part_of_the_program() {
+    let is_there = |path: &String| root().join(path).exists();
+    let left_out = files("tests", "rs").into_iter().filter(|path| path != "tests/all.rs").filter(|path| {
+        let part = path.trim_end_matches("/mod.rs").trim_end_matches(".rs");
+        let (folder, name) = part.rsplit_once('/').expect("below tests/");
+        let parents = match folder {
+            "tests" => vec!["tests/all.rs".to_owned()],
+            _ => vec![format!("{folder}.rs"), format!("{folder}/mod.rs")],
+        };
+        let declared = format!("mod {name};");
+        !parents.iter().filter(|parent| is_there(parent)).any(|parent| read(parent).contains(&declared))
+    });
+    none("a file of tests/ is a module of tests/all.rs:", &left_out.collect::<Vec<_>>());
+}
+
 #[test]
 fn every_connector_is_shipped() {
     let shipped = read("src/cli/shipped.rs");

@@ -79,9 +79,7 @@ async fn known(window: &Window, cookie: &str, now_ms: i64) -> Result<Option<Sess
     // Asked since, for somebody else who came meanwhile.
     if learned.is_none_or(|asked| asked < came) {
         let asked = Instant::now();
-        if let Err(error) = window.engine.learn_access().await {
-            tracing::warn!(%error, "who has signed in at other processes is not known here");
-        }
+        window.engine.learn_access().await;
         *learned = Some(asked);
     }
     drop(learned);

@@ -42,6 +42,16 @@ pub enum Hands {
     Nodes(Arc<Nodes>),
 }
 
+impl Hands {
+    /// Do attempts die by chance, beside the death that is meant?
+    pub fn falters(&self) -> bool {
+        #[cfg(feature = "restate")]
+        return matches!(self, Hands::Faltering(_));
+        #[cfg(not(feature = "restate"))]
+        false
+    }
+}
+
 /// Before the program is started again.
 const DEAD: Duration = Duration::from_secs(1);
 /// Between two looks.
