@@ -1,5 +1,7 @@
 //! All tests, in one program: what they share is compiled once, and each core has something to do until the end.
 
+#![cfg_attr(not(feature = "restate"), allow(dead_code, reason = "the tests of a cluster use it"))]
+
 mod accounts;
 mod broken;
 mod browser;
