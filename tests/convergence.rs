@@ -22,7 +22,7 @@ use crate::stage::random::{self, Random};
 
 const BEGIN_MS: i64 = 1_800_000_000_000;
 /// New days in each run of the test.
-const DAYS: u64 = 12;
+const DAYS: u64 = 25;
 const EDITS: u64 = 25;
 /// More steps than any day has.
 const STEPS_MAX: usize = 40_000;
@@ -58,7 +58,7 @@ enum Kind {
 const KEPT: [u64; 5] = [1_151_802_733, 3_220_397_556, 2_330_640_457, 2_845_758_413, 4_118_918_339];
 
 async fn days(kind: Kind) {
-    let days = if std::env::var_os("LONG").is_some() { 200 * DAYS } else { DAYS };
+    let days = if std::env::var_os("LONG").is_some() { 100 * DAYS } else { DAYS };
     let days = std::env::var("SEEDS").ok().and_then(|days| days.parse().ok()).unwrap_or(days);
     let mut new = Random::new();
     let seeds: Vec<u64> = match random::given() {

@@ -9,8 +9,7 @@ use super::problem::Problem;
 use super::{LOOKED_AT_MAX, Window, now_ms};
 use crate::engine::Engine;
 use crate::store::{Deed, Filter, Role, Run, Store};
-use crate::story::Story;
-use crate::story::{self, shown};
+use crate::story::{self, Story, shown};
 
 /// Something that a route takes. What it does not list is refused.
 #[derive(Debug)]

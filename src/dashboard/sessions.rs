@@ -41,7 +41,7 @@ pub async fn begin(
 /// Whose cookie it is. `is_act`: somebody does something, it is no page that looks by itself.
 pub async fn of(window: &Window, cookie: &str, is_act: bool) -> Result<Option<Session>, Problem> {
     let now_ms = now_ms();
-    let Some(mut session) = known(window, cookie, now_ms).await?.filter(|session| !session.is_over(now_ms)) else {
+    let Some(session) = known(window, cookie, now_ms).await?.filter(|session| !session.is_over(now_ms)) else {
         return Ok(None);
     };
     if let Some(hash) = &session.token {
@@ -50,11 +50,15 @@ pub async fn of(window: &Window, cookie: &str, is_act: bool) -> Result<Option<Se
             return Ok(None);
         }
     }
-    if is_act && now_ms - session.seen_ms >= SEEN_MS {
-        session.seen_ms = now_ms;
-        window.engine.keep_session(session.clone()).await?;
-    }
-    Ok(Some(session))
+    let Some(seen) = seen(&session, is_act, now_ms) else { return Ok(Some(session)) };
+    window.engine.keep_session(seen.clone()).await?;
+    Ok(Some(seen))
+}
+
+/// What is to be kept of it: that somebody is there, now and then.
+fn seen(session: &Session, is_act: bool, now_ms: i64) -> Option<Session> {
+    let is_new = is_act && now_ms - session.seen_ms >= SEEN_MS;
+    is_new.then(|| Session { seen_ms: now_ms, ..session.clone() })
 }
 
 pub async fn end(window: &Window, cookie: &str) -> Result<(), Problem> {
@@ -84,4 +88,25 @@ async fn known(window: &Window, cookie: &str, now_ms: i64) -> Result<Option<Sess
     }
     drop(learned);
     window.store.session(hash).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{SESSION_IDLE_MS, SESSION_LIFE_MS};
+
+    #[test]
+    fn whoever_acts_stays_until_the_end_and_looking_by_itself_is_not_acting() {
+        let (hash, who, role) = (String::new(), "somebody".into(), Role::Read);
+        let begun = Session { hash, who, role, token: None, begun_ms: 0, seen_ms: 0, ended_ms: None };
+        assert!(seen(&begun, true, SEEN_MS - 1).is_none(), "it was written down a moment ago");
+        assert!((0..SESSION_IDLE_MS).step_by(60_000).all(|now_ms| seen(&begun, false, now_ms).is_none()));
+        assert!(begun.is_over(SESSION_IDLE_MS));
+        let mut session = begun;
+        for now_ms in (0..SESSION_LIFE_MS).step_by(60_000) {
+            assert!(!session.is_over(now_ms), "{now_ms}");
+            session = seen(&session, true, now_ms).unwrap_or(session);
+        }
+        assert!(session.seen_ms > SESSION_LIFE_MS - 2 * SEEN_MS && session.is_over(SESSION_LIFE_MS));
+    }
 }

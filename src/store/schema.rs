@@ -272,6 +272,8 @@ CREATE TABLE sessions (
     seen_ms INTEGER NOT NULL,
     ended_ms INTEGER
 ) STRICT, WITHOUT ROWID;
+-- What another process tells is looked for here first.
+CREATE INDEX deeds_by_time ON deeds (at_ms);
 ";
 
 /// The version of an opened file; 0 for one that holds nothing yet.

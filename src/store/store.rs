@@ -402,10 +402,6 @@ impl Store {
         self.read(move |connection| tokens::of_hash(connection, &hash)).await
     }
 
-    pub async fn token(&self, number: i64) -> Result<Option<Token>, Error> {
-        self.read(move |connection| tokens::one(connection, number)).await
-    }
-
     /// Writes down what somebody does from outside.
     pub async fn note(&self, deed: Deed) -> Result<(), Error> {
         self.write(move |connection| tokens::note(connection, &deed)).await

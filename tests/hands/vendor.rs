@@ -30,6 +30,16 @@ pub enum Death {
     Sent(usize),
 }
 
+impl Death {
+    /// The same, or another one of its kind, in a life that comes to so many commits and requests.
+    pub fn within(self, commits: usize, requests: usize) -> Death {
+        match self {
+            Death::Committed(at) => Death::Committed(at % commits.max(1)),
+            Death::Sent(at) => Death::Sent(at % requests.max(1)),
+        }
+    }
+}
+
 #[derive(Clone)]
 pub struct Vendor(Arc<Inner>);
 
