@@ -183,10 +183,7 @@ impl Stage {
 
     /// The same for a command that needs no secrets.
     pub fn ask(&self, words: &[&str]) -> (Option<i32>, String) {
-        let mut command = match (&self.program, words) {
-            (Some(program), ["serve", ..]) => command_of(program),
-            _ => command(),
-        };
+        let mut command = command();
         command.args(words).arg("--project").arg(self.project()).arg("--data").arg(self.data());
         let output = command.output().expect("it runs");
         let said = [output.stdout, output.stderr].concat();
@@ -204,7 +201,10 @@ impl Stage {
     }
 
     fn command_with(&self, words: &[&str], data: &Path) -> std::process::Command {
-        let mut command = command();
+        let mut command = match (&self.program, words) {
+            (Some(program), ["serve", ..]) => command_of(program),
+            _ => command(),
+        };
         command.args(words).arg("--project").arg(self.project()).arg("--data").arg(data);
         command.arg("--secrets").arg(self.folder.join("secrets.yaml"));
         if self.key_file().exists() {
