@@ -76,9 +76,10 @@ impl Serve {
         self.child.id()
     }
 
-    /// What it has said on stderr so far.
+    /// What it has said on stderr so far, and then what the other one of its cluster has.
     pub fn said(&self) -> String {
-        self.said.lock().clone()
+        let other = self.companion.as_ref().map(|companion| companion.said());
+        self.said.lock().clone() + &other.unwrap_or_default()
     }
 
     /// The time that it has worked: of a processor, in all its threads. 0 where nobody says.

@@ -87,6 +87,9 @@ pub(super) fn sees_none(name: &str) -> bool {
 /// What is read of a start message.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Start {
+    /// What Restate calls the call.
+    #[prost(string, tag = "2")]
+    call: String,
     #[prost(message, repeated, tag = "4")]
     state: Vec<Entry>,
     /// There may be more that the object keeps.
@@ -143,6 +146,9 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {
         {
             self.read.extend_from_slice(data);
             if let Some(start) = start(&self.read) {
+                if let Some(start) = &start {
+                    rest::is_called(&start.call);
+                }
                 self.along.get_or_init(|| start);
                 self.read = Vec::new();
             }
@@ -218,7 +224,11 @@ mod tests {
     }
 
     fn start(names: &[&str], is_partial: bool) -> Start {
-        Start { state: names.iter().map(|name| Entry { name: name.as_bytes().to_vec() }).collect(), is_partial }
+        Start {
+            call: "inv_1".into(),
+            state: names.iter().map(|name| Entry { name: name.as_bytes().to_vec() }).collect(),
+            is_partial,
+        }
     }
 
     /// What is seen in a body of these pieces; what is passed on is what came.

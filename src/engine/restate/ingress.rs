@@ -61,8 +61,10 @@ impl Nodes {
 
 /// What the ingress says of a message.
 #[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Sent {
     status: String,
+    invocation_id: Option<String>,
 }
 
 #[derive(serde::Deserialize)]
@@ -86,9 +88,12 @@ impl Ingress {
     ) -> Result<bool, Error> {
         let headers = vec![("idempotency-key".to_owned(), idempotency_key.to_owned())];
         let path = [to.service, &to.key, handler, "send"];
-        rest::is_sent();
         let sent: Sent = read(&self.ask(Door::Ingress, &path, headers, serde_json::to_vec(message)?).await?)?;
-        Ok(sent.status != "PreviouslyAccepted")
+        let is_new = sent.status != "PreviouslyAccepted";
+        if let Some(call) = sent.invocation_id.filter(|_| is_new) {
+            rest::is_accepted(call);
+        }
+        Ok(is_new)
     }
 
     /// Gives a message to an object, as JSON, and waits until it has taken it; if it does not return, it may be given twice.

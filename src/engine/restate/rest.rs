@@ -9,6 +9,7 @@
 //! rehearsal's clock says so; whichever comes second is none any more.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,10 +40,16 @@ struct Rest {
     work: [Cell<usize>; 3],
     /// Time stands since a moment.
     stands: Arc<Notify>,
-    /// A message was given away, and not seen arriving.
+    /// A handler gave a message away, which was not seen arriving.
     is_sent: Cell<bool>,
+    /// What Restate calls that was accepted from here, and has not been called yet.
+    accepted: RefCell<Vec<String>>,
+    /// What was called last.
+    called: RefCell<VecDeque<String>>,
     /// The feed was told something that is not read yet.
     is_told: Cell<bool>,
+    /// How often any of this has changed but what is asked: a look during which something did was too early, or too late.
+    changes: Cell<u64>,
     engines: RefCell<Vec<(Engine, Arc<Objects>)>>,
 }
 
@@ -56,7 +63,10 @@ pub(super) struct UnderWay(Option<Work>);
 impl Drop for UnderWay {
     fn drop(&mut self) {
         if let Some(work) = self.0 {
-            REST.with(|rest| rest.count(work).update(|count| count - 1));
+            REST.with(|rest| {
+                rest.count(work).update(|count| count - 1);
+                rest.changed_by(work);
+            });
             // What a step has come to goes on its way.
             stand();
         }
@@ -68,9 +78,21 @@ impl Rest {
         &self.work[work as usize]
     }
 
+    fn changed_by(&self, work: Work) {
+        if !matches!(work, Work::Ask) {
+            self.changed();
+        }
+    }
+
+    fn changed(&self) {
+        self.changes.update(|changes| changes + 1);
+    }
+
     /// Does all that is called here wait for its time?
     fn waits(&self) -> bool {
-        self.count(Work::Ask).get() == 0 && self.count(Work::Call) == self.count(Work::Step)
+        self.accepted.borrow().is_empty()
+            && self.count(Work::Ask).get() == 0
+            && self.count(Work::Call) == self.count(Work::Step)
     }
 }
 
@@ -79,21 +101,54 @@ pub(super) fn begins(work: Work) -> UnderWay {
     if !clock::is_turned() {
         return UnderWay(None);
     }
-    REST.with(|rest| rest.count(work).update(|count| count + 1));
+    REST.with(|rest| {
+        rest.count(work).update(|count| count + 1);
+        rest.changed_by(work);
+    });
     if !matches!(work, Work::Step) {
         stand();
     }
     UnderWay(Some(work))
 }
 
-/// A message is given to an object: Restate does not know of it at once.
+/// A call was accepted: Restate's tables do not know of it at once, nor of one that is over.
+pub(super) fn is_accepted(call: String) {
+    if clock::is_turned() {
+        REST.with(|rest| {
+            if !rest.called.borrow().contains(&call) {
+                rest.accepted.borrow_mut().push(call);
+            }
+        });
+    }
+}
+
+/// A call has come.
+pub(super) fn is_called(call: &str) {
+    if clock::is_turned() {
+        REST.with(|rest| {
+            rest.accepted.borrow_mut().retain(|accepted| accepted != call);
+            let mut called = rest.called.borrow_mut();
+            called.push_back(call.to_owned());
+            let too_many = called.len().saturating_sub(CALLED_MAX);
+            called.drain(..too_many);
+        });
+    }
+}
+
+/// A handler gives a message to an object: Restate does not know of it at once, and we do not know what it calls it.
 pub(super) fn is_sent() {
-    REST.with(|rest| rest.is_sent.set(true));
+    REST.with(|rest| {
+        rest.is_sent.set(true);
+        rest.changed();
+    });
 }
 
 /// The feed is told something.
 pub(super) fn is_told() {
-    REST.with(|rest| rest.is_told.set(true));
+    REST.with(|rest| {
+        rest.is_told.set(true);
+        rest.changed();
+    });
 }
 
 fn stand() {
@@ -117,6 +172,8 @@ pub(super) fn call_after(objects: &Arc<Objects>, line: &Object, go_on: &GoOn, af
     });
 }
 
+/// One may be called before it is known here that it was accepted.
+const CALLED_MAX: usize = 256;
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
 /// How often nothing must be under way where a message may be on its way.
@@ -135,6 +192,8 @@ pub(super) async fn keep_time(engine: &Engine, objects: &Arc<Objects>) {
     if !is_first {
         return engine.stopped().await;
     }
+    // Whatever was accepted in another life is nothing to this one.
+    REST.with(|rest| rest.accepted.borrow_mut().clear());
     let stands = REST.with(|rest| Arc::clone(&rest.stands));
     loop {
         let begun = Instant::now();
@@ -165,12 +224,15 @@ async fn nap() {
 
 async fn is_at_rest(objects: &Objects) -> bool {
     let looked = async {
+        let changes = || REST.with(|rest| rest.changes.get());
+        let before = changes();
         let looks = if REST.with(|rest| rest.is_sent.get()) { QUIET } else { 1 };
         for look in 0..looks {
             if look > 0 {
                 nap().await;
             }
-            if !REST.with(Rest::waits) || !knows_nothing_else(objects).await? {
+            let is_quiet = REST.with(Rest::waits) && knows_nothing_else(objects).await?;
+            if !is_quiet || !REST.with(Rest::waits) || changes() != before {
                 return Ok(false);
             }
         }
