@@ -20,6 +20,7 @@ pub mod run;
 pub mod clock;
 pub mod engine;
 pub mod http;
+pub mod listen;
 pub mod store;
 pub mod vault;
 

@@ -320,6 +320,9 @@ mod socket {
     /// What is sent in this time, or not at all.
     const TIMEOUT: Duration = Duration::from_secs(10);
 
+    /// Before another try, where the system gives no connection.
+    const AGAIN: Duration = Duration::from_millis(50);
+
     /// Opens the door; ends with the process, or when the caller drops it.
     ///
     /// # Errors
@@ -332,7 +335,12 @@ mod socket {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
         let owner = std::fs::metadata(&path)?.uid();
         Ok(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            loop {
+                let Ok((stream, _)) = listener.accept().await else {
+                    // Too many files are open, most likely: others end first.
+                    tokio::time::sleep(AGAIN).await;
+                    continue;
+                };
                 // The mode came after the socket.
                 let is_owner = stream.peer_cred().is_ok_and(|peer| peer.uid() == owner || peer.uid() == 0);
                 if is_owner {

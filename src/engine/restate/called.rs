@@ -20,53 +20,25 @@ use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::server::conn::http2;
 use hyper::service::Service;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::rt::TokioExecutor;
 use prost::Message as _;
 use restate_sdk::endpoint::{Endpoint, HandleOptions, ProtocolMode, ResponseBody};
 use tokio::net::TcpListener;
 
 use super::rest::{self, UnderWay, Work};
+use crate::listen::{self, Bounds};
 
 /// A longer start message is read by the SDK alone.
 const START_MAX: usize = 64 * 1024;
 /// Type and flags, two bytes each, and the length in four.
 const HEADER: usize = 8;
-/// What calls get to end, once told to stop.
-const DRAIN: Duration = Duration::from_secs(10);
+/// A node opens a few, and has many calls on each.
+const BOUNDS: Bounds = Bounds { open: 2_048, drain: Duration::from_secs(10) };
 
 /// Serves until `stop` ends, then drains.
 pub(super) async fn serve(listener: TcpListener, endpoint: Endpoint, stop: impl Future<Output = ()>) {
-    let graceful = GracefulShutdown::new();
-    let mut stop = std::pin::pin!(stop);
-    loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection of Restate is not accepted");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            },
-            () = &mut stop => break,
-        };
-        // Steps are small, and each is waited for.
-        let _ = stream.set_nodelay(true);
-        let called = Called(endpoint.clone());
-        let connection = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), called);
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection of Restate broke");
-            }
-        });
-    }
-    drop(listener);
-    tokio::select! {
-        () = graceful.shutdown() => {}
-        () = tokio::time::sleep(DRAIN) => tracing::warn!("calls of Restate did not end in time"),
-    }
+    let builder = http2::Builder::new(TokioExecutor::new());
+    listen::serve(listener, BOUNDS, stop, |stream, _| builder.serve_connection(stream, Called(endpoint.clone()))).await;
 }
 
 /// What has come along with a call, as soon as that is known; None: it cannot be.
