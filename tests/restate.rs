@@ -102,7 +102,7 @@ async fn what_is_accepted_is_lived_through_and_can_be_looked_at() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_demo_comes_to_its_end_on_three_nodes() {
+async fn the_demo_comes_to_its_end_with_two_processes_on_three_nodes() {
     let Some(stage) = set(3).await else { return };
     let mut demo = stage::command();
     demo.args(["demo", "--once"]).args(stage.cluster.as_ref().expect("a cluster").flags());
@@ -110,6 +110,7 @@ async fn the_demo_comes_to_its_end_on_three_nodes() {
         tokio::task::spawn_blocking(move || demo.output().expect("the program starts")).await.expect("it ends");
     let said = String::from_utf8_lossy(&played.stderr);
     assert!(played.status.success() && said.contains("Every expected record arrived exactly once"), "{said}");
+    assert!(said.contains("a second process that shares the runs") && said.contains("(1 came twice)"), "{said}");
 }
 
 /// Our objects are called by the cluster alone: it signs, and nobody else can.

@@ -77,6 +77,30 @@ impl On {
     }
 }
 
+/// With which flags another process serves beside this one; None: where none can.
+///
+/// # Errors
+/// This process listens nowhere.
+pub fn beside(keeping: &Keeping) -> Result<Option<Vec<String>>> {
+    match keeping {
+        #[cfg(all(feature = "restate", target_os = "linux"))]
+        Keeping::Restate(cluster) => {
+            let all = |urls: &[Url]| urls.iter().map(Url::as_str).collect::<Vec<_>>().join(",");
+            let mut flags = vec!["--on".to_owned(), "restate".to_owned()];
+            let mut say = |flag: &str, value: String| flags.extend([flag.to_owned(), value]);
+            say("--ingress", all(&cluster.ingress));
+            say("--admin", all(&cluster.admin));
+            say("--objects", cluster.listener.local_addr()?.to_string());
+            say("--objects-url", cluster.deployment.to_string());
+            if !cluster.keys.is_empty() {
+                say("--restate-key", cluster.keys.join(","));
+            }
+            Ok(Some(flags))
+        }
+        _ => Ok(None),
+    }
+}
+
 impl Reach {
     /// One of these flags that was given.
     fn given(&self) -> Option<&'static str> {

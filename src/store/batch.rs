@@ -223,7 +223,7 @@ struct Probe;
 
 impl Job for Probe {
     fn apply(&mut self, connection: &Connection) -> Result<(), Error> {
-        shelf::count(connection, "probes")
+        shelf::count(connection, "probes", 1)
     }
 
     fn answer(self: Box<Self>, _: &Result<(), Error>) {}

@@ -98,7 +98,7 @@ fn accept_one(connection: &Connection, intake: &Written) -> Result<Accepted, Err
     let new =
         connection.prepare_cached(sql)?.execute(params![intake.source, intake.id, intake.received_ms, intake.body])?;
     if new == 0 {
-        shelf::count(connection, "duplicates")?;
+        shelf::count(connection, "duplicates", 1)?;
         return Ok(Accepted::Duplicate);
     }
     keep_runs(connection, intake, "")?;

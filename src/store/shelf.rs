@@ -49,9 +49,10 @@ pub(super) fn plan(connection: &Connection, hash: &str) -> Result<Option<Vec<(St
     Ok(json.map(|json| serde_json::from_str(&json)).transpose()?)
 }
 
-pub(super) fn count(connection: &Connection, name: &str) -> Result<(), Error> {
-    let sql = "INSERT INTO counters (name, value) VALUES (?, 1) ON CONFLICT DO UPDATE SET value = value + 1";
-    connection.prepare_cached(sql)?.execute([name])?;
+pub(super) fn count(connection: &Connection, name: &str, more: usize) -> Result<(), Error> {
+    let sql =
+        "INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value";
+    connection.prepare_cached(sql)?.execute(params![name, i64::try_from(more).unwrap_or(i64::MAX)])?;
     Ok(())
 }
 

@@ -423,6 +423,11 @@ impl Store {
         self.write(move |connection| shelf::set_cursor(connection, &key, &value)).await
     }
 
+    /// So many events came again, which somebody else has accepted before.
+    pub async fn came_again(&self, count: usize) -> Result<(), Error> {
+        self.write(move |connection| shelf::count(connection, "duplicates", count)).await
+    }
+
     /// Keeps a plan's documents (path, text) under their hash.
     ///
     /// A crash before it returns: the plan may be missing, so keep it before accepting runs of it.

@@ -444,16 +444,16 @@ impl Stage {
     }
 
     /// Waits until what a cluster has been given so far is in the copy that is looked at.
-    async fn told(&self) {
+    async fn told(&self, end: Instant) {
         let Some(cluster) = &self.cluster else { return };
         let arriving = "SELECT count(*) AS number FROM sys_invocation WHERE target_service_name = 'DovetailLine' \
                         AND target_handler_name IN ('accept', 'begin', 'take_over') AND status <> 'completed'";
         let head = "SELECT value_utf8 AS head FROM state WHERE service_name = 'DovetailFeed' AND key = 'head'";
-        until("all has arrived", async || {
-            let rows = cluster.query(&self.client, arriving).await;
-            (rows[0]["number"].as_u64() == Some(0)).then_some(())
-        })
-        .await;
+        // To look again and again would slow down what is waited for.
+        while cluster.query(&self.client, arriving).await[0]["number"].as_u64() != Some(0) {
+            assert!(Instant::now() < end, "waited in vain until all has arrived");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         let rows = cluster.query(&self.client, head).await;
         let Some(head) = rows.first().and_then(|row| row["head"].as_str()) else { return };
         let head: Value = serde_json::from_str(head).expect("the feed's head");
@@ -468,10 +468,10 @@ impl Stage {
 
     /// Waits until no run is pending; gives all of them, as of one look.
     pub async fn over(&self) -> Vec<Run> {
-        self.told().await;
         // A limit holds over all processes of a cluster, also over one that was killed.
         let times = if is_long() { 10 } else { 1 } * if self.cluster.is_some() { 4 } else { 1 };
         let end = Instant::now() + times * PATIENCE;
+        self.told(end).await;
         loop {
             // To read all of them again and again would slow down what is waited for.
             while self.counts().await.pending > 1_000 && Instant::now() < end {

@@ -2,6 +2,7 @@
 
 mod play;
 mod report;
+mod second;
 mod story;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::documents::Folder;
-use super::on::On;
+use super::on::{self, On};
 use super::{check, exit, past, sandbox, say, serve, shipped};
 use crate::dashboard;
 use crate::engine::{Engine, Keeping, Progress, Settings};
@@ -28,6 +29,7 @@ use crate::server::invitations::{Invitation, Invitations};
 use crate::server::{self, secret};
 use crate::store::Role;
 use crate::vault::SecretSource;
+use second::Second;
 use story::Story;
 
 /// The story must have come to its end after this long.
@@ -54,6 +56,8 @@ struct Stage {
     address: std::net::SocketAddr,
     vendors: BTreeMap<String, Vendor>,
     engine: Engine,
+    /// Beside which another process serves, where a cluster keeps the runs.
+    second: Option<Second>,
     server: JoinHandle<()>,
     invitations: Invitations,
     /// The dashboard, and the socket at which commands ask.
@@ -125,11 +129,12 @@ impl Stage {
         let mut secrets = story.secrets.clone();
         secrets.insert("webhook".into(), webhook_secret);
         play::before(story, &vendors).await?;
+        let flags = on::beside(&hands)?;
         let settings = Settings {
             plan,
             store: hands.open(&folder.join("data"))?,
             guard: Guard::new(&allow).map_err(anyhow::Error::msg)?,
-            secrets: Arc::new(Known(secrets)),
+            secrets: Arc::new(Known(secrets.clone())),
             vault: None,
             webhook_keys,
             at_once: 64,
@@ -141,6 +146,10 @@ impl Stage {
         while !engine.watches().await? && Instant::now() < patience {
             engine.progress().await;
         }
+        let second = match flags {
+            Some(flags) => Some(Second::start(&folder, &flags, &vendors, &secrets).await?),
+            None => None,
+        };
         let (stop, mut stopped) = tokio::sync::watch::channel(false);
         let routes = server::routes(engine.clone());
         let server = tokio::spawn(server::serve(listener, routes, async move {
@@ -148,7 +157,7 @@ impl Stage {
             let _ = stopped.wait_for(|stop| *stop).await;
         }));
         let (invitations, beside) = beside(&engine, &folder).await?;
-        Ok(Stage { folder, address, vendors, engine, server, invitations, beside, stop })
+        Ok(Stage { folder, address, vendors, engine, second, server, invitations, beside, stop })
     }
 
     fn introduce(&self) {
@@ -157,6 +166,9 @@ impl Stage {
             say::talk(&format!("  {name:<24} http://{}", vendor.address()));
         }
         say::talk(&format!("  {:<24} http://{}   (webhooks come in here)", "dovetail", self.address));
+        if let Some(second) = &self.second {
+            say::talk(&format!("  {:<24} {}   (a second process that shares the runs)", "dovetail", second.url));
+        }
         say::talk("");
     }
 
@@ -188,6 +200,11 @@ impl Stage {
         }
         say::talk(&format!("  dovetail runs list --data {folder}/data   every run, and what became of it"));
         say::talk(&format!("  {folder}/workflows   the recipes that did it: change a copy and `dovetail check` it"));
+        if let Some(id) = self.second.as_ref().and_then(Second::id) {
+            say::talk(&format!(
+                "  kill -9 {id}   ends the second process at once: change something then, nothing is lost"
+            ));
+        }
         say::talk("Ctrl-C ends it.");
         Ok(())
     }
@@ -195,6 +212,9 @@ impl Stage {
     async fn end(self, tidy: bool) {
         self.stop.send_replace(true);
         self.beside.iter().for_each(JoinHandle::abort);
+        if let Some(second) = self.second {
+            second.end().await;
+        }
         for (_, vendor) in self.vendors {
             vendor.stop().await;
         }

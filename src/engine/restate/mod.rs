@@ -363,7 +363,7 @@ impl Hands for Restate {
             for (key, value) in cursors.before {
                 self.objects.set_place(&key, &value).await?;
             }
-            let (mut accepted, mut notes) = (Vec::new(), Vec::new());
+            let (mut accepted, mut notes, mut again) = (Vec::new(), Vec::new(), 0);
             for intake in &intakes {
                 if intake.runs.is_empty() {
                     // That it came is told by whoever has taken it.
@@ -371,6 +371,7 @@ impl Hands for Restate {
                     continue;
                 }
                 let new = self.objects.accept(intake).await?;
+                again += usize::from(new.is_empty());
                 accepted.push(if new.is_empty() { Accepted::Duplicate } else { Accepted::New });
                 notes.extend(new.into_iter().map(accepted_note));
             }
@@ -379,6 +380,11 @@ impl Hands for Restate {
                 && let Err(error) = engine.inner.store.follow(notes, None).await
             {
                 tracing::warn!(%error, "runs that were accepted are not in the copy here yet");
+            }
+            if again > 0
+                && let Err(error) = engine.inner.store.came_again(again).await
+            {
+                tracing::warn!(%error, "what came again is not counted");
             }
             for (key, value) in cursors.after {
                 self.objects.set_place(&key, &value).await?;
