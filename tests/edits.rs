@@ -242,6 +242,7 @@ async fn what_is_told_of_a_record_within_coalesce_is_one_event() {
     stage.edit(over, "limits: []\n", "limits: []\nwebhooks: { coalesce: 5s }\n");
     let ada = ada(&stage).await;
     let _serve = stage.serve().await;
+    stage.list_is_read().await;
     stage.tell("ContactCreate", &ada).await;
     let id = ada["id"].as_str().expect("an id");
     let changed = stage.change(GHL, "contact", id, json!({ "lastName": "Byron" })).await;

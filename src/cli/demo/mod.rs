@@ -204,6 +204,7 @@ impl Stage {
             say::talk(&format!(
                 "  kill -9 {id}   ends the second process at once: change something then, nothing is lost"
             ));
+            say::talk(&format!("  {folder}/second.log   what it says"));
         }
         say::talk("Ctrl-C ends it.");
         Ok(())
