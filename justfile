@@ -22,6 +22,10 @@ schemas:
 format:
     cargo fmt
 
+# The program that is shipped: optimised, and able to have its runs kept by a cluster.
+release:
+    cargo build --locked --release --features restate
+
 # Play the demo against pretend vendors on this computer; Ctrl-C ends it.
 demo *arguments:
     cargo run -- demo {{arguments}}

@@ -84,6 +84,8 @@ async fn what_is_accepted_is_lived_through_and_can_be_looked_at() {
     assert_eq!(again, (200, "duplicate".into()));
     let runs = over(&stage, 5).await;
     assert!(runs.iter().all(|run| run.status == Status::Completed), "{runs:#?}");
+    // What is told twice uses up no number.
+    assert!(runs.iter().map(|run| run.seq).eq(1..=5), "{runs:#?}");
     let made = stage.requests(PEOPLE, "contact.create").await;
     let order: Vec<&str> = made.iter().filter_map(|request| request["body"]["first_name"].as_str()).collect();
     assert_eq!(order, ["n0000", "n0001", "n0002", "n0003", "n0004"]);

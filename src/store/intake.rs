@@ -101,7 +101,7 @@ fn accept_one(connection: &Connection, intake: &Written) -> Result<Accepted, Err
         shelf::count(connection, "duplicates", 1)?;
         return Ok(Accepted::Duplicate);
     }
-    keep_runs(connection, intake, "")?;
+    intake.runs.iter().try_for_each(|run| keep_run(connection, run))?;
     Ok(Accepted::New)
 }
 
@@ -109,16 +109,21 @@ fn accept_one(connection: &Connection, intake: &Written) -> Result<Accepted, Err
 pub(super) fn copy(connection: &Connection, intake: &Written) -> Result<(), Error> {
     let sql = "INSERT INTO events (source, id, received_ms, body) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING";
     connection.prepare_cached(sql)?.execute(params![intake.source, intake.id, intake.received_ms, intake.body])?;
-    keep_runs(connection, intake, "ON CONFLICT (id) DO NOTHING")
+    // One that would be refused for its id would use up a number all the same.
+    let mut known = connection.prepare_cached("SELECT 1 FROM runs WHERE id = ?")?;
+    for run in &intake.runs {
+        if !known.exists([&run.id])? {
+            keep_run(connection, run)?;
+        }
+    }
+    Ok(())
 }
 
-fn keep_runs(connection: &Connection, intake: &Written, if_known: &str) -> Result<(), Error> {
-    let columns =
-        "id, workflow, tenant, order_key, plan, record, parent, start, status, due_ms, created_ms, journal_length";
-    let sql = format!("INSERT INTO runs ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', 0, ?, 0) {if_known}");
-    let mut insert = connection.prepare_cached(&sql)?;
-    for Row { id, workflow, tenant, order_key, plan, record, parent, start, created_ms } in &intake.runs {
-        insert.execute(params![id, workflow, tenant, order_key, plan, record, parent, start, created_ms])?;
-    }
+fn keep_run(connection: &Connection, run: &Row) -> Result<(), Error> {
+    let sql = "INSERT INTO runs (id, workflow, tenant, order_key, plan, record, parent, start, status, due_ms, created_ms, journal_length)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', 0, ?, 0)";
+    let Row { id, workflow, tenant, order_key, plan, record, parent, start, created_ms } = run;
+    let mut insert = connection.prepare_cached(sql)?;
+    insert.execute(params![id, workflow, tenant, order_key, plan, record, parent, start, created_ms])?;
     Ok(())
 }
