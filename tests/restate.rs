@@ -108,6 +108,8 @@ async fn the_demo_comes_to_its_end_with_two_processes_on_three_nodes() {
     let Some(stage) = set(3).await else { return };
     let mut demo = stage::command();
     demo.args(["demo", "--once"]).args(stage.cluster.as_ref().expect("a cluster").flags());
+    // What others are told is nothing to it.
+    demo.env("DOVETAIL_ENV", "elsewhere");
     let played =
         tokio::task::spawn_blocking(move || demo.output().expect("the program starts")).await.expect("it ends");
     let said = String::from_utf8_lossy(&played.stderr);

@@ -33,6 +33,13 @@ impl Second {
     ) -> Result<Second> {
         let program = std::env::current_exe().context("where this program is cannot be found")?;
         let mut command = Command::new(program);
+        // A demo is the same whatever other commands are told.
+        for (name, _) in std::env::vars_os() {
+            let word = name.to_string_lossy();
+            if word.starts_with("DOVETAIL_") || word.starts_with("OTEL_") {
+                command.env_remove(&name);
+            }
+        }
         command.arg("serve").args(flags).arg("--project").arg(folder).arg("--data").arg(folder.join("data-2"));
         command.args(["--listen", "127.0.0.1:0", "--dashboard", "off", "--no-watch"]);
         for (name, vendor) in vendors {
