@@ -76,6 +76,27 @@ async fn workflows_start_and_dead_letters_are_decided_while_serve_runs() {
     assert!(code == Some(0) && said.contains("Good night"), "{code:?}: {said}");
 }
 
+/// Nobody else comes; what it has begun is not lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_serve_that_is_gone_is_told_so() {
+    let mut stage = Stage::set().await;
+    let waits = "workflow: waits\ntrigger: { manual: }\nactions:\n  - wait: { for: 30d }\n  - stop: done\n";
+    stage.write("workflows/waits.yaml", waits);
+    stage.edit("dovetail.yaml", "active:\n", "active:\n  - waits\n");
+    let serve = stage.serve().await;
+    let mut run = stage::command();
+    run.args(["run", "waits", "--project"]).arg(stage.project()).arg("--data").arg(stage.data());
+    let run = run.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().expect("it starts");
+    until("it waits", async || (stage.counts().await.pending == 1).then_some(())).await;
+    serve.kill();
+    let done = tokio::task::spawn_blocking(move || run.wait_with_output().expect("it ends")).await.expect("it ends");
+    let said = String::from_utf8_lossy(&done.stderr);
+    let gone = format!("nobody serves the data folder {} any more", stage.data().display());
+    assert!(done.status.code() == Some(1) && said.contains(&gone), "{said}");
+    assert!(said.contains("is not over; `serve` goes on with it"), "{said}");
+    assert_eq!(stage.counts().await.pending, 1);
+}
+
 /// One that waits, one that waits to try again, one behind that, one in the middle of a request: what comes after them goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn runs_that_are_not_over_can_be_ended() {

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::bar::Bar;
 use super::count;
+use super::enough::enough;
 use super::{Operator, Project, exit, past, say};
 use crate::engine::{Backfill as Wish, BackfillError, Backfilled, Engine, Keeping, Listed};
 use crate::server::control::{self, Order, Reply};
@@ -256,6 +257,8 @@ impl Backfill {
 
     /// Until no run is at work: those that wait for long, or for a person, are left.
     async fn wait(&self, store: &Store, begun_ms: i64, engine: Option<&Engine>) -> Result<Tally> {
+        let data = self.operator.data_folder(&self.project);
+        let mut enough = std::pin::pin!(enough(engine.is_none().then_some(&*data)));
         let tally = async |since_ms| store.tally(&self.workflow, BACKFILL, since_ms, past::now_ms() + SOON_MS).await;
         // Those that are over are counted once, at the end.
         while tally(i64::MAX).await?.pending > 0 {
@@ -266,7 +269,7 @@ impl Backfill {
             }
             tokio::select! {
                 () = tokio::time::sleep(MOMENT) => {}
-                () = super::serve::stop_signal() => break,
+                () = &mut enough => break,
             }
         }
         Ok(tally(begun_ms).await?)

@@ -18,6 +18,7 @@ mod demo;
 mod doctor;
 mod documents;
 mod dry_run;
+mod enough;
 mod erase;
 mod exit;
 mod expand;

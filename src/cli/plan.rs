@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::bar::{Bar, span};
 use super::count;
+use super::enough::enough;
 use super::{Operator, Project, exit, say};
 use crate::engine::{Engine, Keeping, PairSurveyed, Progress, SurveyError, Surveyed};
 use crate::server::control::{self, Order, Reply};
@@ -172,7 +173,7 @@ impl Whole {
             SurveyError::Store(error) => error.into(),
         })?;
         if apply.is_some() {
-            self.wait(engine.store(), runs, others).await?;
+            self.wait(engine.store(), None, runs, others).await?;
         }
         Ok((surveyed, runs))
     }
@@ -199,7 +200,7 @@ impl Whole {
             Some(Reply::Surveyed { runs }) => {
                 if apply.is_some() {
                     let store = Store::open_read_only(data)?;
-                    self.wait(&store, runs, 0).await?;
+                    self.wait(&store, Some(data), runs, 0).await?;
                     store.close().await;
                 }
                 Ok((serde_json::from_slice(&json?)?, runs))
@@ -216,7 +217,8 @@ impl Whole {
     }
 
     /// Until the sync's runs are over, but for so many others, with what has been done so far.
-    async fn wait(&self, store: &Store, runs: usize, others: u64) -> Result<()> {
+    async fn wait(&self, store: &Store, served: Option<&Path>, runs: usize, others: u64) -> Result<()> {
+        let mut enough = std::pin::pin!(enough(served));
         let prefix = self.prefix();
         let begun = Instant::now();
         let mut told = Instant::now();
@@ -235,7 +237,7 @@ impl Whole {
             }
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(200)) => {}
-                () = super::serve::stop_signal() => {
+                () = &mut enough => {
                     bar.end();
                     say::talk(&format!("{} is left; `dovetail serve` goes on with it", count(usize::try_from(pending)?, "run")));
                     return Ok(());

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use super::enough::enough;
 use super::{Operator, Project, dry_run, exit, say, shown};
 use crate::engine::{ByHandError, Keeping, Whose, unknown};
 use crate::project::Plan;
@@ -76,7 +77,7 @@ impl Run {
                 });
             }
         };
-        let over = follow(engine.store(), &id, || engine.progress(), || engine.refused()).await?;
+        let over = follow(engine.store(), &id, None, || engine.progress(), || engine.refused()).await?;
         let code = self.tell(&id, over)?;
         engine.stop().await;
         engine.store().clone().close().await;
@@ -101,7 +102,7 @@ impl Run {
         };
         let store = Store::open_read_only(data)?;
         let moment = || tokio::time::sleep(Duration::from_millis(50));
-        let over = follow(&store, &id, moment, Vec::new).await?;
+        let over = follow(&store, &id, Some(data), moment, Vec::new).await?;
         store.close().await;
         self.tell(&id, over)
     }
@@ -133,13 +134,15 @@ impl Run {
     }
 }
 
-/// Waits until a run is over; None: the person has had enough, or only a person can help.
+/// Waits until a run is over; None: the person has had enough, nobody serves it (`served`) any more, or only a person can help.
 async fn follow<F: Future<Output = ()>>(
     store: &Store,
     id: &str,
+    served: Option<&Path>,
     moment: impl Fn() -> F,
     refused: impl Fn() -> Vec<String>,
 ) -> Result<Option<store::Run>> {
+    let mut enough = std::pin::pin!(enough(served));
     loop {
         let run = store.run(id).await?.context("the run is gone")?;
         if run.status != Status::Pending {
@@ -152,7 +155,7 @@ async fn follow<F: Future<Output = ()>>(
         }
         tokio::select! {
             () = moment() => {}
-            () = super::serve::stop_signal() => return Ok(None),
+            () = &mut enough => return Ok(None),
         }
     }
 }

@@ -459,6 +459,11 @@ mod socket {
         Ok(true)
     }
 
+    /// Does anybody serve this data folder?
+    pub async fn is_served(data: &Path) -> bool {
+        UnixStream::connect(place(data)).await.is_ok()
+    }
+
     /// Asks whoever serves this data folder; None if nobody does.
     ///
     /// # Errors
@@ -497,6 +502,10 @@ mod socket {
         Ok(false)
     }
 
+    pub async fn is_served(_: &Path) -> bool {
+        false
+    }
+
     /// Nobody can be asked here.
     ///
     /// # Errors
@@ -506,4 +515,4 @@ mod socket {
     }
 }
 
-pub use socket::{ask, follow, open};
+pub use socket::{ask, follow, is_served, open};

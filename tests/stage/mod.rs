@@ -105,8 +105,9 @@ impl Stage {
 
     /// Has the runs kept by a cluster of so many nodes.
     pub async fn join(&mut self, nodes: usize) {
-        // One that is there keeps its folder to itself.
+        // One that is there keeps its folder to itself; what it leaves knows the addresses of its own nodes.
         self.cluster = None;
+        let _ = std::fs::remove_dir_all(self.folder.join("restate"));
         self.cluster = Some(cluster::Cluster::start(&self.folder, nodes, &self.client).await);
     }
 

@@ -10,11 +10,15 @@ use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 
+use super::PATIENCE;
 use crate::cli::secrets::variable;
 use crate::sandbox::{Proof, Vendor};
 
 /// In the demo's folder.
 const LOG: &str = "second.log";
+
+/// What it says on stderr.
+type Said = Lines<BufReader<ChildStderr>>;
 
 /// It ends with the demo.
 pub struct Second {
@@ -52,9 +56,13 @@ impl Second {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().context("a second process cannot be started")?;
         let mut said = child.stderr.take().map(|stderr| BufReader::new(stderr).lines()).context("it says nothing")?;
-        let url = serves(&mut said).await?;
-        let log = folder.join(LOG);
-        let log = File::create(&log).with_context(|| format!("{} cannot be written", log.display()))?;
+        let path = folder.join(LOG);
+        let mut log = File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
+        let url = tokio::time::timeout(PATIENCE, serves(&mut said, &mut log)).await;
+        let Some(url) = url.ok().flatten() else {
+            let why = std::fs::read_to_string(&path).unwrap_or_default();
+            bail!("a second process does not serve:\n{why}");
+        };
         tokio::spawn(write_down(said, log));
         Ok(Second { child, url })
     }
@@ -70,23 +78,25 @@ impl Second {
     }
 }
 
-/// Where it serves, once it says so.
-async fn serves(said: &mut Lines<BufReader<ChildStderr>>) -> Result<String> {
-    let mut before = String::new();
-    while let Some(line) = said.next_line().await? {
+/// Where it serves, once it says so; None: it has ended.
+async fn serves(said: &mut Said, log: &mut File) -> Option<String> {
+    while let Some(line) = next(said, log).await {
         if let Some((_, url)) = line.strip_prefix("dovetail serves ").and_then(|rest| rest.rsplit_once(" on ")) {
-            return Ok(url.to_owned());
+            return Some(url.to_owned());
         }
-        before.push_str(&line);
-        before.push('\n');
     }
-    bail!("a second process does not start:\n{before}");
+    None
 }
 
-/// What it says from then on.
-async fn write_down(mut said: Lines<BufReader<ChildStderr>>, mut log: File) {
-    while let Ok(Some(line)) = said.next_line().await {
-        // It goes on also where nobody hears of it.
-        let _ = writeln!(log, "{line}");
-    }
+/// All that it says from then on.
+async fn write_down(mut said: Said, mut log: File) {
+    while next(&mut said, &mut log).await.is_some() {}
+}
+
+/// The next line, which is written down, too.
+async fn next(said: &mut Said, log: &mut File) -> Option<String> {
+    let line = said.next_line().await.ok()??;
+    // It goes on also where nobody hears of it.
+    let _ = writeln!(log, "{line}");
+    Some(line)
 }
