@@ -109,11 +109,14 @@ fn multiply(data: &Path, count: usize, waits: bool) {
     let connection = rusqlite::Connection::open(data.join("dovetail.sqlite3")).expect("the store");
     let sql =
         "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < CAST(?1 AS INTEGER))
-        INSERT INTO runs (id, workflow, order_key, plan, start, status, created_ms, journal_length, parked, due_ms)
+        INSERT INTO runs (id, workflow, order_key, plan, status, created_ms, journal_length, parked, due_ms)
         SELECT substr(id, 1, 24) || printf('%012d', n), workflow, 'k' || n, plan,
-            replace(replace(start, id, substr(id, 1, 24) || printf('%012d', n)), order_key, 'k' || n),
             'pending', created_ms, 0, ?2, iif(n = 1, 1, 9000000000000000) FROM runs, numbers";
     assert_eq!(connection.execute(sql, (count.to_string(), waits)).expect("copies"), count);
+    let sql = "INSERT INTO starts (run, start)
+        SELECT copy.seq, replace(replace(start, one.id, copy.id), one.order_key, copy.order_key)
+        FROM runs AS one JOIN starts ON run = one.seq, runs AS copy WHERE copy.seq <> one.seq";
+    assert_eq!(connection.execute(sql, []).expect("what they start from"), count);
 }
 
 /// Starts with so many pending runs, until it takes events and the first run has sent its next request. Gives how long it

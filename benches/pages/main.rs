@@ -73,13 +73,15 @@ fn multiply(data: &Path, runs: usize) {
              CREATE TEMP TABLE numbers AS
                  WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {runs})
                  SELECT n, printf('00000000-0000-7000-8000-%012d', n) AS id FROM numbers;
-             CREATE TEMP TABLE one AS SELECT * FROM runs LIMIT 1;
+             CREATE TEMP TABLE one AS SELECT * FROM runs JOIN starts ON run = seq LIMIT 1;
              CREATE TEMP TABLE lines AS SELECT journal.* FROM journal, one WHERE journal.run = one.seq;
-             INSERT INTO runs (id, workflow, order_key, plan, start, status, due_ms, created_ms, ended_ms, ending, journal_length)
-                 SELECT numbers.id, workflow, numbers.id, plan, replace(start, one.id, numbers.id), status, due_ms, created_ms + n,
+             INSERT INTO runs (id, workflow, order_key, plan, status, due_ms, created_ms, ended_ms, ending, journal_length)
+                 SELECT numbers.id, workflow, numbers.id, plan, status, due_ms, created_ms + n,
                      ended_ms + n, ending, journal_length FROM numbers, one;
              INSERT INTO journal (run, n, at_ms, entry)
                  SELECT runs.seq, lines.n, lines.at_ms, lines.entry FROM runs JOIN numbers ON numbers.id = runs.id, lines;
+             INSERT INTO starts (run, start)
+                 SELECT runs.seq, replace(one.start, one.id, numbers.id) FROM runs JOIN numbers ON numbers.id = runs.id, one;
              COMMIT;"
         ))
         .expect("the past");

@@ -138,7 +138,7 @@ impl Operation {
             rest.shift_remove(hole);
         }
         let page_root = self.pages.as_ref().map_or_else(|| json!({}), |pages| pages.root(page));
-        let roots = json!({ "input": rest, "connection": connection, "page": page_root });
+        let roots = Value::from_iter([("input", rest.into()), ("connection", connection.clone()), ("page", page_root)]);
         let locale = Locale::default();
         let scope = Scope::new(&roots, &locale);
 

@@ -43,7 +43,8 @@ pub(super) fn prepare(request: &Request, credential: Option<&Credential>) -> Res
         return Err(refused("a URL must not hold a user or password"));
     }
     url.set_fragment(None);
-    let shown = shown(&url);
+    let origin = url.origin().ascii_serialization();
+    let shown = format!("{origin}{}", url.path());
 
     let method = METHODS
         .into_iter()
@@ -69,7 +70,7 @@ pub(super) fn prepare(request: &Request, credential: Option<&Credential>) -> Res
         None => {}
     }
     if let Some(credential) = credential {
-        attach(credential, &mut url, &mut headers)?;
+        attach(credential, &origin, &mut url, &mut headers)?;
         if let Some(signer) = &credential.signer {
             let bytes = body.as_ref().map_or(&[][..], |(_, bytes)| bytes);
             let body = std::str::from_utf8(bytes)
@@ -85,15 +86,14 @@ pub(super) fn prepare(request: &Request, credential: Option<&Credential>) -> Res
     Ok(Prepared { request: ready, shown })
 }
 
-fn attach(credential: &Credential, url: &mut Url, headers: &mut HeaderMap) -> Result<(), Error> {
-    let origin =
-        Url::parse(&credential.origin).map_err(|_| refused("the credential's origin cannot be read"))?.origin();
-    if !origin.is_tuple() || origin != url.origin() {
-        return Err(refused(format!(
-            "the credential is for {}, not for {}",
-            origin.ascii_serialization(),
-            url.origin().ascii_serialization()
-        )));
+fn attach(credential: &Credential, origin: &str, url: &mut Url, headers: &mut HeaderMap) -> Result<(), Error> {
+    // It may be written in another way.
+    if credential.origin != origin {
+        let its =
+            Url::parse(&credential.origin).map_err(|_| refused("the credential's origin cannot be read"))?.origin();
+        if !its.is_tuple() || its != url.origin() {
+            return Err(refused(format!("the credential is for {}, not for {origin}", its.ascii_serialization())));
+        }
     }
     for (name, value) in &credential.headers {
         let mut value = header_value(name, value.expose_secret())?;
@@ -151,10 +151,6 @@ fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
         return Err(bad());
     }
     HeaderValue::from_bytes(value.as_bytes()).map_err(|_| bad())
-}
-
-fn shown(url: &Url) -> String {
-    format!("{}{}", url.origin().ascii_serialization(), url.path())
 }
 
 fn refused(what: impl Into<String>) -> Error {

@@ -139,6 +139,9 @@ impl Send {
     }
 }
 
+/// Names in the context before the first action; a few results of actions fit in as well.
+const ROOTS: usize = 14;
+
 /// Decides. `state` is brought up to the new entries.
 pub fn decide(plan: &Plan, start: &Start, state: &mut State, now_ms: i64) -> Decision {
     let (entries, next) = (Vec::new(), Vec::new());
@@ -190,7 +193,7 @@ impl Deciding<'_> {
             Err(flow) => (self.root(&frame, None), Some(flow)),
         };
         let flow = self.workflow(&frame, &mut root, hindered);
-        self.state.body = root.get_mut("event").and_then(|event| event.get_mut("body")).map(Value::take);
+        self.state.told = root.get_mut("event").map(|told| (self.state.compared.is_some(), told.take()));
         self.over(workflow, flow)
     }
 
@@ -312,24 +315,34 @@ impl Deciding<'_> {
         vec![Next::Over]
     }
 
+    /// What is told of the event: made once, not by each decision, unless it was compared meanwhile.
+    fn told(&mut self) -> Value {
+        let (event, compared) = (&self.start.event, self.state.compared.as_ref());
+        let body = match self.state.told.take() {
+            Some((was_compared, told)) if was_compared == compared.is_some() => return told,
+            Some((_, mut told)) => told.get_mut("body").map(Value::take),
+            None => None,
+        };
+        Value::from_iter([
+            ("id", json!(event.id)),
+            ("type", json!(compared.map_or(&event.kind, |compared| &compared.kind))),
+            ("time", json!(instant(event.time_ms))),
+            ("source", json!(event.source)),
+            ("connection", json!(event.connection)),
+            // A large value is copied, not written and read.
+            ("body", body.unwrap_or_else(|| Value::clone(&event.body))),
+            ("changed", json!(compared.map(|compared| &compared.changed))),
+            ("previous", json!(compared.map(|compared| &compared.previous))),
+        ])
+    }
+
     /// The roots of the context.
     pub(super) fn root(&mut self, frame: &Frame<'_>, record: Option<(String, Value)>) -> Value {
-        let event = &self.start.event;
-        let mut root = Map::new();
+        let mut root = Map::with_capacity(ROOTS);
         if let Some((name, record)) = record {
             root.insert(name, record);
         }
-        let compared = self.state.compared.as_ref();
-        let mut told = json!({
-            "id": event.id, "type": compared.map_or(&event.kind, |compared| &compared.kind),
-            "time": instant(event.time_ms), "source": event.source,
-            "connection": event.connection, "body": null,
-            "changed": compared.map(|compared| &compared.changed),
-            "previous": compared.map(|compared| &compared.previous),
-        });
-        // A large value is copied, not written and read; and once, not by each decision.
-        told["body"] = self.state.body.take().unwrap_or_else(|| Value::clone(&event.body));
-        root.insert("event".into(), told);
+        root.insert("event".into(), self.told());
         root.insert("inputs".into(), frame.inputs.clone());
         root.insert("outcome".into(), Value::Object(Map::new()));
         root.insert("vars".into(), self.plan.vars(frame.workflow, self.start.tenant.as_deref()));
@@ -339,13 +352,14 @@ impl Deciding<'_> {
         });
         root.insert("connection".into(), Value::Object(settings.collect()));
         let started = self.state.started_ms.unwrap_or(self.now_ms);
-        root.insert(
-            "run".into(),
-            json!({
-                "id": self.start.id, "tenant": self.start.tenant, "started_at": instant(started),
-                "now": instant(self.now_ms), "attempt": self.state.attempt,
-            }),
-        );
+        let run = Value::from_iter([
+            ("id", json!(self.start.id)),
+            ("tenant", json!(self.start.tenant)),
+            ("started_at", json!(instant(started))),
+            ("now", json!(instant(self.now_ms))),
+            ("attempt", json!(self.state.attempt)),
+        ]);
+        root.insert("run".into(), run);
         Value::Object(root)
     }
 }

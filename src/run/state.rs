@@ -35,8 +35,9 @@ pub struct State {
     /// `stop` was met while others were on their way. No line of the journal: it is met anew.
     pub(super) stopped: Option<Value>,
     pub(super) progress: HashMap<Address, Progress>,
-    /// The copy of the event's body among the roots, from one decision to the next. No line of the journal: it is copied anew.
-    pub(super) body: Option<Value>,
+    /// What is told of the event, from one decision to the next, and whether it was compared by then. No line of the journal: it is
+    /// made anew.
+    pub(super) told: Option<(bool, Value)>,
 }
 
 /// How far one action has got.

@@ -186,7 +186,8 @@ fn runs(connection: &Connection, signs: &Signs, sought: &Sought, holding: &mut H
             found.extend(select.query_row([id], |row| row.get::<_, i64>(0)).optional()?);
         }
     }
-    let mut select = connection.prepare("SELECT seq, start, coalesce(ending, '') FROM runs")?;
+    let mut select =
+        connection.prepare("SELECT seq, start, coalesce(ending, '') FROM runs JOIN starts ON run = seq")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         let text = |at| Ok::<_, Error>(row.get_ref(at)?.as_bytes().map_err(rusqlite::Error::from)?);
@@ -219,7 +220,7 @@ fn runs(connection: &Connection, signs: &Signs, sought: &Sought, holding: &mut H
 fn records_with(connection: &Connection, text: &Text) -> Result<BTreeSet<RecordRef>, Error> {
     let mut records = BTreeSet::new();
     let has = |record: &Value| record.as_object().is_some_and(|record| record.values().any(|value| text.is(value)));
-    each(connection, "SELECT seq, start FROM runs", |_, start| {
+    each(connection, "SELECT run, start FROM starts", |_, start| {
         if !text.is_in(start) {
             return;
         }
@@ -300,7 +301,8 @@ fn erase_all(connection: &Connection, some: &Holding) -> Result<(), Error> {
 
 /// That it was, when and how it ended is left.
 fn erase_run(connection: &Connection, seq: i64) -> Result<(), Error> {
-    let sql = "SELECT start, ending FROM runs WHERE seq = ? AND status NOT IN ('pending', 'failed')";
+    let sql = "SELECT start, ending FROM runs JOIN starts ON run = seq
+               WHERE seq = ? AND status NOT IN ('pending', 'failed')";
     let mut select = connection.prepare_cached(sql)?;
     let mut rows = select.query([seq])?;
     // It may have been retried, or pruned, meanwhile.
@@ -319,12 +321,10 @@ fn erase_run(connection: &Connection, seq: i64) -> Result<(), Error> {
     };
     connection.prepare_cached("DELETE FROM journal WHERE run = ?")?.execute([seq])?;
     connection.prepare_cached("DELETE FROM subscriptions WHERE run = ?")?.execute([seq])?;
-    let sql = "UPDATE runs SET start = ?, ending = ?, order_key = '', record = NULL, parent = NULL, journal_length = 0
-               WHERE seq = ?";
-    connection.prepare_cached(sql)?.execute(params![
-        serde_json::to_string(&start)?,
-        serde_json::to_string(&ending)?,
-        seq
-    ])?;
+    let sql =
+        "UPDATE runs SET ending = ?, order_key = '', record = NULL, parent = NULL, journal_length = 0 WHERE seq = ?";
+    connection.prepare_cached(sql)?.execute(params![serde_json::to_string(&ending)?, seq])?;
+    let sql = "UPDATE starts SET start = ? WHERE run = ?";
+    connection.prepare_cached(sql)?.execute(params![serde_json::to_string(&start)?, seq])?;
     Ok(())
 }

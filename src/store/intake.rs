@@ -120,10 +120,12 @@ pub(super) fn copy(connection: &Connection, intake: &Written) -> Result<(), Erro
 }
 
 fn keep_run(connection: &Connection, run: &Row) -> Result<(), Error> {
-    let sql = "INSERT INTO runs (id, workflow, tenant, order_key, plan, record, parent, start, status, due_ms, created_ms, journal_length)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', 0, ?, 0)";
+    let sql = "INSERT INTO runs (id, workflow, tenant, order_key, plan, record, parent, status, due_ms, created_ms, journal_length)
+               VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', 0, ?, 0)";
     let Row { id, workflow, tenant, order_key, plan, record, parent, start, created_ms } = run;
     let mut insert = connection.prepare_cached(sql)?;
-    insert.execute(params![id, workflow, tenant, order_key, plan, record, parent, start, created_ms])?;
+    insert.execute(params![id, workflow, tenant, order_key, plan, record, parent, created_ms])?;
+    let sql = "INSERT INTO starts (run, start) VALUES (?, ?)";
+    connection.prepare_cached(sql)?.execute(params![connection.last_insert_rowid(), start])?;
     Ok(())
 }

@@ -71,9 +71,8 @@ mod tests {
         assert_eq!(lag(10), (0, 0, None));
         let run = |id: &str, status: &str, parked: bool, due_ms: i64, created_ms: i64| {
             let ended = (status != "pending").then_some(1);
-            let sql =
-                "INSERT INTO runs (id, workflow, order_key, plan, start, status, parked, due_ms, created_ms, ended_ms,
-                       ending, journal_length) VALUES (?, 'w', '', '', '', ?, ?, ?, ?, ?, ?, 0)";
+            let sql = "INSERT INTO runs (id, workflow, order_key, plan, status, parked, due_ms, created_ms, ended_ms,
+                       ending, journal_length) VALUES (?, 'w', '', '', ?, ?, ?, ?, ?, ?, 0)";
             connection
                 .execute(sql, rusqlite::params![id, status, parked, due_ms, created_ms, ended, ended.map(|_| "")])
                 .unwrap();

@@ -48,6 +48,10 @@ pub(super) fn for_writing(folder: &Path) -> Result<(Connection, File), Error> {
                 can_shrink(&connection)?;
             }
             make_durable(&connection)?;
+            if (1..schema::VERSION).contains(&version) {
+                let folder = folder.display();
+                tracing::warn!(%folder, "the store is brought up to date, once: of a million runs that takes about a minute");
+            }
             schema::migrate(&connection, version)?;
             Ok(connection)
         })
@@ -194,7 +198,8 @@ pub(super) fn check_whole(connection: &Connection, with: &str) -> Result<(), Err
     if verdict != "ok" {
         return Err(Error::Lost(verdict));
     }
-    for (broken, select) in INVARIANTS {
+    let version = schema::version(connection)?;
+    for Invariant { broken, select, .. } in INVARIANTS.iter().filter(|invariant| invariant.since <= version) {
         if let Some(which) = connection.query_row(select, [], |row| row.get::<_, String>(0)).optional()? {
             return Err(Error::Lost(format!("{broken}: {which}")));
         }
@@ -202,24 +207,40 @@ pub(super) fn check_whole(connection: &Connection, with: &str) -> Result<(), Err
     Ok(())
 }
 
-/// What SQLite's own check cannot know. Each names one offender, or nothing.
-const INVARIANTS: &[(&str, &str)] = &[
-    (
-        "a journal has not the length that its run says",
-        "SELECT runs.id FROM runs LEFT JOIN (SELECT run, count(*) AS lines, max(n) + 1 AS next FROM journal GROUP BY run)
+/// What SQLite's own check cannot know.
+struct Invariant {
+    /// The first version of a schema that has it.
+    since: i64,
+    broken: &'static str,
+    /// Names one offender, or nothing.
+    select: &'static str,
+}
+
+const INVARIANTS: &[Invariant] = &[
+    Invariant {
+        since: 1,
+        broken: "a journal has not the length that its run says",
+        select: "SELECT runs.id FROM runs LEFT JOIN (SELECT run, count(*) AS lines, max(n) + 1 AS next FROM journal GROUP BY run)
          ON run = runs.seq WHERE journal_length <> ifnull(lines, 0) OR journal_length <> ifnull(next, 0) LIMIT 1",
-    ),
-    (
-        "a journal without a run",
-        "SELECT 'seq ' || run FROM journal WHERE run NOT IN (SELECT seq FROM runs) LIMIT 1",
-    ),
-    (
-        "a link in one direction only",
-        "SELECT one.connection || ' ' || one.object || ' ' || one.id FROM links AS one WHERE NOT EXISTS (
+    },
+    Invariant {
+        since: 1,
+        broken: "a journal without a run",
+        select: "SELECT 'seq ' || run FROM journal WHERE run NOT IN (SELECT seq FROM runs) LIMIT 1",
+    },
+    Invariant {
+        since: schema::APART_SINCE,
+        broken: "a run without what it starts from",
+        select: "SELECT id FROM runs WHERE seq NOT IN (SELECT run FROM starts) LIMIT 1",
+    },
+    Invariant {
+        since: 1,
+        broken: "a link in one direction only",
+        select: "SELECT one.connection || ' ' || one.object || ' ' || one.id FROM links AS one WHERE NOT EXISTS (
              SELECT 1 FROM links AS two WHERE two.connection = one.other_connection AND two.object = one.other_object
              AND two.id = one.other_id AND two.other_connection = one.connection AND two.other_object = one.object
              AND two.tenant = one.tenant AND two.other_id = one.id) LIMIT 1",
-    ),
+    },
 ];
 
 /// Damage is told as such, with what to do.

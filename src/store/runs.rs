@@ -6,7 +6,8 @@ use rusqlite::{Connection, Row, named_params, params};
 use super::{Counts, Error, Filter, Pending, Run, Status, Tally, shelf};
 use crate::run::RecordRef;
 
-const COLUMNS: &str = "seq, start, status, due_ms, ended_ms, ending, journal_length";
+const COLUMNS: &str =
+    "seq, (SELECT start FROM starts WHERE run = runs.seq), status, due_ms, ended_ms, ending, journal_length";
 const PENDING: &str = "SELECT seq, id, workflow, tenant, order_key, journal_length > 0 FROM runs
     INDEXED BY runs_in_line WHERE status = 'pending' AND parked = 0";
 const IN_ORDER: &str = "ORDER BY seq";
@@ -26,8 +27,8 @@ const FLOOR: &str = "SELECT max(
         ifnull((SELECT seq FROM runs WHERE parent = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT 1 OFFSET ?3), 0))";
 /// A workflow of a sync has a `/` in its name, and no other has.
 const LATEST_ABOUT: &str = "WHERE seq = (
-        SELECT seq FROM (SELECT seq, workflow, start FROM runs WHERE record = :record ORDER BY seq DESC LIMIT :most)
-        WHERE instr(workflow, '/') > 0 AND start ->> '$.event.connection' = :connection AND start ->> '$.event.object' = :object
+        SELECT seq FROM (SELECT seq, workflow FROM runs WHERE record = :record ORDER BY seq DESC LIMIT :most)
+        JOIN starts ON run = seq WHERE instr(workflow, '/') > 0 AND start ->> '$.event.connection' = :connection AND start ->> '$.event.object' = :object
         ORDER BY seq DESC LIMIT 1)";
 /// What a limit of 0 means.
 const LIMIT: usize = 100;
@@ -41,7 +42,9 @@ pub(super) fn pending(connection: &Connection) -> Result<Vec<Pending>, Error> {
 
 /// Those of a workflow that events of a source have started.
 pub(super) fn left(connection: &Connection, workflow: &str, source: &str) -> Result<Vec<Pending>, Error> {
-    let sql = format!("{PENDING} AND workflow = ? AND start ->> '$.event.source' = ? {IN_ORDER}");
+    let sql = format!(
+        "{PENDING} AND workflow = ? AND (SELECT start ->> '$.event.source' FROM starts WHERE run = seq) = ? {IN_ORDER}"
+    );
     Ok(connection.prepare_cached(&sql)?.query_map([workflow, source], in_line)?.collect::<Result<_, _>>()?)
 }
 
@@ -118,8 +121,9 @@ fn page_above(connection: &Connection, filter: &Filter, floor: i64) -> Result<Ve
             let is_walked = match key {
                 // Those of a record are few, whatever else is asked.
                 ":status" | ":workflow" if filter.record.is_some() => true,
-                // Where few runs are looked at, they are walked: the index of a workflow has them in another order.
-                ":workflow" => floor > 0 && filter.status.is_none(),
+                // Few are at work, or wait for a person; of the others there are fewer of one workflow.
+                ":status" => filter.workflow.is_some() && !filter.status.is_some_and(is_rare),
+                ":workflow" => filter.status.is_some_and(is_rare),
                 _ => false,
             };
             rest.push_str(&format!(" AND {}{condition}", if is_walked { "+" } else { "" }));
@@ -128,6 +132,10 @@ fn page_above(connection: &Connection, filter: &Filter, floor: i64) -> Result<Ve
     }
     rest.push_str(" ORDER BY seq DESC LIMIT :limit");
     select(connection, &rest, &values)
+}
+
+fn is_rare(status: Status) -> bool {
+    matches!(status, Status::Pending | Status::Failed | Status::Dropped)
 }
 
 /// A page for which so many runs are looked at, and before which to look on.
@@ -171,8 +179,9 @@ fn asked(filter: &Filter) -> [(&'static str, &'static str, Option<&dyn ToSql>); 
     fn value<T: ToSql>(value: &Option<T>) -> Option<&dyn ToSql> {
         value.as_ref().map(|value| value as _)
     }
-    let connection = "(start ->> '$.event.connection' = :connection
-          OR EXISTS (SELECT 1 FROM json_each(start, '$.connections') WHERE value = :connection))";
+    let connection =
+        "EXISTS (SELECT 1 FROM starts WHERE run = runs.seq AND (start ->> '$.event.connection' = :connection
+          OR EXISTS (SELECT 1 FROM json_each(start, '$.connections') WHERE value = :connection)))";
     [
         (":status", "status = :status", value(&filter.status)),
         (":workflow", "workflow = :workflow", value(&filter.workflow)),
@@ -196,7 +205,8 @@ pub(super) fn last_created(
 
 /// Runs of this status of the workflows whose names begin so.
 pub(super) fn count_of(connection: &Connection, status: Status, prefix: &str) -> Result<u64, Error> {
-    let sql = "SELECT count(*) FROM runs WHERE workflow >= ? AND workflow < ? || char(0x10FFFF) AND status = ?";
+    // By status: few are pending, or dead letters.
+    let sql = "SELECT count(*) FROM runs WHERE +workflow >= ? AND +workflow < ? || char(0x10FFFF) AND status = ?";
     let mut select = connection.prepare_cached(sql)?;
     let number: i64 = select.query_row(params![prefix, prefix, status], |row| row.get(0))?;
     Ok(number.cast_unsigned())
@@ -210,7 +220,7 @@ pub(super) fn tally(
     source: &str,
     (since_ms, soon_ms): (i64, i64),
 ) -> Result<Tally, Error> {
-    let sql = "SELECT status, due_ms > ?4, count(*) FROM runs
+    let sql = "SELECT status, due_ms > ?4, count(*) FROM runs JOIN starts ON run = seq
         WHERE workflow = ?1 AND start ->> '$.event.source' = ?2 AND (ended_ms IS NULL OR ended_ms >= ?3) GROUP BY 1, 2";
     let mut select = connection.prepare_cached(sql)?;
     let mut rows = select.query(params![workflow, source, since_ms, soon_ms])?;
@@ -301,9 +311,10 @@ mod tests {
         let start = r#"{"id":"r","workflow":"w","order_key":"k","plan":"p","connections":{},"created_ms":0,
             "event":{"id":"e","source":"s","type":"k","time_ms":0,"body":null,"record":null}}"#;
         let sql = "WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?1)
-            INSERT INTO runs (id, workflow, order_key, plan, start, status, due_ms, created_ms, journal_length, parked)
-            SELECT 'r' || n, 'w', 'k' || n, 'p', ?2, 'pending', 1000 + n, 0, 1, n < ?1 FROM numbers";
-        connection.execute(sql, (count, start)).unwrap();
+            INSERT INTO runs (id, workflow, order_key, plan, status, due_ms, created_ms, journal_length, parked)
+            SELECT 'r' || n, 'w', 'k' || n, 'p', 'pending', 1000 + n, 0, 1, n < ?1 FROM numbers";
+        connection.execute(sql, [count]).unwrap();
+        connection.execute("INSERT INTO starts (run, start) SELECT seq, ? FROM runs", [start]).unwrap();
         connection
     }
 
@@ -361,7 +372,7 @@ mod tests {
             .execute_batch(
                 "UPDATE runs SET record = 'r1' WHERE seq IN (3, 500, 900);
                  UPDATE runs SET parent = 'r1' WHERE seq IN (4, 501);
-                 UPDATE runs SET start = json_set(start, '$.event.connection', 'shop', '$.event.object', 'contact') WHERE seq = 500;
+                 UPDATE starts SET start = json_set(start, '$.event.connection', 'shop', '$.event.object', 'contact') WHERE run = 500;
                  UPDATE runs SET workflow = 's/a' WHERE seq < 600;",
             )
             .unwrap();
@@ -402,6 +413,15 @@ mod tests {
         assert!(plan(&format!("SELECT {COLUMNS} FROM runs {waiting}")).contains("INDEX runs_parked"));
         assert!(plan(&format!("{PENDING} {IN_ORDER}")).contains("INDEX runs_in_line"));
         assert!(plan(OPEN_PLANS).contains("INDEX runs_open"));
+        let page = |others: &str| {
+            plan(&format!(
+                "SELECT {COLUMNS} FROM runs WHERE seq < 9 AND seq >= 0 AND {others} ORDER BY seq DESC LIMIT 2"
+            ))
+        };
+        for (others, index) in [("workflow = 'w'", "runs_by_workflow"), ("status = 'failed'", "runs_by_status")] {
+            let plan = page(others);
+            assert!(plan.contains(&format!("INDEX {index} ")) && !plan.contains("TEMP B-TREE"), "{plan}");
+        }
         for sql in [format!("SELECT {COLUMNS} FROM runs {LATEST_ABOUT}"), FLOOR.into()] {
             let plan = plan(&sql);
             assert!(plan.contains("INDEX runs_by_record") && !plan.contains("SCAN runs"), "{plan}");

@@ -13,7 +13,7 @@ pub(super) const APPLICATION_ID: i64 = 0x446f_7665;
 /// From version n to n + 1, each in one transaction.
 pub(super) const MIGRATIONS: &[&str] = &[
     FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT, IN_LINE, PACTS, SOURCES, STANDING, TOKENS, UNDER, EDITIONS, ABOUT,
-    CHECKED, TOLD_AS, SESSIONS,
+    CHECKED, TOLD_AS, SESSIONS, APART,
 ];
 
 /// The version that this program reads and writes.
@@ -276,6 +276,21 @@ CREATE TABLE sessions (
 CREATE INDEX deeds_by_time ON deeds (at_ms);
 ";
 
+/// The version that has it.
+pub(super) const APART_SINCE: i64 = 18;
+const APART: &str = "
+-- What a run starts from. Its row is written anew whenever it moves on, this never.
+CREATE TABLE starts (
+    run INTEGER PRIMARY KEY REFERENCES runs (seq) ON DELETE CASCADE ON UPDATE CASCADE,
+    start TEXT NOT NULL
+) STRICT;
+INSERT INTO starts (run, start) SELECT seq, start FROM runs;
+ALTER TABLE runs DROP COLUMN start;
+-- Nor is a run put elsewhere among its workflow's when it ends.
+DROP INDEX runs_by_workflow;
+CREATE INDEX runs_by_workflow ON runs (workflow);
+";
+
 /// The version of an opened file; 0 for one that holds nothing yet.
 ///
 /// # Errors
@@ -300,13 +315,14 @@ pub(super) fn version(connection: &Connection) -> Result<i64, Error> {
 
 /// Brings the tables to the present version. A crash in between leaves the version before, whole.
 pub(super) fn migrate(connection: &Connection, from: i64) -> Result<(), Error> {
-    if from == VERSION {
-        return Ok(());
-    }
+    if from == VERSION { Ok(()) } else { migrate_by(connection, from, MIGRATIONS) }
+}
+
+fn migrate_by(connection: &Connection, from: i64, migrations: &[&str]) -> Result<(), Error> {
     // Only so may a migration write the text of the schema.
     let is_defensive = connection.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)?;
-    let migrated = (1..).zip(MIGRATIONS).filter(|(next, _)| *next > from).try_for_each(|(next, migration)| {
+    let migrated = (1..).zip(migrations).filter(|(next, _)| *next > from).try_for_each(|(next, migration)| {
         let changes: i64 = connection.pragma_query_value(None, "schema_version", |row| row.get(0))?;
         // Another number than any that its own changes have made: so the text of the schema is read again.
         let stamp = format!(
@@ -324,7 +340,7 @@ mod tests {
     use rusqlite::params;
 
     use super::*;
-    use crate::store::{Questions, intake, pacts};
+    use crate::store::{Questions, intake, pacts, runs};
     use crate::sync::{Choice, Question};
 
     #[test]
@@ -343,8 +359,8 @@ mod tests {
         migrate(&connection, 0).unwrap();
         let verdict: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(verdict, "ok");
-        let run = "INSERT INTO runs (id, workflow, order_key, plan, start, status, due_ms, created_ms, journal_length)
-                   VALUES (?1, 'w', '', '', '{}', ?1, 0, 0, 0)";
+        let run = "INSERT INTO runs (id, workflow, order_key, plan, status, due_ms, created_ms, journal_length)
+                   VALUES (?1, 'w', '', '', ?1, 0, 0, 0)";
         assert!(connection.execute(run, ["pending"]).is_ok());
         let refused = connection.execute(run, ["lost"]).unwrap_err().to_string();
         assert!(refused.contains("CHECK constraint failed"), "{refused}");
@@ -389,6 +405,30 @@ mod tests {
         assert_eq!(ids(Questions::All), ["standing", "answered", "left", "open"]);
         let known = intake::known(&connection, ("crm", "shop"), vec!["1".into(), "2".into()]).unwrap();
         assert_eq!(known.into_iter().collect::<Vec<_>>(), ["1"]);
+    }
+
+    #[test]
+    fn runs_of_an_older_version_start_from_what_they_started_from() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "foreign_keys", true).unwrap();
+        let before = MIGRATIONS.iter().position(|migration| *migration == APART).unwrap();
+        migrate_by(&connection, 0, &MIGRATIONS[..before]).unwrap();
+        let start = r#"{"id":"r1","workflow":"w","order_key":"k","plan":"p","connections":{},"created_ms":0,
+            "event":{"id":"e","source":"s","type":"k","time_ms":7}}"#;
+        let sql = "INSERT INTO runs (id, workflow, order_key, plan, start, status, due_ms, created_ms, journal_length)
+                   VALUES ('r1', 'w', 'k', 'p', ?1, 'pending', 0, 0, 0)";
+        connection.execute(sql, [start]).unwrap();
+        migrate(&connection, i64::try_from(before).unwrap()).unwrap();
+        let run = runs::one(&connection, "r1").unwrap().unwrap();
+        assert_eq!(i64::try_from(before).unwrap() + 1, APART_SINCE);
+        assert_eq!((run.start.order_key.as_str(), run.start.event.time_ms), ("k", 7));
+        assert_eq!(runs::open_plans(&connection).unwrap(), ["p"]);
+        // A run takes it along, wherever it goes.
+        connection.execute("UPDATE runs SET seq = 9", []).unwrap();
+        assert_eq!(runs::one(&connection, "r1").unwrap().unwrap().seq, 9);
+        connection.execute("DELETE FROM runs", []).unwrap();
+        let left: i64 = connection.query_row("SELECT count(*) FROM starts", [], |row| row.get(0)).unwrap();
+        assert_eq!(left, 0);
     }
 
     #[test]
