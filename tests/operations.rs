@@ -5,6 +5,7 @@ mod backup;
 mod erase;
 mod keeping;
 mod metrics;
+mod older;
 mod replay;
 mod tap;
 mod text;

@@ -51,19 +51,21 @@ fn verdict(holds: bool) -> &'static str {
     if holds { "" } else { ", missed" }
 }
 
-/// A side of the comparison: events per second, and microseconds of a processor for each, by rounds.
+/// A side of the comparison: events per second, and for each microseconds of a processor and bytes on the disk, by rounds.
 #[derive(Default)]
 struct Side {
     pace: Vec<f64>,
     work: Vec<f64>,
+    written: Vec<f64>,
 }
 
 impl Side {
     async fn round(&mut self, program: &Program, vendor: &Vendor, round: &str) {
-        let before = program.worked();
+        let (before, written) = (program.worked(), program.written());
         let took = peer::flood(vendor, program.port, round, EVENTS, 1).await;
         self.pace.push(EVENTS as f64 / took.as_secs_f64());
         self.work.push((program.worked() - before) * 1e6 / EVENTS as f64);
+        self.written.push((program.written() - written) / EVENTS as f64);
     }
 }
 
@@ -97,6 +99,9 @@ async fn compare(vendor: &Vendor) {
     println!("events: {pace:.0}/s, {pace_by_hand:.0}/s by hand, ratio {ratio:.2} (goal 0.60{})", verdict(ratio >= 0.6));
     let (work, work_by_hand) = (median(ours.work), median(by_hand.work));
     println!("work: {work:.0} µs/event, {work_by_hand:.0} µs/event by hand, ratio {:.2}", work_by_hand / work);
+    // The less the more share a commit.
+    let [written, by_hand] = [ours.written, by_hand.written].map(|written| median(written) / 1e3);
+    println!("on the disk: {written:.1} KB/event, {by_hand:.1} KB/event by hand");
 
     let rate = pace_by_hand * 0.2;
     let (mut ratios, mut both) = (Vec::new(), Vec::new());

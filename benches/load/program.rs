@@ -105,6 +105,13 @@ impl Program {
     pub fn worked(&self) -> f64 {
         worked(&self.child)
     }
+
+    /// What it has written to disks, in bytes. 0 where nobody says.
+    pub fn written(&self) -> f64 {
+        let counts = std::fs::read_to_string(format!("/proc/{}/io", self.child.id())).unwrap_or_default();
+        let written = counts.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse().ok());
+        written.unwrap_or(0.0)
+    }
 }
 
 /// The time of a processor that a process has used, in seconds. 0 where nobody says.

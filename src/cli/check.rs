@@ -14,6 +14,9 @@ pub struct Check {
     /// The project's folder.
     #[arg(default_value = ".")]
     dir: PathBuf,
+    /// The same, as it is said to other commands.
+    #[arg(long, value_name = "DIR", conflicts_with = "dir")]
+    project: Option<PathBuf>,
     /// Merge this entry of `environments:` over the project.
     #[arg(long, value_name = "NAME", env = "DOVETAIL_ENV")]
     env: Option<String>,
@@ -40,7 +43,8 @@ enum Format {
 
 impl Check {
     pub fn run(self) -> Result<u8> {
-        let mut texts = folder::texts(&self.dir)?;
+        let dir = self.project.as_ref().unwrap_or(&self.dir);
+        let mut texts = folder::texts(dir)?;
         let before = remembered::written(&texts);
         // What is about to be written is not asked, and may be damaged.
         texts.retain(|text| !self.remember || text.path != remembered::FILE);
@@ -51,14 +55,14 @@ impl Check {
             Format::Text => {
                 tell(&loaded);
                 self.tell_new(&loaded, before.as_ref());
-                if let Some(above) = folder::project_above(&self.dir) {
+                if let Some(above) = folder::project_above(dir) {
                     say::talk(&format!("this folder is part of the project in {}: give that one", above.display()));
                 }
             }
         }
         if self.remember {
             match &loaded.plan {
-                Some(plan) => remember(&self.dir, &remembered::text(plan, before))?,
+                Some(plan) => remember(dir, &remembered::text(plan, before))?,
                 None => say::talk("nothing is remembered while there are errors"),
             }
         }
