@@ -139,9 +139,6 @@ impl Send {
     }
 }
 
-/// Names in the context before the first action; a few results of actions fit in as well.
-const ROOTS: usize = 14;
-
 /// Decides. `state` is brought up to the new entries.
 pub fn decide(plan: &Plan, start: &Start, state: &mut State, now_ms: i64) -> Decision {
     let (entries, next) = (Vec::new(), Vec::new());
@@ -338,7 +335,7 @@ impl Deciding<'_> {
 
     /// The roots of the context.
     pub(super) fn root(&mut self, frame: &Frame<'_>, record: Option<(String, Value)>) -> Value {
-        let mut root = Map::with_capacity(ROOTS);
+        let mut root = Map::new();
         if let Some((name, record)) = record {
             root.insert(name, record);
         }

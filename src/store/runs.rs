@@ -114,8 +114,16 @@ pub(super) fn page(connection: &Connection, filter: &Filter) -> Result<Vec<Run>,
 fn page_above(connection: &Connection, filter: &Filter, floor: i64) -> Result<Vec<Run>, Error> {
     let limit = i64::try_from(if filter.limit == 0 { LIMIT } else { filter.limit }).unwrap_or(i64::MAX);
     let before = filter.before.unwrap_or(i64::MAX);
+    let (rest, mut values) = wanted(filter);
+    values.extend([(":before", &before as &dyn ToSql), (":floor", &floor), (":limit", &limit)]);
+    select(connection, &rest, &values)
+}
+
+/// The rest of a query, by an index that has its runs in their order, and what a filter gives to it. Free are `:before`,
+/// `:floor` and `:limit`.
+fn wanted(filter: &Filter) -> (String, Vec<(&'static str, &dyn ToSql)>) {
     let mut rest = "WHERE seq < :before AND seq >= :floor".to_owned();
-    let mut values: Vec<(&str, &dyn ToSql)> = vec![(":before", &before), (":floor", &floor), (":limit", &limit)];
+    let mut values = Vec::new();
     for (key, condition, value) in asked(filter) {
         if let Some(value) = value {
             let is_walked = match key {
@@ -131,7 +139,7 @@ fn page_above(connection: &Connection, filter: &Filter, floor: i64) -> Result<Ve
         }
     }
     rest.push_str(" ORDER BY seq DESC LIMIT :limit");
-    select(connection, &rest, &values)
+    (rest, values)
 }
 
 fn is_rare(status: Status) -> bool {
@@ -413,18 +421,33 @@ mod tests {
         assert!(plan(&format!("SELECT {COLUMNS} FROM runs {waiting}")).contains("INDEX runs_parked"));
         assert!(plan(&format!("{PENDING} {IN_ORDER}")).contains("INDEX runs_in_line"));
         assert!(plan(OPEN_PLANS).contains("INDEX runs_open"));
-        let page = |others: &str| {
-            plan(&format!(
-                "SELECT {COLUMNS} FROM runs WHERE seq < 9 AND seq >= 0 AND {others} ORDER BY seq DESC LIMIT 2"
-            ))
+        let filter = |workflow: bool, status, tenant: bool, record: bool| Filter {
+            workflow: workflow.then(|| "w".to_owned()),
+            status,
+            tenant: tenant.then(|| "t".to_owned()),
+            record: record.then(|| "r1".to_owned()),
+            ..Filter::default()
         };
-        for (others, index) in [("workflow = 'w'", "runs_by_workflow"), ("status = 'failed'", "runs_by_status")] {
-            let plan = page(others);
-            assert!(plan.contains(&format!("INDEX {index} ")) && !plan.contains("TEMP B-TREE"), "{plan}");
+        for (filter, index) in [
+            (filter(false, None, false, false), "PRIMARY KEY (rowid>? AND rowid<?)"),
+            (filter(true, None, false, false), "INDEX runs_by_workflow (workflow=? AND rowid>? AND rowid<?)"),
+            (filter(true, None, true, false), "INDEX runs_by_workflow (workflow=? AND rowid>? AND rowid<?)"),
+            (filter(true, Some(Status::Completed), true, false), "INDEX runs_by_workflow (workflow=?"),
+            (
+                filter(true, Some(Status::Failed), true, false),
+                "INDEX runs_by_status (status=? AND rowid>? AND rowid<?)",
+            ),
+            (filter(false, Some(Status::Completed), true, false), "INDEX runs_by_status (status=?"),
+            (filter(true, Some(Status::Failed), true, true), "PRIMARY KEY (rowid=?)"),
+        ] {
+            let plan = plan(&format!("SELECT {COLUMNS} FROM runs {}", wanted(&filter).0));
+            let is_sorted = plan.contains("TEMP B-TREE FOR ORDER BY");
+            assert!(plan.contains(index) && !is_sorted && !plan.contains("SCAN"), "{index}: {plan}");
         }
         for sql in [format!("SELECT {COLUMNS} FROM runs {LATEST_ABOUT}"), FLOOR.into()] {
             let plan = plan(&sql);
-            assert!(plan.contains("INDEX runs_by_record") && !plan.contains("SCAN runs"), "{plan}");
+            let scans = ["SCAN runs", "SCAN starts"].iter().any(|scan| plan.contains(scan));
+            assert!(plan.contains("INDEX runs_by_record") && !scans, "{plan}");
         }
         for others in ["", "AND +status = 'failed' AND +workflow = 'w'"] {
             let page = format!(
