@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,6 +20,9 @@ use tokio::sync::Notify;
 type Failed = Result<(), String>;
 /// Path and text of a file.
 type Text = (String, String);
+
+/// For what comes in the end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_case_holds() {
@@ -191,8 +194,14 @@ impl Walk {
             for _ in 0..step["times"].as_u64().unwrap_or(1).saturating_sub(1) {
                 self.send(&step).await?;
             }
-            let answered = self.send(&step).await?;
-            self.judge(&step, answered)?;
+            let end = Instant::now() + PATIENCE;
+            loop {
+                let answered = self.send(&step).await?;
+                match self.judge(&step, answered) {
+                    Err(_) if step.get("in_the_end").is_some() && Instant::now() < end => {}
+                    judged => break judged?,
+                }
+            }
         }
         if let Some(expected) = written["webhooks"].as_array() {
             for expected in expected {
@@ -282,7 +291,7 @@ impl Walk {
                 bell.await;
             }
         };
-        let arrived = tokio::time::timeout(Duration::from_secs(10), next).await;
+        let arrived = tokio::time::timeout(PATIENCE, next).await;
         let (headers, bytes) = arrived.map_err(|_| format!("no webhook arrived; expected {expected}"))?;
         let body: Value = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
         compare(&expected["body"], &body, "webhook").map_err(|failure| format!("{failure}\n    arrived {body}"))?;
