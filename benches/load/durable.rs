@@ -18,7 +18,7 @@ use restate_sdk::prelude::*;
 
 use super::bare::{Event, Sale};
 use super::job::SECRET;
-use super::program::{Program, pinned, worked};
+use super::program::{Program, Under, pinned, worked};
 
 /// The server of Restate, for as long as it lives.
 pub struct Server {
@@ -67,7 +67,7 @@ impl Server {
     /// The handler that was written by hand.
     pub async fn handler(&self, vendor: &str) -> Program {
         let (own, objects) = (std::env::current_exe().expect("this program"), port());
-        let program = Program::start(&own, |command: &mut Command, port| {
+        let program = Program::start(Under::Core.command(&own), |command: &mut Command, port| {
             command.args(["durable", &port.to_string(), vendor, &objects.to_string(), &self.ingress]);
         })
         .await;
@@ -81,7 +81,7 @@ impl Server {
     pub async fn serve(&self, folder: &Path, vendor: &str) -> Program {
         let objects = format!("127.0.0.1:{}", port());
         let on = ["--on", "restate", "--ingress", &self.ingress, "--admin", &self.admin, "--objects", &objects];
-        Program::serve_with(folder, &[vendor.to_owned()], "off", &on).await
+        Program::serve_with(Under::Core, folder, &[vendor.to_owned()], &on).await
     }
 }
 

@@ -1,11 +1,13 @@
 //! The engine under load, beside a bare loop that does the same job by hand: `cargo bench --bench load`.
 //!
 //! Both are processes of their own on one core, with the same vendor and senders on another, by turns. What counts is the
-//! ratio: it says more than numbers of one computer. `-- --long` measures with a million runs of history too.
+//! ratio: it says more than numbers of one computer. `-- --long` measures with a million runs of history too; `-- counted` counts
+//! instructions, which differ by less than a hundredth from run to run, and needs valgrind.
 
 #![expect(clippy::print_stdout, reason = "it is what a measurement is for")]
 
 mod bare;
+mod counted;
 #[cfg(feature = "restate")]
 mod durable;
 mod job;
@@ -18,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use peer::Vendor;
-use program::Program;
+use program::{Program, Under};
 
 /// Events of one round.
 const EVENTS: usize = 3_000;
@@ -77,7 +79,7 @@ fn late(took: &[Duration]) -> f64 {
 async fn compare(vendor: &Vendor) {
     let (folder, place) = (Folder::new(), vendor.address.to_string());
     job::write(&folder.0, &place, 1, 1);
-    let bare = Program::bare(&folder.0, &place).await;
+    let bare = Program::bare(Under::Core, &folder.0, &place).await;
     let serve = Program::serve(&folder.0, std::slice::from_ref(&place)).await;
     let started = serve.started.as_secs_f64() * 1e3;
     println!("from start to accepting: {started:.0} ms (goal 100{})", verdict(started < 100.0));
@@ -235,6 +237,9 @@ fn main() {
         #[cfg(feature = "restate")]
         if is_wanted("cluster") {
             cluster(&vendor).await;
+        }
+        if words.iter().any(|word| word == "counted") {
+            counted::compare(&vendor).await;
         }
         if is_wanted("lines") {
             lines(&vendor, words.iter().any(|word| word == "--long")).await;

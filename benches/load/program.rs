@@ -32,11 +32,30 @@ pub fn pinned(core: &str, program: &Path) -> Command {
     command
 }
 
+/// How a program is started.
+#[derive(Clone, Copy)]
+pub enum Under<'f> {
+    /// By itself, on a core of its own.
+    Core,
+    /// By valgrind, which counts its instructions and writes them to this file at the end.
+    Valgrind(&'f Path),
+}
+
+impl Under<'_> {
+    pub fn command(self, program: &Path) -> Command {
+        let Under::Valgrind(counts) = self else { return pinned(OWN_CORE, program) };
+        let mut command = Command::new("valgrind");
+        let file = format!("--callgrind-out-file={}", counts.display());
+        command.args(["--tool=callgrind", "--quiet", "--fair-sched=yes", &file]).arg(program);
+        command
+    }
+}
+
 impl Program {
     /// The bare loop.
-    pub async fn bare(folder: &Path, vendor: &str) -> Program {
+    pub async fn bare(under: Under<'_>, folder: &Path, vendor: &str) -> Program {
         let own = std::env::current_exe().expect("this program");
-        Program::start(&own, |command, port| {
+        Program::start(under.command(&own), |command, port| {
             command.arg("bare").arg(folder).arg(vendor).arg(port.to_string());
         })
         .await
@@ -44,18 +63,16 @@ impl Program {
 
     /// The engine in its real form, which may call the vendors at these addresses.
     pub async fn serve(folder: &Path, vendors: &[String]) -> Program {
-        Program::serve_with_dashboard(folder, vendors, "off").await
+        Program::serve_with(Under::Core, folder, vendors, &[]).await
     }
 
-    /// The same with a dashboard at this address.
-    pub async fn serve_with_dashboard(folder: &Path, vendors: &[String], dashboard: &str) -> Program {
-        Program::serve_with(folder, vendors, dashboard, &[]).await
-    }
-
-    /// The same with further flags.
-    pub async fn serve_with(folder: &Path, vendors: &[String], dashboard: &str, flags: &[&str]) -> Program {
-        Program::start(Path::new(env!("CARGO_BIN_EXE_dovetail")), |command, port| {
-            command.args(["serve", "--no-watch", "--dashboard", dashboard]).args(flags);
+    /// The same, started so, with further flags; its dashboard is off unless they say where.
+    pub async fn serve_with(under: Under<'_>, folder: &Path, vendors: &[String], flags: &[&str]) -> Program {
+        Program::start(under.command(Path::new(env!("CARGO_BIN_EXE_dovetail"))), |command, port| {
+            command.args(["serve", "--no-watch"]).args(flags);
+            if !flags.contains(&"--dashboard") {
+                command.args(["--dashboard", "off"]);
+            }
             for vendor in vendors {
                 command.args(["--allow-net", vendor]);
             }
@@ -65,9 +82,8 @@ impl Program {
         .await
     }
 
-    pub async fn start(program: &Path, say: impl FnOnce(&mut Command, u16)) -> Program {
+    pub async fn start(mut command: Command, say: impl FnOnce(&mut Command, u16)) -> Program {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
-        let mut command = pinned(OWN_CORE, program);
         say(&mut command, port);
         let start = Instant::now();
         let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
@@ -104,6 +120,13 @@ impl Program {
     /// The time of a processor that it has used, in seconds. 0 where nobody says.
     pub fn worked(&self) -> f64 {
         worked(&self.child)
+    }
+
+    /// Ends it as an operator does, and waits until it has.
+    pub fn end(mut self) {
+        let id = self.child.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().expect("there is a `kill`");
+        assert!(told.success() && self.child.wait().is_ok(), "it does not end");
     }
 
     /// What it has written to disks, in bytes. 0 where nobody says.

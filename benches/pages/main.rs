@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use chromium::Browser;
 use peer::Vendor;
-use program::Program;
+use program::{Program, Under};
 use rusqlite::Connection;
 
 const RUNS: usize = 1_000_000;
@@ -155,7 +155,7 @@ async fn main() {
 
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
     let dashboard = format!("127.0.0.1:{port}");
-    let serve = Program::serve_with_dashboard(&folder.0, &vendors, &dashboard).await;
+    let serve = Program::serve_with(Under::Core, &folder.0, &vendors, &["--dashboard", &dashboard]).await;
     println!("{runs} runs of history, ready after {:.0} ms", serve.started.as_secs_f64() * 1e3);
     let base = format!("http://{dashboard}");
     let client = visitor(&folder.0, &base).await;
