@@ -46,7 +46,8 @@ impl Engine {
         let (mut permit, mut state) = (Some(permit), is_new.then(|| State::fold(&[])));
         let why = loop {
             let ledger = &self.inner.store;
-            let living = self.live_through(ledger, start, state.take(), again.take(), permit.take());
+            // Some 10 KB: whoever holds it moves a pointer.
+            let living = Box::pin(self.live_through(ledger, start, state.take(), again.take(), permit.take()));
             let lived = tokio::select! {
                 lived = AssertUnwindSafe(living).catch_unwind() => lived,
                 // What is under way is left: it is not known what came of it.
