@@ -1,10 +1,16 @@
 //! Names of fields: dotted (`custom.quiz_score`), with brackets where a name is no word (`custom['U.S. state']`).
 
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 /// A field's name as the names on the way to it; a text that cannot be read is one name.
 pub(super) fn names(field: &str) -> Vec<String> {
     read(field).unwrap_or_else(|| vec![field.to_owned()])
+}
+
+/// Is it one name, which stands for itself?
+pub(super) fn is_plain(field: &str) -> bool {
+    !field.contains(['.', '['])
 }
 
 fn read(field: &str) -> Option<Vec<String>> {
@@ -57,21 +63,30 @@ pub fn get<'v>(record: &'v Value, field: &str) -> Option<&'v Value> {
 pub(super) fn put(record: &mut Map<String, Value>, names: &[String], value: Value) -> Result<(), ()> {
     let Some((first, rest)) = names.split_first() else { return Err(()) };
     if rest.is_empty() {
-        return match (record.get_mut(first), value) {
-            (Some(Value::Object(known)), Value::Object(more)) => {
-                more.into_iter().try_for_each(|(name, value)| put(known, &[name], value))
-            }
-            (Some(_), _) => Err(()),
-            (None, value) => {
-                record.insert(first.clone(), value);
-                Ok(())
-            }
-        };
+        return put_at(record, first.clone(), value).map_err(drop);
     }
     match record.entry(first.clone()).or_insert_with(|| Value::Object(Map::new())) {
         Value::Object(inside) => put(inside, rest, value),
         _ => Err(()),
     }
+}
+
+/// The same under one name as it stands, which is given back if a value is there already.
+pub(super) fn put_at(record: &mut Map<String, Value>, name: String, value: Value) -> Result<(), String> {
+    let mut place = match record.entry(name) {
+        Entry::Occupied(place) => place,
+        Entry::Vacant(place) => {
+            place.insert(value);
+            return Ok(());
+        }
+    };
+    let is_put = match (place.get_mut(), value) {
+        (Value::Object(known), Value::Object(more)) => {
+            more.into_iter().try_for_each(|(name, value)| put_at(known, name, value)).is_ok()
+        }
+        _ => false,
+    };
+    if is_put { Ok(()) } else { Err(place.key().clone()) }
 }
 
 /// Takes a value out.

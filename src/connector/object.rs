@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value};
 
 use super::{KeyedList, address::scalar, field};
-use crate::expr::{Fault, FieldType, Locale, convert, e164, is_blank, read_time};
+use crate::expr::{Fault, FieldType, Locale, convert, converted, e164, is_blank, read_time};
 use crate::source::nearest;
 
 /// An entry of `objects:`.
@@ -125,34 +125,37 @@ impl Object {
     /// One sentence with the field's name.
     pub(super) fn unshape(
         &self,
-        input: &Value,
+        input: Map<String, Value>,
         own: &[(String, FieldType)],
         names: &Names,
         update: bool,
         locale: &Locale,
-    ) -> Result<Value, Fault> {
-        let Value::Object(input) = input else {
-            return Err(Fault::new(format!("`{}` takes a map of fields", self.name)));
-        };
+    ) -> Result<Map<String, Value>, Fault> {
+        let is_name = |name: &str| field::is_plain(name) || self.type_of_name(name).is_some();
+        // What was written in parts: the first name of each, and how it was written.
+        let mut parts: Vec<(String, String)> = Vec::new();
         let mut fields = Map::new();
-        for (name, value) in input {
-            let way = match self.type_of_name(name) {
-                Some(_) => vec![name.clone()],
-                None => field::names(name),
-            };
-            field::put(&mut fields, &way, value.clone())
-                .map_err(|()| Fault::new(format!("`{name}` is given twice")).under(name))?;
+        if input.keys().all(|name| is_name(name)) {
+            fields = input;
+        } else {
+            for (name, value) in input {
+                let way = if is_name(&name) { vec![name.clone()] } else { field::names(&name) };
+                field::put(&mut fields, &way, value)
+                    .map_err(|()| Fault::new(format!("`{name}` is given twice")).under(&name))?;
+                parts.extend(way.into_iter().next().map(|first| (first, name)));
+            }
         }
+        let written_as = |name: &str| -> String {
+            let written = parts.iter().find(|(first, _)| first == name).map(|(_, written)| written.as_str());
+            written.unwrap_or(name).to_owned()
+        };
         let (mut top, mut sent) = (Map::new(), Map::new());
         for (name, value) in fields {
             if name == self.id && update {
                 top.insert(name, value);
                 continue;
             }
-            let wrong = |why: String| {
-                let written = input.keys().find(|key| **key == name || field::names(key).first() == Some(&name));
-                Fault::new(why).under(written.unwrap_or(&name))
-            };
+            let wrong = |why: String| Fault::new(why).under(&written_as(&name));
             self.refuse(&name, &value, update).map_err(wrong)?;
             if let Some(list) = self.keyed_lists.iter().find(|list| list.name == name) {
                 let items = list.lower(&value, names.lists.get(&list.name)).map_err(wrong)?;
@@ -164,9 +167,10 @@ impl Object {
             }
             let value = match self.type_of_name(&name) {
                 Some(kind) => {
-                    let own = own.iter().find(|(known, _)| *known == name);
-                    let made = convert(&value, kind, locale);
-                    let made = made.or_else(|why| own.map_or(Err(why), |(_, own)| convert(&value, own, locale)));
+                    let made = match own.iter().find(|(known, _)| *known == name) {
+                        None => converted(value, kind, locale),
+                        Some((_, own)) => convert(&value, kind, locale).or_else(|_| converted(value, own, locale)),
+                    };
                     made.map_err(|why| wrong(format!("`{name}`: {why}")))?
                 }
                 None if self.knows(&name) == Some(false) && !self.stays_on_top(&name) => {
@@ -175,8 +179,9 @@ impl Object {
                 None => value,
             };
             let taken = if self.stays_on_top(&name) { &mut top } else { &mut sent };
-            if field::put(taken, std::slice::from_ref(&name), value).is_err() {
-                return Err(wrong(format!("`{name}` is given twice")));
+            if let Err(name) = field::put_at(taken, name, value) {
+                let written = written_as(&name);
+                return Err(Fault::new(format!("`{name}` is given twice")).under(&written));
             }
         }
         if let Some(at) = &self.fields_at {
@@ -186,8 +191,11 @@ impl Object {
                     .map_err(|()| Fault::new(format!("`{at}` is given twice")))?;
             }
         }
+        if top.is_empty() {
+            return Ok(sent);
+        }
         top.extend(sent);
-        Ok(Value::Object(top))
+        Ok(top)
     }
 
     fn refuse(&self, name: &str, value: &Value, update: bool) -> Result<(), String> {

@@ -11,7 +11,7 @@ use super::drift::Expected;
 use super::page::{Pages, linked_url};
 use super::spelling::{Spelling, query, spell};
 use super::{Body, Connector, Failure, Names, Request, field};
-use crate::expr::{Expr, Fault, FieldType, Locale, Path, Scope, convert};
+use crate::expr::{Expr, Fault, FieldType, Locale, Path, Scope, converted};
 use crate::source::{Place, nearest, under};
 
 /// An operation, read and checked.
@@ -279,13 +279,7 @@ impl Operation {
     ///
     /// # Errors
     /// One sentence with the field's name.
-    pub fn unshape(
-        &self,
-        connector: &Connector,
-        input: &Value,
-        names: &Names,
-        locale: &Locale,
-    ) -> Result<Value, Fault> {
+    pub fn unshape(&self, connector: &Connector, input: Value, names: &Names, locale: &Locale) -> Result<Value, Fault> {
         let (known, open) = match self.takes() {
             FieldType::Map { fields, open } => (fields.as_slice(), *open),
             _ => (&[][..], true),
@@ -293,37 +287,34 @@ impl Operation {
         let kind_of = |name: &str| known.iter().find(|(own, _)| own == name).map(|(_, kind)| kind);
         let object = self.object.as_deref().and_then(|name| connector.object(name));
         let object = object.filter(|_| !self.reads && matches!(self.short_name(), "create" | "update" | "upsert"));
-        let (mut sent, mut fields) = (Map::new(), Map::new());
-        for (name, value) in input.as_object().into_iter().flatten() {
-            let hole = self.input_holes().any(|hole| hole == name);
-            if !hole && object.is_some_and(|object| object.knows(name) != Some(false) || kind_of(name).is_none()) {
-                fields.insert(name.clone(), value.clone());
-                continue;
-            }
-            let value = match kind_of(name) {
+        let mut fields = if let Value::Object(input) = input { input } else { Map::new() };
+        let is_field = |name: &&String| {
+            let hole = self.input_holes().any(|hole| hole == name.as_str());
+            !hole && object.is_some_and(|object| object.knows(name) != Some(false) || kind_of(name).is_none())
+        };
+        let apart: Vec<String> = fields.keys().filter(|name| !is_field(name)).cloned().collect();
+        let mut sent = Map::new();
+        for name in apart {
+            let value = fields.shift_remove(&name).unwrap_or_default();
+            let value = match kind_of(&name) {
                 Some(kind) => {
-                    convert(value, kind, locale).map_err(|why| Fault::new(format!("`{name}`: {why}")).under(name))?
+                    converted(value, kind, locale).map_err(|why| Fault::new(format!("`{name}`: {why}")).under(&name))?
                 }
-                None if open => value.clone(),
-                None => return Err(Fault::new(self.takes_no(name, known)).under(name)),
+                None if open => value,
+                None => return Err(Fault::new(self.takes_no(&name, known)).under(&name)),
             };
-            sent.insert(name.clone(), value);
+            sent.insert(name, value);
         }
         if let Some(object) = object {
-            let fields = Value::Object(fields);
-            let written = object.unshape(&fields, known, names, self.short_name() == "update", locale)?;
             let first = |name: &String| field::names(name).into_iter().next().unwrap_or_default();
-            let stray = fields
-                .as_object()
-                .into_iter()
-                .flat_map(Map::keys)
-                .map(first)
-                .find(|name| !open && kind_of(name).is_none());
+            let stray = fields.keys().filter(|_| !open).map(first).find(|name| kind_of(name).is_none());
+            let written = object.unshape(fields, known, names, self.short_name() == "update", locale)?;
             if let Some(stray) = stray {
                 return Err(Fault::new(self.takes_no(&stray, known)).under(&stray));
             }
-            if let Value::Object(written) = written {
-                sent.extend(written);
+            match sent.is_empty() {
+                true => sent = written,
+                false => sent.extend(written),
             }
         }
         Ok(Value::Object(sent))

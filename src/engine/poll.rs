@@ -327,7 +327,7 @@ pub(super) fn input_of(
     let value = with.eval(&Scope::new(&root, &plan.locale)).map_err(|fault| invalid(fault.message))?;
     let operation = known(connector, operation)?;
     let value = value.unwrap_or_else(|| json!({}));
-    operation.unshape(connector, &value, &Names::default(), &plan.locale).map_err(|fault| invalid(fault.message))
+    operation.unshape(connector, value, &Names::default(), &plan.locale).map_err(|fault| invalid(fault.message))
 }
 
 fn find<'p>(plan: &'p Plan, polling: &Polling) -> Result<(&'p Connector, &'p Connection, &'p Object), Failure> {

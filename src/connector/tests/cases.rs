@@ -183,7 +183,7 @@ fn run(case: &Case) -> Vec<String> {
     }
     for (index, one) in case.writes.iter().enumerate() {
         let operation = connector.operation(&one.operation).expect("an operation of the document");
-        let became = operation.unshape(&connector, &one.input, &one.names, &Locale::default());
+        let became = operation.unshape(&connector, one.input.clone(), &one.names, &Locale::default());
         let result = match (became, &one.becomes, &one.fails) {
             (Ok(became), Some(becomes), None) => same("what is sent", &became, becomes),
             (Err(fault), None, Some(fails)) => same("the failure", &json!(fault.message), &json!(fails)),

@@ -44,7 +44,7 @@ fn a_contact_of_gohighlevel_is_searched_created_and_understood() {
     let names: Names = serde_json::from_value(json!({ "lists": { "custom": { "f1": "quiz_score" } } })).unwrap();
     let create = ghl.operation("contact.create").unwrap();
     let input = create
-        .unshape(&ghl, &json!({ "email": "ada@example.com", "custom.quiz_score": 5 }), &names, &Locale::default())
+        .unshape(&ghl, json!({ "email": "ada@example.com", "custom.quiz_score": 5 }), &names, &Locale::default())
         .unwrap();
     let request = create.request(&ghl, &connection, &input, &Page::default()).unwrap();
     let wanted =
@@ -52,7 +52,7 @@ fn a_contact_of_gohighlevel_is_searched_created_and_understood() {
     assert_eq!(request.body, Some(Body::Json(wanted)));
 
     let update = ghl.operation("contact.update").unwrap();
-    let refused = update.unshape(&ghl, &json!({ "id": "c1", "gender": "f" }), &names, &Locale::default());
+    let refused = update.unshape(&ghl, json!({ "id": "c1", "gender": "f" }), &names, &Locale::default());
     assert_eq!(
         refused.map_err(|fault| fault.message).as_ref().map_err(String::as_str),
         Err("`gender` can only be given when the contact is created")
@@ -60,7 +60,7 @@ fn a_contact_of_gohighlevel_is_searched_created_and_understood() {
 
     let task = ghl.operation("task.create").unwrap();
     let input = json!({ "contactId": "c1", "title": "Call", "dueDate": "2026-09-01T10:00:00Z", "completed": "false" });
-    let input = task.unshape(&ghl, &input, &names, &Locale::default()).unwrap();
+    let input = task.unshape(&ghl, input, &names, &Locale::default()).unwrap();
     let request = task.request(&ghl, &connection, &input, &Page::default()).unwrap();
     assert_eq!(request.url, "https://services.leadconnectorhq.com/contacts/c1/tasks");
     let Some(Body::Json(body)) = request.body else { panic!() };

@@ -123,5 +123,5 @@ fn input(
     let value = value.unwrap_or_else(|| Value::Object(Map::new()));
     let names = names(alias, operation, context);
     operation.given(value.as_object().unwrap_or(&Map::new())).map_err(|fault| undecided(&fault, "with"))?;
-    operation.unshape(connector, &value, &names, context.locale).map_err(|fault| undecided(&fault, "with"))
+    operation.unshape(connector, value, &names, context.locale).map_err(|fault| undecided(&fault, "with"))
 }

@@ -44,7 +44,7 @@ impl<'a> Remote<'a> {
     }
 
     pub fn unshape(&self, operation: &Operation, input: Map<String, Value>) -> Result<Value, Failure> {
-        let input = operation.unshape(self.connector, &Value::Object(input), &self.names, self.own);
+        let input = operation.unshape(self.connector, Value::Object(input), &self.names, self.own);
         input.map_err(|fault| undecided(&fault, "with"))
     }
 
