@@ -129,6 +129,17 @@ impl Path {
         matches!(self.kind, Kind::Singular(_))
     }
 
+    /// The name, if it is `$.root.name`.
+    pub(crate) fn below(&self, root: &str) -> Option<&str> {
+        match &self.kind {
+            Kind::Singular(steps) => match steps.as_slice() {
+                [Step::Name(first), Step::Name(name)] if first == root => Some(name),
+                _ => None,
+            },
+            Kind::Plural(_) => None,
+        }
+    }
+
     pub fn read(&self) -> Read {
         let names = match &self.kind {
             Kind::Singular(steps) => steps.iter().map_while(Step::name).map(str::to_owned).collect(),

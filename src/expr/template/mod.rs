@@ -1,8 +1,10 @@
 //! Handlebars templates: always text, strict, without HTML escaping.
 //!
 //! Three steps, each in its file: [`scan`] refuses what could cost the parser too much, [`prepare`] turns the parsed
-//! template into one that can only do what it may, and [`render`] runs that within a budget.
+//! template into one that can only do what it may, and [`render`] runs that within a budget. What is [`plain`] needs no
+//! engine.
 
+mod plain;
 mod prepare;
 mod render;
 mod scan;
@@ -17,6 +19,7 @@ use serde_json::{Map, Value};
 
 use super::helper::Helper;
 use super::{Fault, Path, Problem, Read, Scope};
+use plain::Plain;
 use prepare::Prepared;
 
 /// The longest template in bytes.
@@ -33,6 +36,7 @@ pub struct Template {
 struct Inner {
     source: String,
     parsed: Parsed,
+    plain: Option<Plain>,
     reads: Vec<Read>,
     paths: Vec<Path>,
     shown: Vec<Path>,
@@ -56,6 +60,7 @@ impl Template {
         }
         scan::scan(text)?;
         let mut parsed = Parsed::compile(text).map_err(|error| told(&error))?;
+        let written = parsed.clone();
         let mut prepared = prepare::prepare(&mut parsed, text)?;
         for read in &mut prepared.reads {
             read.part = word(text, &read.text);
@@ -65,7 +70,8 @@ impl Template {
             needs.add(&read.names);
         }
         let Prepared { reads, paths, shown, helpers } = prepared;
-        let inner = Inner { source: text.to_owned(), parsed, reads, paths, shown, needs, helpers };
+        let plain = Plain::of(&written, &shown);
+        let inner = Inner { source: text.to_owned(), parsed, plain, reads, paths, shown, needs, helpers };
         Ok(Template { inner: Arc::new(inner) })
     }
 
@@ -73,6 +79,9 @@ impl Template {
     /// A missing field without `{{default x "-"}}`, a helper's refusal, an output above 1 MiB.
     pub fn render(&self, scope: &Scope<'_>) -> Result<String, Fault> {
         let inner = &*self.inner;
+        if let Some(text) = inner.plain.as_ref().and_then(|plain| plain.fill(scope)) {
+            return Ok(text);
+        }
         render::render(&inner.parsed, &inner.helpers, inner.needs.of_scope(scope), scope.locale())
     }
 

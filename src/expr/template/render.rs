@@ -14,7 +14,7 @@ use crate::expr::helper::{self, Argument, Call, Helper};
 use crate::expr::{Fault, Locale};
 
 /// The longest text that a template makes, in bytes.
-const OUTPUT_MAX: usize = 1024 * 1024;
+pub(super) const OUTPUT_MAX: usize = 1024 * 1024;
 /// What a rendering may spend: about one for each byte touched.
 const BUDGET: u64 = 32 * 1024 * 1024;
 /// What calling a helper, or passing an element of a template, costs besides.

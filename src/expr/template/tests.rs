@@ -41,6 +41,43 @@ fn a_laid_over_name_is_seen() {
 }
 
 #[test]
+fn what_is_filled_in_without_the_engine_is_what_the_engine_gives() {
+    let data = json!({
+        "a": "ä {{b}}", "b": { "c": 1.0, "c d": true }, "n": 7, "list": ["x", { "y": "z" }], "e": "", "null": null,
+    });
+    let locale = Locale::default();
+    let scope = Scope::new(&data, &locale);
+    let filled = [
+        "{{a}}",
+        "{{a}} {{b.c}}!",
+        "x \n{{~ a ~}} \n y",
+        "{{{a}}}",
+        "{{!-- said --}}\n{{n}}{{e}}",
+        "{{b.[c d]}}",
+        "{{b.c}}\n{{n}}\n",
+        "{{this.a}}",
+        "{{@root.a}}",
+        "{{list.0}}",
+        "{{list.1.y}}",
+        "{{list.[0]}}",
+    ];
+    let refused = ["{{missing}}", "{{null}}", "{{b}}", "{{list}}", "{{list.7}}", "a\n{{b.missing}}", "{{n.x}}"];
+    for text in filled.iter().chain(&refused) {
+        let template = Template::compile(text).unwrap();
+        let inner = &*template.inner;
+        let by_engine = render::render(&inner.parsed, &inner.helpers, inner.needs.of_scope(&scope), &locale);
+        let plain = inner.plain.as_ref().unwrap_or_else(|| panic!("{text} is plain")).fill(&scope);
+        match refused.contains(text) {
+            false => assert_eq!(plain, by_engine.ok(), "{text}"),
+            true => assert_eq!((plain, by_engine.is_err()), (None, true), "{text}"),
+        }
+    }
+    for text in ["{{upper a}}", "{{#if a}}x{{/if}}", "{{default a \"-\"}}"] {
+        assert!(Template::compile(text).unwrap().inner.plain.is_none(), "{text}");
+    }
+}
+
+#[test]
 fn what_is_inserted_is_never_evaluated_again() {
     assert_eq!(render("{{a}}", &json!({ "a": "{{b}} $.b", "b": "secret" })).unwrap(), "{{b}} $.b");
 }
