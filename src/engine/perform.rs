@@ -275,10 +275,11 @@ fn find<'p>(plan: &'p Plan, send: &Send) -> Result<(&'p Connector, &'p Connectio
     Ok((connector, connection, operation))
 }
 
+/// Scheme and host of a URL as it is written: it is read as a whole before anything is sent to it.
 pub(super) fn origin(url: &str) -> Option<String> {
-    let url = url::Url::parse(url).ok()?;
-    url.host()?;
-    Some(url.origin().ascii_serialization())
+    let (scheme, rest) = url.split_once("://")?;
+    let host = rest.split(['/', '?', '#']).next().filter(|host| !host.is_empty())?;
+    Some(format!("{scheme}://{host}").to_ascii_lowercase())
 }
 
 fn failure(error: &http::Error) -> Failure {

@@ -73,16 +73,24 @@ fn given(exprs: &[&Expr], connection: &Connection, source: &dyn SecretSource) ->
         if root != "secrets" {
             continue;
         }
-        let project = connection.secrets.get(name).unwrap_or(name);
-        let Some(secret) = source.secret(project) else {
-            return Err(Failure::new("auth", missing(project, &connection.name)));
-        };
-        secrets.insert(name.clone(), Value::String(secret.expose_secret().to_string()));
+        secrets.insert(name.clone(), Value::String(secret(name, connection, source)?));
     }
     Ok(serde_json::json!({ "secrets": secrets, "connection": connection.settings }))
 }
 
+fn secret(name: &str, connection: &Connection, source: &dyn SecretSource) -> Result<String, Failure> {
+    let project = connection.secrets.get(name).map_or(name, String::as_str);
+    match source.secret(project) {
+        Some(secret) => Ok(secret.expose_secret().to_string()),
+        None => Err(Failure::new("auth", missing(project, &connection.name))),
+    }
+}
+
 fn value(expr: &Expr, connection: &Connection, source: &dyn SecretSource) -> Result<String, Failure> {
+    // Most are a secret as it is.
+    if let Some(name) = expr.as_path().and_then(|path| path.below("secrets")) {
+        return secret(name, connection, source);
+    }
     let root = given(&[expr], connection, source)?;
     let locale = Locale::default();
     match expr.eval(&Scope::new(&root, &locale)) {
