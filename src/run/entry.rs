@@ -16,9 +16,9 @@ use crate::workflow::{Answer, Looked, Outcome, Purpose, RecordRef, Synced};
 /// the first action stands at `event`, `include/item`, `names/ghl/contact/custom`.
 pub type Address = String;
 
-/// What a run starts from; stored once, beside its journal.
+/// What a run starts from; stored once, beside its journal. The event may be in another form, such as its text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Start {
+pub struct Start<E = Event> {
     /// UUID version 7.
     pub id: String,
     pub workflow: String,
@@ -31,10 +31,27 @@ pub struct Start {
     pub plan: String,
     /// Alias of `uses` → connection.
     pub connections: BTreeMap<String, String>,
-    pub event: Event,
+    pub event: E,
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub inputs: Value,
     pub created_ms: i64,
+}
+
+impl Start {
+    /// The same with the event in another form.
+    pub fn about<E>(&self, event: E) -> Start<E> {
+        Start {
+            id: self.id.clone(),
+            workflow: self.workflow.clone(),
+            tenant: self.tenant.clone(),
+            order_key: self.order_key.clone(),
+            plan: self.plan.clone(),
+            connections: self.connections.clone(),
+            event,
+            inputs: self.inputs.clone(),
+            created_ms: self.created_ms,
+        }
+    }
 }
 
 /// One line of a journal.

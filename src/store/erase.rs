@@ -224,7 +224,7 @@ fn records_with(connection: &Connection, text: &Text) -> Result<BTreeSet<RecordR
         if !text.is_in(start) {
             return;
         }
-        let Ok(Start { event, .. }) = serde_json::from_slice(start) else { return };
+        let Ok(Start { event, .. }) = serde_json::from_slice::<Start>(start) else { return };
         if let (true, Some(connection), Some(object), Some(id)) =
             (has(&event.record), event.connection, event.object, event.record_id)
         {

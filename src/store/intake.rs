@@ -3,16 +3,18 @@
 use std::collections::HashSet;
 
 use rusqlite::{Connection, params};
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Accepted, Error, Intake, shelf};
 use crate::run::Start;
+use crate::trigger::Event;
 
 /// An intake as it will be written: all JSON is made before the writer's turn.
 pub(super) struct Written {
     source: String,
     id: String,
     received_ms: i64,
-    body: String,
+    body: Box<str>,
     runs: Vec<Row>,
 }
 
@@ -30,12 +32,13 @@ struct Row {
 }
 
 pub(super) fn write_down(intake: &Intake, received_ms: i64) -> Result<Written, Error> {
+    let body = to_raw_value(&intake.event)?;
     Ok(Written {
         source: source(&intake.event.source, intake.event.connection.as_deref()),
         id: intake.event.id.clone(),
         received_ms,
-        body: serde_json::to_string(&intake.event)?,
-        runs: intake.runs.iter().map(row).collect::<Result<_, _>>()?,
+        runs: intake.runs.iter().map(|run| row(run, &intake.event, &body)).collect::<Result<_, _>>()?,
+        body: body.into(),
     })
 }
 
@@ -44,7 +47,12 @@ fn source(source: &str, connection: Option<&str>) -> String {
     connection.map_or_else(|| source.to_owned(), |connection| format!("{source}:{connection}"))
 }
 
-fn row(run: &Start) -> Result<Row, Error> {
+/// `text` is that of the event: most runs are about it as it is.
+fn row(run: &Start, event: &Event, text: &RawValue) -> Result<Row, Error> {
+    let start = match run.event == *event {
+        true => serde_json::to_string(&run.about(text))?,
+        false => serde_json::to_string(run)?,
+    };
     Ok(Row {
         id: run.id.clone(),
         workflow: run.workflow.clone(),
@@ -53,7 +61,7 @@ fn row(run: &Start) -> Result<Row, Error> {
         plan: run.plan.clone(),
         record: run.event.record_id.clone(),
         parent: run.event.parent_id.clone(),
-        start: serde_json::to_string(run)?,
+        start,
         created_ms: run.created_ms,
     })
 }
