@@ -59,7 +59,7 @@ async fn a_run_whose_version_of_the_project_cannot_be_read_any_more_blocks_nobod
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_whose_journal_cannot_be_read_any_more_blocks_nobody() {
-    let sql = "UPDATE journal SET entry = '{\"of_tomorrow\":{}}' WHERE n = 0";
+    let sql = "UPDATE journal SET entry = replace(entry, '\"started\"', '\"of_tomorrow\"') WHERE n = 0";
     assert_buried(&spoilt(sql).await, "what is stored of it cannot be read");
 }
 

@@ -1,4 +1,4 @@
-//! A run's journal: grown by whole decisions, never changed.
+//! A run's journal: grown by whole decisions, never changed. A decision is one row, however many lines it has.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -9,7 +9,7 @@ use crate::run::{Ending, Entry, Fact, Kept, Subscription};
 pub(super) struct Written {
     run: String,
     length: i64,
-    entries: Vec<(i64, String)>,
+    lines: Lines,
     due_ms: i64,
     parked: bool,
     subscriptions: Vec<Subscription>,
@@ -28,7 +28,7 @@ impl Written {
         let messages: usize = self.messages.iter().map(messages::Written::bytes).sum();
         let synced: usize = self.synced.iter().map(pacts::Written::bytes).sum();
         let intakes: usize = self.intakes.iter().map(intake::Written::bytes).sum();
-        self.entries.iter().map(|(_, json)| json.len()).sum::<usize>() + told + messages + intakes + synced
+        self.lines.text.len() + told + messages + intakes + synced
     }
 }
 
@@ -43,7 +43,7 @@ pub(super) fn write_down(commit: &Commit, now_ms: i64) -> Result<Written, Error>
     let last_ms = commit.entries.last().map_or(now_ms, |entry| entry.at_ms);
     let Kept { link, unlink, told, messages, .. } = &commit.kept;
     Ok(Written {
-        entries: commit.entries.iter().map(line).collect::<Result<_, _>>()?,
+        lines: Lines::of(&commit.entries)?,
         ending: commit.ending.as_ref().map(|ending| ended(ending, last_ms)).transpose()?,
         run: commit.run.clone(),
         // A length that no journal can have is a conflict like any other.
@@ -60,9 +60,37 @@ pub(super) fn write_down(commit: &Commit, now_ms: i64) -> Result<Written, Error>
     })
 }
 
-/// The instant has its own column, the fact is JSON.
-fn line(entry: &Entry) -> Result<(i64, String), Error> {
-    Ok((entry.at_ms, serde_json::to_string(&entry.fact)?))
+/// Lines as they are written: one is its fact, several are a list of instants and facts.
+struct Lines {
+    count: i64,
+    /// The first one's.
+    at_ms: i64,
+    text: String,
+}
+
+impl Lines {
+    fn of(entries: &[Entry]) -> Result<Lines, Error> {
+        let text = match entries {
+            [] => String::new(),
+            [entry] => serde_json::to_string(&entry.fact)?,
+            _ => {
+                let each: Vec<(i64, &Fact)> = entries.iter().map(|entry| (entry.at_ms, &entry.fact)).collect();
+                serde_json::to_string(&each)?
+            }
+        };
+        let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
+        Ok(Lines { count, at_ms: entries.first().map_or(0, |entry| entry.at_ms), text })
+    }
+
+    fn read(at_ms: i64, text: &str, entries: &mut Vec<Entry>) -> Result<(), Error> {
+        if text.starts_with('[') {
+            let each: Vec<(i64, Fact)> = serde_json::from_str(text)?;
+            entries.extend(each.into_iter().map(|(at_ms, fact)| Entry { at_ms, fact }));
+        } else {
+            entries.push(Entry { at_ms, fact: serde_json::from_str(text)? });
+        }
+        Ok(())
+    }
 }
 
 fn ended(ending: &Ending, at_ms: i64) -> Result<Ended, Error> {
@@ -93,7 +121,7 @@ pub(super) fn commit(connection: &Connection, decision: &Written) -> Result<(), 
     if decision.parked && messages::subscribe(connection, head.seq, &decision.subscriptions)? {
         due_ms = due_ms.min(decision.at_ms);
     }
-    head.append(connection, &decision.entries, (due_ms, decision.parked), decision.ending.as_ref())
+    head.append(connection, &decision.lines, (due_ms, decision.parked), decision.ending.as_ref())
 }
 
 /// Keeps what somebody else has decided; what is here already, and what has a gap before it, is left out.
@@ -110,7 +138,7 @@ pub(super) fn copy(connection: &Connection, decision: &Written) -> Result<(), Er
             }
             decision.synced.iter().try_for_each(|synced| pacts::keep(connection, synced, decision.at_ms))?;
             let due = (decision.due_ms, decision.parked);
-            head.append(connection, &decision.entries, due, decision.ending.as_ref())
+            head.append(connection, &decision.lines, due, decision.ending.as_ref())
         }
         None => Ok(()),
     }
@@ -130,7 +158,7 @@ pub(super) fn bring_up(
     if new.is_empty() && head.parked == waits && head.status == ending.map_or(Status::Pending, Status::of) {
         return Ok(());
     }
-    let lines = new.iter().map(line).collect::<Result<Vec<_>, _>>()?;
+    let lines = Lines::of(new)?;
     let last_ms = journal.last().map_or(now_ms, |entry| entry.at_ms);
     let ending = ending.map(|ending| ended(ending, last_ms)).transpose()?;
     // One that waits is called at once, and waits again if it is not time.
@@ -142,8 +170,8 @@ pub(super) fn retry(connection: &Connection, run: &str, by: &str, now_ms: i64) -
     let Some(head) = Head::of(connection, run)?.filter(|head| head.status == Status::Failed) else {
         return Ok(false);
     };
-    let retried = line(&Entry { at_ms: now_ms, fact: Fact::Retried { by: by.to_owned() } })?;
-    head.append(connection, &[retried], (0, false), None)?;
+    let retried = Entry { at_ms: now_ms, fact: Fact::Retried { by: by.to_owned() } };
+    head.append(connection, &Lines::of(&[retried])?, (0, false), None)?;
     Ok(true)
 }
 
@@ -154,7 +182,8 @@ pub(super) fn give_up(connection: &Connection, run: &str, from: Status, by: &str
     };
     let ending = Ending::Dropped { by: by.to_owned() };
     let end = ended(&ending, now_ms)?;
-    head.append(connection, &[line(&Entry { at_ms: now_ms, fact: Fact::Ended { ending } })?], (0, false), Some(&end))?;
+    let ended = Entry { at_ms: now_ms, fact: Fact::Ended { ending } };
+    head.append(connection, &Lines::of(&[ended])?, (0, false), Some(&end))?;
     Ok(true)
 }
 
@@ -164,8 +193,7 @@ pub(super) fn read(connection: &Connection, run: &str) -> Result<Vec<Entry>, Err
     let mut rows = select.query([run])?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
-        let fact = serde_json::from_str(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?;
-        entries.push(Entry { at_ms: row.get(0)?, fact });
+        Lines::read(row.get(0)?, row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?, &mut entries)?;
     }
     Ok(entries)
 }
@@ -199,16 +227,15 @@ impl Head {
     fn append(
         self,
         connection: &Connection,
-        lines: &[(i64, String)],
+        lines: &Lines,
         (due_ms, parked): (i64, bool),
         ending: Option<&Ended>,
     ) -> Result<(), Error> {
-        let mut insert = connection.prepare_cached("INSERT INTO journal (run, n, at_ms, entry) VALUES (?, ?, ?, ?)")?;
-        let mut length = self.length;
-        for (at_ms, json) in lines {
-            insert.execute(params![self.seq, length, at_ms, json])?;
-            length += 1;
+        if lines.count > 0 {
+            let sql = "INSERT INTO journal (run, n, at_ms, entry) VALUES (?, ?, ?, ?)";
+            connection.prepare_cached(sql)?.execute(params![self.seq, self.length, lines.at_ms, lines.text])?;
         }
+        let length = self.length + lines.count;
         if self.status == Status::Pending && ending.is_none() && !self.parked && !parked {
             // No index knows of what changes.
             let sql = "UPDATE runs SET journal_length = ?, due_ms = ? WHERE seq = ?";
@@ -226,5 +253,24 @@ impl Head {
             self.seq
         ])?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decision_is_one_row_each_of_its_lines_with_its_own_instant() {
+        let entry = |at_ms, by: &str| Entry { at_ms, fact: Fact::Retried { by: by.to_owned() } };
+        let started = Entry { at_ms: 7, fact: Fact::Started {} };
+        for entries in [vec![], vec![started.clone()], vec![started, entry(8, "ada"), entry(9, "[")]] {
+            let lines = Lines::of(&entries).unwrap();
+            let mut read = Vec::new();
+            if lines.count > 0 {
+                Lines::read(lines.at_ms, &lines.text, &mut read).unwrap();
+            }
+            assert_eq!((lines.count, read), (i64::try_from(entries.len()).unwrap(), entries));
+        }
     }
 }

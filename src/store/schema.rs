@@ -13,7 +13,7 @@ pub(super) const APPLICATION_ID: i64 = 0x446f_7665;
 /// From version n to n + 1, each in one transaction.
 pub(super) const MIGRATIONS: &[&str] = &[
     FIRST, KNOWN, PARKED, LAST, MESSAGES, KEPT, IN_LINE, PACTS, SOURCES, STANDING, TOKENS, UNDER, EDITIONS, ABOUT,
-    CHECKED, TOLD_AS, SESSIONS, APART,
+    CHECKED, TOLD_AS, SESSIONS, APART, WHOLE,
 ];
 
 /// The version that this program reads and writes.
@@ -274,6 +274,11 @@ CREATE TABLE sessions (
 ) STRICT, WITHOUT ROWID;
 -- What another process tells is looked for here first.
 CREATE INDEX deeds_by_time ON deeds (at_ms);
+";
+
+const WHOLE: &str = "
+-- A row of the journal is a decision: number and instant of its first line, and that line, or a list of [instant, line].
+-- Rows of before stay as they are, each with one line; an earlier program would not understand those of today.
 ";
 
 /// The version that has it.
