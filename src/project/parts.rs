@@ -39,8 +39,8 @@ pub(super) fn far(own: &[Text], shipped: &[Text]) -> BTreeSet<String> {
 fn chosen<'t>(documents: impl Iterator<Item = &'t Text>, parts: Vec<&'t Text>) -> (Vec<&'t Text>, Vec<Part<'t>>) {
     let mut said = Said::default();
     documents.for_each(|text| said.add(text));
-    let mut left: Vec<Part<'_>> = parts.into_iter().map(Part::of).collect();
-    left.retain(|part| folder_of(part.text).is_some_and(|connector| said.all.contains(connector)));
+    let is_said = |text: &&Text| folder_of(text).is_some_and(|connector| said.all.contains(connector));
+    let mut left: Vec<Part<'_>> = parts.into_iter().filter(is_said).map(Part::of).collect();
     let mut chosen = Vec::new();
     loop {
         let is_named = |part: &Part<'_>| part.names.iter().any(|name| said.named.contains(name));
@@ -66,6 +66,9 @@ fn folder_of(text: &Text) -> Option<&str> {
     (!file.ends_with(".json")).then_some(folder)
 }
 
+/// Keys under which a file of a connector names what another may hold.
+const REFERENCES: [&str; 5] = ["object", "parent", "from", "look_with", "read_with"];
+
 /// A file of a connector.
 struct Part<'t> {
     text: &'t Text,
@@ -89,9 +92,11 @@ impl<'t> Part<'t> {
                 (4, Some(key)) if section == "webhooks" => part.names.push(key),
                 _ => {}
             }
-            for reference in ["object: ", "parent: ", "from: ", "look_with: ", "read_with: "] {
-                let Some((_, named)) = line.split_once(reference) else { continue };
-                part.refers_to.extend(words(named).map(|(word, _)| word).next());
+            for (colon, _) in line.match_indices(':') {
+                let (key, named) = (&line[..colon], &line[colon + 1..]);
+                if named.starts_with(' ') && REFERENCES.iter().any(|reference| key.ends_with(reference)) {
+                    part.refers_to.extend(words(named).map(|(word, _)| word).next());
+                }
             }
         }
         part
