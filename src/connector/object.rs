@@ -149,7 +149,7 @@ impl Object {
             let written = parts.iter().find(|(first, _)| first == name).map(|(_, written)| written.as_str());
             written.unwrap_or(name).to_owned()
         };
-        let (mut top, mut sent) = (Map::new(), Map::new());
+        let (mut top, mut sent) = (Map::new(), Map::with_capacity(fields.len()));
         for (name, value) in fields {
             if name == self.id && update {
                 top.insert(name, value);

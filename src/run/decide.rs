@@ -335,7 +335,7 @@ impl Deciding<'_> {
 
     /// The roots of the context.
     pub(super) fn root(&mut self, frame: &Frame<'_>, record: Option<(String, Value)>) -> Value {
-        let mut root = Map::new();
+        let mut root = Map::with_capacity(8);
         if let Some((name, record)) = record {
             root.insert(name, record);
         }

@@ -151,7 +151,7 @@ impl Expr {
             }
             Node::Map(fields) => {
                 work.spend(STEP)?;
-                let mut made = Map::new();
+                let mut made = Map::with_capacity(fields.len());
                 for (key, field) in fields {
                     if let Some(value) = field.make(scope, work).map_err(|fault| fault.under(&escaped(key)))? {
                         made.insert(key.clone(), value);
