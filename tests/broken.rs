@@ -63,6 +63,12 @@ async fn a_run_whose_journal_cannot_be_read_any_more_blocks_nobody() {
     assert_buried(&spoilt(sql).await, "what is stored of it cannot be read");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_journal_is_torn_blocks_nobody() {
+    let sql = "UPDATE journal SET entry = substr(entry, 1, 9) WHERE n = 0 AND entry LIKE '[%'";
+    assert_buried(&spoilt(sql).await, "what is stored of it cannot be read");
+}
+
 const PROJECT: &str = "\
 project: broken
 connections: { shop: { connector: shop, auth: token, token: $.secrets.shop_token } }
