@@ -38,8 +38,8 @@ async fn instructions(vendor: &Vendor, side: Side, events: usize) -> f64 {
     program.end();
     if let Some(kept) = std::env::var_os("LOAD_COUNTS") {
         let name = if matches!(side, Side::Ours) { "ours" } else { "by-hand" };
-        std::fs::copy(&counts, Path::new(&kept).join(format!("{name}-{events}")))
-            .expect("a folder for what was counted");
+        std::fs::create_dir_all(&kept).expect("a folder for what was counted");
+        std::fs::copy(&counts, Path::new(&kept).join(format!("{name}-{events}"))).expect("it is kept");
     }
     total(&counts)
 }

@@ -224,6 +224,11 @@ fn main() {
         let status = command.args(&words).env("LOAD_IS_PINNED", "1").status().expect("it runs");
         std::process::exit(status.code().unwrap_or(1));
     }
+    let known = ["compare", "lines", "cluster", "counted"];
+    if let Some(unknown) = words.iter().find(|word| !word.starts_with('-') && !known.contains(&word.as_str())) {
+        println!("there is no part `{unknown}`: the parts are {}", known.join(", "));
+        std::process::exit(2);
+    }
     let is_wanted = |part: &str| {
         let mut parts = words.iter().filter(|word| !word.starts_with('-')).peekable();
         parts.peek().is_none() || parts.any(|word| word == part)

@@ -276,11 +276,6 @@ CREATE TABLE sessions (
 CREATE INDEX deeds_by_time ON deeds (at_ms);
 ";
 
-const WHOLE: &str = "
--- A row of the journal is a decision: number and instant of its first line, and that line, or a list of [instant, line].
--- Rows of before stay as they are, each with one line; an earlier program would not understand those of today.
-";
-
 /// The version that has it.
 pub(super) const APART_SINCE: i64 = 18;
 const APART: &str = "
@@ -294,6 +289,11 @@ ALTER TABLE runs DROP COLUMN start;
 -- Nor is a run put elsewhere among its workflow's when it ends.
 DROP INDEX runs_by_workflow;
 CREATE INDEX runs_by_workflow ON runs (workflow);
+";
+
+const WHOLE: &str = "
+-- A row of the journal is a decision: number and instant of its first line, and that line, or a list of [instant, line].
+-- Rows of before stay as they are, each with one line; an earlier program would not understand those of today.
 ";
 
 /// The version of an opened file; 0 for one that holds nothing yet.
