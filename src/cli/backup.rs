@@ -74,6 +74,9 @@ impl Restore {
                 "at the next `dovetail serve` what was pending goes on, and may do again what it did after the copy was made",
             );
         }
+        if copied.unsure > 0 {
+            say::talk("tokens that were revoked since are in force again: `dovetail token list` tells which there are");
+        }
         if copied.connections > 0 {
             say::talk("accounts whose tokens were renewed since must be connected again: `dovetail doctor` says which");
         }

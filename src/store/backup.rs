@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::open::{self, modes};
-use super::{Error, credentials, schema};
+use super::{Error, KnownToken, credentials, schema, tokens};
+use crate::clock::now_ms;
 
 /// One backup of a data folder at a time.
 const LOCK: &str = "dovetail.backup.lock";
@@ -38,6 +39,8 @@ pub struct Copied {
     pub dead: u64,
     /// Connections whose sealed credentials are in it.
     pub connections: u64,
+    /// After it is restored: tokens in force, of which nothing says whether they were revoked since.
+    pub unsure: u64,
 }
 
 /// Writes a copy of the store in a folder to a file of mode 0600, also while another process writes to the store: all that
@@ -124,7 +127,7 @@ pub fn restore(file: &Path, folder: &Path, aside: Option<&str>) -> Result<Copied
         return Err(Error::Taken(format!("a store in {}", folder.display())));
     }
     let part = folder.join(RESTORING);
-    let ready = read_copy(file, &part).map_err(|error| match error {
+    let ready = read_copy(file, &part, tokens_there(folder).as_deref()).map_err(|error| match error {
         Error::Lost(why) => Error::Copy(format!("{} is damaged ({why}); nothing was changed", file.display())),
         Error::Copy(why) | Error::Open(why) | Error::Failed(why) => {
             Error::Copy(format!("{}: {why}; nothing was changed", file.display()))
@@ -178,8 +181,15 @@ fn present(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 
 type Granted = Vec<(String, i64, String, Vec<u8>, Option<i64>, Option<String>, i64)>;
 
-/// A checked copy of the copy, of the present version, with what was granted taken out.
-fn read_copy(file: &Path, part: &Path) -> Result<(Copied, Granted), Error> {
+/// Who may come in as the store says that is there; None: there is none, or it cannot be read.
+fn tokens_there(folder: &Path) -> Option<Vec<KnownToken>> {
+    let store = open::connect_file(&open::database(folder), OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+    Some(tokens::all(&store).ok()?.into_iter().map(KnownToken::from).collect())
+}
+
+/// A checked copy of the copy, of the present version, with what was granted taken out. It lets in whom the store that was there
+/// does, as far as that is known, and nobody without signing in anew.
+fn read_copy(file: &Path, part: &Path, there: Option<&[KnownToken]>) -> Result<(Copied, Granted), Error> {
     remove(part);
     open::make_private_file(part).map_err(|error| io(part, &error))?;
     fs::copy(file, part).map_err(|error| io(file, &error))?;
@@ -194,12 +204,17 @@ fn read_copy(file: &Path, part: &Path) -> Result<(Copied, Granted), Error> {
     let copied = count(&copy)?;
     schema::migrate(&copy, version)?;
     let granted = if has_table(&copy, "granted")? { granted(&copy)? } else { Granted::new() };
+    let now_ms = now_ms();
+    let unsure = match there {
+        Some(known) => tokens::know(&copy, known, now_ms).map(|()| 0)?,
+        None => tokens::all(&copy)?.iter().filter(|token| token.is_in_force(now_ms)).count() as u64,
+    };
     open::can_shrink(&copy)?;
-    copy.execute_batch("DROP TABLE IF EXISTS granted; DROP TABLE IF EXISTS copied; VACUUM;")?;
+    copy.execute_batch("DELETE FROM sessions; DROP TABLE IF EXISTS granted; DROP TABLE IF EXISTS copied; VACUUM;")?;
     open::check_whole(&copy, "quick_check")?;
     drop(copy);
     sync(part)?;
-    Ok((Copied { bytes: length(file), ..copied }, granted))
+    Ok((Copied { bytes: length(file), unsure, ..copied }, granted))
 }
 
 fn granted(copy: &Connection) -> Result<Granted, Error> {
@@ -239,6 +254,7 @@ fn count(copy: &Connection) -> Result<Copied, Error> {
         pending: of("pending")?,
         dead: of("failed")?,
         connections: if is_copy { number("SELECT count(*) FROM granted")? } else { 0 },
+        unsure: 0,
     })
 }
 

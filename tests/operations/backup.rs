@@ -1,11 +1,12 @@
 //! A copy made while webhooks come in, and what a restored store does with it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use dovetail::store::{Credentials, Run, Sealed, Status, Store, back_up, restore};
+use dovetail::clock::now_ms;
+use dovetail::store::{Credentials, Deed, HERE, NewToken, Role, Run, Sealed, Session, Status, Store, back_up, restore};
 use serde_json::{Value, json};
 
 use crate::stage::sender::Sender;
@@ -94,6 +95,60 @@ async fn what_was_granted_goes_with_it_sealed() {
     let given = Credentials::open(&there).expect("credentials");
     assert_eq!(given.list().expect("all"), [("one".to_owned(), sealed)]);
     assert!(given.lease("one", 1, "other", 1, 100).expect("leased"), "a lease is of its time");
+    fs::remove_dir_all(folder).expect("removed");
+}
+
+#[tokio::test]
+async fn a_restored_store_lets_nobody_in_who_was_shut_out_since() {
+    let folder = folder("shut-out");
+    let (here, there, file) = (folder.join("here"), folder.join("there"), folder.join("copy"));
+    let deed = Deed {
+        number: 0,
+        at_ms: now_ms(),
+        who: "ada".into(),
+        origin: HERE.into(),
+        what: "create".into(),
+        about: "".into(),
+    };
+    let token = |name: &str| NewToken { name: name.into(), role: Role::Read, hash: name.into(), expires_ms: i64::MAX };
+    let store = Store::open(&here).expect("a store");
+    for name in ["stays", "goes"] {
+        store.keep_token(token(name), deed.clone()).await.expect("kept");
+    }
+    let session = Session {
+        hash: "cookie".into(),
+        who: "ada".into(),
+        role: Role::Read,
+        token: None,
+        begun_ms: deed.at_ms,
+        seen_ms: deed.at_ms,
+        ended_ms: None,
+    };
+    store.know_sessions(vec![session]).await.expect("kept");
+    back_up(&here, &file, false, 1).expect("a copy");
+    assert!(store.revoke_token(2, deed.clone()).await.expect("revoked"));
+    store.keep_token(token("comes"), deed).await.expect("kept");
+    store.close().await;
+    let in_force = async |data: &Path| {
+        let store = Store::open(data).expect("a store");
+        let all = store.tokens().await.expect("all");
+        let sessions = store.sessions().await.expect("all").len();
+        store.close().await;
+        let names = all.into_iter().filter(|token| token.revoked_ms.is_none()).map(|token| token.name);
+        (names.collect::<BTreeSet<_>>(), sessions)
+    };
+    let names = |names: [&str; 2]| BTreeSet::from(names.map(str::to_owned));
+    // Nobody can say what was revoked.
+    let (exit, said) = run(&["restore", &file.display().to_string()], &there);
+    assert!(exit == Some(0) && said.contains("tokens that were revoked since are in force again"), "{said}");
+    assert_eq!(in_force(&there).await, (names(["goes", "stays"]), 0));
+    // What is moved aside says it.
+    let (exit, said) = run(&["restore", &file.display().to_string(), "--aside"], &here);
+    assert!(exit == Some(0) && !said.contains("revoked"), "{said}");
+    assert_eq!(in_force(&here).await, (names(["comes", "stays"]), 0));
+    // Unless it is damaged.
+    fs::write(here.join("dovetail.sqlite3"), b"SQLite format 3\0, and no more").expect("written");
+    assert_eq!(restore(&file, &here, Some("before")).expect("restored").unsure, 2);
     fs::remove_dir_all(folder).expect("removed");
 }
 
