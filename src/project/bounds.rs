@@ -30,7 +30,7 @@ struct Counts {
 
 /// Is the document within all bounds? If not, a finding tells where it leaves them.
 pub(super) fn check(kind: &str, file: &File, report: &mut Report) -> bool {
-    let Some((pointer, what)) = Counts::default().add(&file.value, "", kind) else { return true };
+    let Some((pointer, what)) = Counts::default().add(&file.value, kind) else { return true };
     let found = Diagnostic::error("too-big", format!("the file holds more than {what}"));
     report.push(found.at(file, &pointer, "one too many").help("split it into several files"));
     false
@@ -38,29 +38,35 @@ pub(super) fn check(kind: &str, file: &File, report: &mut Report) -> bool {
 
 impl Counts {
     /// Adds a value of a document of this kind; gives where a bound is passed, and which.
-    fn add(&mut self, value: &Value, pointer: &str, kind: &str) -> Option<(String, String)> {
+    fn add(&mut self, value: &Value, kind: &str) -> Option<(String, String)> {
         match value {
             Value::Object(fields) => {
-                let acts = || VERBS.iter().any(|verb| fields.contains_key(*verb));
-                self.actions += usize::from(kind == "workflow" && acts());
-                self.operations += usize::from(kind == "connector" && fields.contains_key("request"));
-                self.patterns += usize::from(fields.contains_key("matches"));
-                // The left side of a condition.
-                fields.keys().for_each(|key| self.path(key));
+                let mut acts = false;
+                for key in fields.keys() {
+                    acts |= VERBS.contains(&key.as_str());
+                    self.operations += usize::from(kind == "connector" && key == "request");
+                    self.patterns += usize::from(key == "matches");
+                    // The left side of a condition.
+                    self.path(key);
+                }
+                self.actions += usize::from(kind == "workflow" && acts);
             }
             Value::String(text) => {
-                self.holes += text.matches("{{").count();
+                self.holes += if text.contains('{') { text.matches("{{").count() } else { 0 };
                 self.path(text);
             }
-            _ => {}
+            Value::Array(_) => {}
+            _ => return None,
         }
         if let Some(passed) = self.passed() {
-            return Some((pointer.to_owned(), passed));
+            return Some((String::new(), passed));
         }
+        // Where it was passed is told on the way back.
+        let within = |step: &str, (pointer, what): (String, String)| (under("", step) + &pointer, what);
         match value {
-            Value::Object(fields) => fields.iter().find_map(|(key, part)| self.add(part, &under(pointer, key), kind)),
+            Value::Object(fields) => fields.iter().find_map(|(key, part)| Some(within(key, self.add(part, kind)?))),
             Value::Array(items) => {
-                items.iter().enumerate().find_map(|(at, item)| self.add(item, &format!("{pointer}/{at}"), kind))
+                items.iter().enumerate().find_map(|(at, item)| Some(within(&at.to_string(), self.add(item, kind)?)))
             }
             _ => None,
         }

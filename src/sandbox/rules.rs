@@ -13,6 +13,7 @@ use super::random::IdForm;
 use super::turn::{Call, plain};
 use crate::connector::{Hmac, Signer};
 use crate::expr::parse_duration;
+use crate::source::under;
 
 /// A route that can be asked for.
 #[derive(Debug)]
@@ -208,9 +209,7 @@ fn signers(connector: &Value, tokens: &Tokens) -> Result<Vec<(String, Signer)>, 
 fn pointer(path: &serde_path_to_error::Path) -> String {
     let names = path.iter().map(|segment| match segment {
         Segment::Seq { index } => format!("/{index}"),
-        Segment::Map { key } | Segment::Enum { variant: key } => {
-            format!("/{}", key.replace('~', "~0").replace('/', "~1"))
-        }
+        Segment::Map { key } | Segment::Enum { variant: key } => under("", key),
         Segment::Unknown => String::new(),
     });
     names.collect()

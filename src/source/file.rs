@@ -187,7 +187,19 @@ pub fn lay_over(below: &mut Value, above: &Value) {
 
 /// A JSON pointer one step down, escaped as RFC 6901 says.
 pub fn under(pointer: &str, step: &str) -> String {
-    format!("{pointer}/{}", step.replace('~', "~0").replace('/', "~1"))
+    let mut pointer = pointer.to_owned();
+    go_down(&mut pointer, step);
+    pointer
+}
+
+/// Takes a pointer to a member's; its length before leads back.
+pub fn go_down(pointer: &mut String, step: &str) {
+    pointer.push('/');
+    if step.contains('~') || step.contains('/') {
+        pointer.push_str(&step.replace('~', "~0").replace('/', "~1"));
+    } else {
+        pointer.push_str(step);
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ mod within;
 mod work;
 
 pub use diagnostic::{Diagnostic, Label, Report, Severity};
-pub use file::{File, Place, Span, lay_over, under};
+pub use file::{File, Place, Span, go_down, lay_over, under};
 pub use nearest::nearest;
 pub use refusal::{FINDINGS_MAX, TEXT_BYTES_MAX, VALUES_MAX};
 pub use render::{render_json, render_text};

@@ -23,6 +23,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use self::outline::Outline;
+use super::file::go_down;
 use super::refusal::FINDINGS_MAX;
 use super::{Diagnostic, File, Report};
 
@@ -310,8 +311,7 @@ impl<'s> Check<'s> {
     /// Goes one step down, and back.
     fn step<T>(&self, pointer: &mut String, step: &str, visit: impl FnOnce(&mut String) -> T) -> T {
         let length = pointer.len();
-        pointer.push('/');
-        pointer.push_str(&step.replace('~', "~0").replace('/', "~1"));
+        go_down(pointer, step);
         let result = visit(pointer);
         pointer.truncate(length);
         result

@@ -326,6 +326,14 @@ impl Test {
             problems.push(Problem::new("plural-path", message).help(help));
         }
         let constant = right.constant();
+        let pattern = constant.as_ref().and_then(Value::as_str).filter(|_| operator == Operator::Matches);
+        let regex = pattern.and_then(|pattern| match operator::regex(pattern) {
+            Ok(regex) => Some(regex),
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        });
         match &constant {
             Some(known) => problems.extend(operator.check_right(known)),
             None if matches!(operator, Operator::Type | Operator::Changed) => {
@@ -344,8 +352,6 @@ impl Test {
         if !problems.is_empty() {
             right = Expr::unread();
         }
-        let pattern = constant.as_ref().and_then(Value::as_str).filter(|_| operator == Operator::Matches);
-        let regex = pattern.and_then(|pattern| operator::compile_regex(pattern).ok());
         (Test { key: key.to_owned(), path: path.clone(), operator, right, regex }, problems)
     }
 

@@ -212,9 +212,8 @@ impl Operator {
                 bad(format!("`{name}` takes a number or a time, and `{text}` is neither"))
                     .map(|problem| problem.help(ORDERED))
             }
-            (Operator::Matches, Value::String(pattern)) => {
-                compile_regex(pattern).err().map(|message| Problem::new("bad-regex", message).help(REGEX))
-            }
+            // Wrong only if it is none: told by whoever compiles it.
+            (Operator::Matches, Value::String(_)) => None,
             (Operator::Matches, other) => bad(format!("`matches` takes text, not {}", told(other)))
                 .map(|problem| problem.help("put it in quotes")),
             _ => None,
@@ -266,7 +265,12 @@ pub(super) fn is_type(left: Option<&Value>, kind: &Value, locale: &Locale) -> bo
     }
 }
 
-pub(super) fn compile_regex(pattern: &str) -> Result<Regex, String> {
+/// A constant pattern, compiled; or what is wrong with it.
+pub(super) fn regex(pattern: &str) -> Result<Regex, Problem> {
+    compile_regex(pattern).map_err(|message| Problem::new("bad-regex", message).help(REGEX))
+}
+
+fn compile_regex(pattern: &str) -> Result<Regex, String> {
     if pattern.len() > PATTERN_MAX {
         return Err(format!("a regular expression of {} bytes is too long, {PATTERN_MAX} are allowed", pattern.len()));
     }

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use crate::project::document::Scripts;
-use crate::source::{Diagnostic, File, Report, under};
+use crate::source::{Diagnostic, File, Report, go_down};
 
 /// Scripts of one document. `project` is the project's answer; a connector's is always no.
 pub(in crate::project) fn check(kind: &str, file: &File, project: Option<Scripts>, report: &mut Report) {
@@ -20,28 +20,32 @@ pub(in crate::project) fn check(kind: &str, file: &File, project: Option<Scripts
         _ => return,
     };
     let mut found = Vec::new();
-    find(&file.value, "", &mut found);
+    find(&file.value, &mut String::new(), &mut found);
     for pointer in found {
         report.push(Diagnostic::error("script-refused", message).at_key(file, &pointer, "").help(help));
     }
 }
 
 /// The pointer of every script. What stands under `$literal` is no instruction.
-fn find(value: &Value, pointer: &str, found: &mut Vec<String>) {
+fn find(value: &Value, pointer: &mut String, found: &mut Vec<String>) {
+    let length = pointer.len();
     match value {
         Value::Object(fields) => {
             for (key, field) in fields {
-                let pointer = under(pointer, key);
+                go_down(pointer, key);
                 match key.as_str() {
-                    "$script" => found.push(pointer),
+                    "$script" => found.push(pointer.clone()),
                     "$literal" => {}
-                    _ => find(field, &pointer, found),
+                    _ => find(field, pointer, found),
                 }
+                pointer.truncate(length);
             }
         }
         Value::Array(items) => {
             for (at, item) in items.iter().enumerate() {
-                find(item, &format!("{pointer}/{at}"), found);
+                go_down(pointer, &at.to_string());
+                find(item, pointer, found);
+                pointer.truncate(length);
             }
         }
         _ => {}
