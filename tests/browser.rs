@@ -204,13 +204,13 @@ async fn a_hundred_ways_to_say_more_are_inert() {
     let (stage, serve, base) = open([payloads::PAYLOADS[0], payloads::PAYLOADS[1]]).await;
     let Some(mut browser) = Browser::start("a_hundred_ways", &base) else { return };
     let mut ids = Vec::new();
-    for (number, some) in payloads::PAYLOADS.chunks(2).enumerate() {
+    for (number, some) in payloads::PAYLOADS.chunks(AT_ONCE).enumerate() {
         ids.push(contact(&stage, filled(number, some)).await);
     }
     let runs = stage.over().await;
     come_in(&mut browser, &stage, Role::Admin);
     let mut missing: Vec<&str> = Vec::new();
-    for (some, id) in payloads::PAYLOADS.chunks(2).zip(&ids) {
+    for (some, id) in payloads::PAYLOADS.chunks(AT_ONCE).zip(&ids) {
         let run = runs.iter().find(|run| run.start.event.record_id.as_ref() == Some(id)).expect("its run");
         browser.go(&format!("/runs/{}", run.seq));
         browser.does(
@@ -221,9 +221,10 @@ async fn a_hundred_ways_to_say_more_are_inert() {
         missing.extend(some.iter().copied().filter(|payload| !text.contains(&plain(payload))));
         browser.is_calm();
     }
-    for payload in payloads::PAYLOADS {
-        let address: String = url::form_urlencoded::byte_serialize(payload.as_bytes()).collect();
-        browser.go(&format!("/runs?record={address}"));
+    for some in payloads::PAYLOADS.chunks(3) {
+        let mut address = url::form_urlencoded::Serializer::new("/runs?".to_owned());
+        address.extend_pairs(["record", "workflow", "connection"].iter().zip(some));
+        browser.go(&address.finish());
         browser.is_calm();
     }
     assert_eq!(missing, Vec::<&str>::new(), "each is on its run's page, as text");
@@ -242,17 +243,26 @@ async fn a_hundred_ways_to_say_more_are_inert() {
     browser.go("/edit?path=workflows/contact-to-opinion-stage.yaml");
     browser.click("Try it");
     browser.sees("nothing has left this computer");
-    for payload in payloads::PAYLOADS {
-        let text = json!(payload).to_string();
+    for some in payloads::PAYLOADS.chunks(AT_ONCE) {
+        let texts: Vec<String> = some.iter().map(|payload| json!(payload).to_string()).collect();
+        let stops: Vec<String> = texts.iter().map(|text| format!("{{ stop: {text} }}")).collect();
+        let unknown: String = texts.iter().map(|text| format!("? {text}\n: 1\n")).collect();
+        let (name, all) = (&texts[0], json!(some.join("\n")));
         browser.fill(
             "The recipe",
-            &format!("workflow: {text}\ndescription: {text}\ntrigger: {{ manual: }}\nactions: [{{ stop: {text} }}]\n"),
+            &format!(
+                "workflow: {name}\ndescription: {all}\ntrigger: {{ manual: }}\nactions: [{}]\n{unknown}",
+                stops.join(", ")
+            ),
         );
         browser.click("Check");
         browser.is_calm();
     }
     serve.term().await;
 }
+
+/// As many stand on one page.
+const AT_ONCE: usize = 4;
 
 /// Where a contact says something.
 const FIELDS: [&str; 7] = ["firstName", "lastName", "city", "companyName", "source", "address1", "tags"];
