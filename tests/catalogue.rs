@@ -15,8 +15,10 @@ const PROMISED: [(&str, usize); 5] =
 /// Answered for an agency's own credentials only: it counts that the vendor is asked.
 const ASKED_BY_AGENCIES: [&str; 3] = ["oauth/token", "oauth/locationToken", "oauth/installedLocations"];
 
-/// So many calls are one workflow.
-const SOME: usize = 25;
+/// So many calls are one workflow: each run is a process of its own, which reads all files of the vendor.
+const SOME: usize = 100;
+/// As many branches as one action may have.
+const BRANCHES: usize = 50;
 
 /// A documented operation.
 #[derive(Clone, Debug)]
@@ -107,7 +109,7 @@ async fn every_documented_operation_is_called() {
     let missing: Vec<&Documented> = documented.iter().filter(is_missing).collect();
     assert!(missing.is_empty(), "{missing:#?}");
     let parents = parents();
-    // A few at a time: each run is a process of its own. What is for agencies goes last, since it refuses the account.
+    // What is for agencies goes last, since it refuses the account.
     let is_for_agencies = |action: &&Listed| ASKED_BY_AGENCIES.contains(&&*shape(&action.path));
     let (last, first): (Vec<&Listed>, Vec<&Listed>) = actions.iter().partition(is_for_agencies);
     let groups: Vec<&[&Listed]> = first.chunks(SOME).chain(last.chunks(1)).collect();
@@ -118,17 +120,13 @@ async fn every_documented_operation_is_called() {
         let mut text = format!(
             "workflow: {name}\nuses: {{ ghl: {GHL} }}\ntrigger: {{ manual: }}\nretry: {{ times: 1 }}\nactions:\n"
         );
-        let indent = match some.len() {
-            1 => "  - ",
-            _ => {
-                text += "  - parallel:\n";
-                "      - - "
+        for branches in some.chunks(BRANCHES) {
+            text += "  - parallel:\n";
+            for action in branches {
+                number += 1;
+                let with = filled(&stage, &parents, action, number).await;
+                text += &format!("      - - {}\n", json!({ "call": action.name, "with": with }));
             }
-        };
-        for action in *some {
-            number += 1;
-            let with = filled(&stage, &parents, action, number).await;
-            text += &format!("{indent}{}\n", json!({ "call": action.name, "with": with }));
         }
         stage.write(&format!("workflows/{name}.yaml"), &text);
     }
@@ -287,6 +285,18 @@ async fn every_documented_event_starts_a_run() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_connector_that_a_project_does_not_use_can_be_looked_at() {
+    let folder = std::env::temp_dir().join(format!("dovetail-looked-at-{}", uuid::Uuid::now_v7()));
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::write(folder.join("dovetail.yaml"), "project: empty\n").expect("it is written");
+    let output = stage::command().args(["expand", "slack", "--project"]).arg(&folder).output().expect("it runs");
+    let expanded: Value = serde_yaml::from_slice(&output.stdout).expect("YAML");
+    let written: Value = serde_yaml::from_str(&repository("connectors/slack.yaml")).expect("YAML");
+    assert_eq!(expanded, written, "{}", String::from_utf8_lossy(&output.stderr));
+    std::fs::remove_dir_all(&folder).expect("it is removed");
 }
 
 /// Every event of the catalogue that starts a workflow.

@@ -671,6 +671,11 @@ async fn recipes_are_seen_as_they_are_written() {
         assert!(one.contains(part), "{part}: {one}");
     }
     assert_eq!(person.get("/workflows/no-such").await.status, 404);
+    // What no recipe uses yet is offered too: other connectors, and all of those in use.
+    let offered = person.get("/catalogue?search=invoice_template").await.text;
+    for part in ["<option value=\"hubspot\">", "call: ghl.invoice_template.create"] {
+        assert!(offered.contains(part), "{part}: {offered}");
+    }
     let contact = stage.make(GHL, "contact", json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
     stage.tell("ContactCreate", &contact).await;
     stage.over().await;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{check, exit, folder, say};
+use super::{check, exit, folder, say, shipped};
 use crate::project::expand;
 use crate::source::nearest;
 
@@ -28,8 +28,10 @@ impl Expand {
             check::tell(&loaded);
             return Ok(exit::FINDINGS);
         };
-        let Some(value) = expand::expand(&loaded, plan, &self.name) else {
-            let names = expand::names(plan);
+        // A connector that comes with the program can be looked at, whether the project uses it or not.
+        let shipped = || expand::alone(&shipped::connector_file(&self.name)?);
+        let Some(value) = expand::expand(&loaded, plan, &self.name).or_else(shipped) else {
+            let names = expand::names(plan, shipped::connector_names());
             let help = match nearest(&self.name, names.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("there are {}", names.join(", ")),

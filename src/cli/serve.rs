@@ -13,11 +13,12 @@ use url::{Host, Url};
 
 use super::on::On;
 use super::reloading::Reloading;
-use super::{Operator, Project, check, documents, exit, folder, past, say, secrets, traces, vault};
+use super::{Operator, Project, check, documents, exit, folder, past, say, secrets, shipped, traces, vault};
 use crate::connector::VerifyRule;
 use crate::dashboard;
 use crate::engine::{Engine, Keeping, Settings};
 use crate::http::Guard;
+use crate::project::editor::Known;
 use crate::project::{Loaded, Plan};
 use crate::server::control::{Door, Reloads};
 use crate::server::invitations::Invitations;
@@ -309,7 +310,11 @@ impl Operator {
             let Some((connector, key)) = pair.split_once('=') else {
                 return Err(exit::usage(format!("--webhook-key: `{pair}` is not CONNECTOR=KEY")));
             };
-            let Some(known) = plan.connector(connector) else {
+            // One that comes with the program may be in use tomorrow.
+            let shipped = shipped::connector_file(connector).filter(|_| plan.connector(connector).is_none());
+            let shipped = shipped.and_then(|text| Known::read(&[], &[text]));
+            let known = plan.connector(connector).or_else(|| shipped.as_ref()?.connectors.first());
+            let Some(known) = known else {
                 return Err(exit::usage(format!("--webhook-key: no connector is called `{connector}`")));
             };
             let Some(webhooks) = &known.webhooks else {

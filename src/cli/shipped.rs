@@ -107,9 +107,11 @@ pub fn tests_of(workflow: &Text) -> Option<Text> {
 
 /// The names of the vendors that are played unasked: those of which more is known than their connector says.
 pub fn vendors() -> Vec<&'static str> {
-    let name = |path: &'static str| path.strip_prefix("connectors/")?.strip_suffix(".yaml");
-    let names = CONNECTORS.iter().filter_map(|(path, _)| name(path));
-    names.filter(|name| sandbox_file(name).is_some()).collect()
+    connector_names().filter(|name| sandbox_file(name).is_some()).collect()
+}
+
+pub fn connector_names() -> impl Iterator<Item = &'static str> {
+    CONNECTORS.iter().filter_map(|(path, _)| path.strip_prefix("connectors/")?.strip_suffix(".yaml"))
 }
 
 pub fn connector_file(name: &str) -> Option<Text> {

@@ -2,9 +2,11 @@
 //!
 //! The result is a document of the same kind that means the same; written out once more, it stays as it is.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
-use super::{Loaded, Plan};
+use super::{Loaded, Plan, Text};
 use crate::connector;
 use crate::expr::duration_text;
 use crate::source::File;
@@ -23,6 +25,12 @@ pub fn expand(loaded: &Loaded, plan: &Plan, name: &str) -> Option<Value> {
     written(loaded, plan, name)
 }
 
+/// What one file of a connector says, by itself.
+pub fn alone(text: &Text) -> Option<Value> {
+    let file = File::read(&text.path, &text.text).ok()?;
+    connector::merged(&[&file])
+}
+
 /// What the files of a connector say together, its override included.
 pub fn written(loaded: &Loaded, plan: &Plan, name: &str) -> Option<Value> {
     let is_used = |file: &&File| {
@@ -37,10 +45,12 @@ pub fn written(loaded: &Loaded, plan: &Plan, name: &str) -> Option<Value> {
     Some(merged)
 }
 
-/// What can be written out.
-pub fn names(plan: &Plan) -> Vec<&str> {
+/// What can be written out: workflows, then connectors, those that come with the program among them.
+pub fn names<'p>(plan: &'p Plan, shipped: impl Iterator<Item = &'static str>) -> Vec<&'p str> {
     let workflows = plan.workflows.iter().map(|workflow| workflow.name.as_str());
-    workflows.chain(plan.connectors.iter().map(|connector| connector.name.as_str())).collect()
+    let connectors =
+        plan.connectors.iter().map(|connector| connector.name.as_str()).chain(shipped.map(|name| -> &'p str { name }));
+    workflows.chain(connectors.collect::<BTreeSet<_>>()).collect()
 }
 
 fn of_workflow(plan: &Plan, workflow: &Workflow, file: &File) -> Value {

@@ -1,44 +1,77 @@
-//! A shipped connector in many files: which of them a project needs.
+//! Shipped connectors: which of their files a project needs.
 //!
-//! A part adds objects, operations and events under names that the scan of its text finds. It is read only if the project
-//! says one of them, or another part that is read does. A scan that finds too much costs time; one that finds too little is
-//! noticed, since the name is unknown then, and everything is read.
+//! A connector is read only if some document says its name. Of one in many files, a part adds objects, operations and events
+//! under names that the scan of its text finds: it is read only if the project says one of them, or another part that is read
+//! does. A scan that finds too much costs time; one that finds too little is noticed, since a name is unknown then, and all that
+//! might define it is read too.
 
 use std::collections::{BTreeSet, HashSet};
 
 use super::{Text, remembered};
-use crate::source::Report;
+use crate::source::{Diagnostic, Report};
 
+/// Codes of findings that say that no connector has a name.
+const UNKNOWN_CONNECTOR: [&str; 2] = ["unknown-connector", "unknown-alias"];
 /// Codes of findings that say that a name of a connector is not there.
 const UNKNOWN: [&str; 4] = ["unknown-event", "unknown-object", "unknown-operation", "unknown-reference"];
 
-/// Is a name unknown that a part might define?
-pub(super) fn lacks(report: &Report) -> bool {
-    report.diagnostics.iter().any(|found| UNKNOWN.contains(&found.code))
+/// The shipped files that a project needs, and those that it seems not to.
+pub(super) struct Needed<'t> {
+    pub files: Vec<&'t Text>,
+    /// Connectors that no document names.
+    connectors: Vec<&'t Text>,
+    /// Parts of connectors in use.
+    parts: Vec<&'t Text>,
 }
 
-/// The shipped files that a project needs; and whether some were left out of a connector that it names.
-pub(super) fn needed<'t>(own: &'t [Text], shipped: &'t [Text]) -> (Vec<&'t Text>, bool) {
-    let (parts, mut needed): (Vec<&Text>, Vec<&Text>) = shipped.iter().partition(|text| folder_of(text).is_some());
-    let documents = own.iter().filter(|text| text.path != remembered::FILE);
-    let (chosen, left) = chosen(documents, parts);
-    needed.extend(chosen);
-    (needed, !left.is_empty())
+impl<'t> Needed<'t> {
+    pub(super) fn of(own: &'t [Text], shipped: &'t [Text]) -> Needed<'t> {
+        let documents = own.iter().filter(|text| text.path != remembered::FILE);
+        let mut said = Said::default();
+        documents.for_each(|text| said.add(text));
+        let (parts, whole): (Vec<&Text>, Vec<&Text>) = shipped.iter().partition(|text| folder_of(text).is_some());
+        let is_said = |text: &&Text| text.connector().is_none_or(|name| said.all.contains(name));
+        let (mut files, connectors): (Vec<&Text>, Vec<&Text>) = whole.into_iter().partition(is_said);
+        let (chosen, left) = chosen(said, parts);
+        files.extend(chosen);
+        Needed { files, connectors, parts: left.into_iter().map(|part| part.text).collect() }
+    }
+
+    /// The same, and all that might define what is unknown in a project. None if there is nothing of that kind.
+    pub(super) fn with_unknown(mut self, report: &Report) -> Option<Needed<'t>> {
+        // No version of a project hangs on what it was checked with.
+        let is_elsewhere =
+            |found: &&Diagnostic| found.primary.as_ref().is_none_or(|place| &*place.path != remembered::FILE);
+        let lacks =
+            |codes: &[&str]| report.diagnostics.iter().filter(is_elsewhere).any(|found| codes.contains(&found.code));
+        let before = self.files.len();
+        if lacks(&UNKNOWN_CONNECTOR) {
+            self.files.append(&mut self.connectors);
+        }
+        if lacks(&UNKNOWN) {
+            self.files.append(&mut self.parts);
+        }
+        (self.files.len() > before).then_some(self)
+    }
+
+    /// The names of connectors that are left out.
+    pub(super) fn left(&self) -> Vec<&'t str> {
+        self.connectors.iter().filter_map(|text| text.connector()).collect()
+    }
 }
 
 /// The paths of all parts, shipped or the project's own, of which no document names anything.
 pub(super) fn far(own: &[Text], shipped: &[Text]) -> BTreeSet<String> {
     let (own_parts, documents): (Vec<&Text>, Vec<&Text>) = own.iter().partition(|text| folder_of(text).is_some());
     let parts = shipped.iter().filter(|text| folder_of(text).is_some()).chain(own_parts);
-    let documents = documents.into_iter().filter(|text| text.path != remembered::FILE);
-    let (_, left) = chosen(documents, parts.collect());
+    let mut said = Said::default();
+    documents.into_iter().filter(|text| text.path != remembered::FILE).for_each(|text| said.add(text));
+    let (_, left) = chosen(said, parts.collect());
     left.into_iter().map(|part| part.text.path.clone()).collect()
 }
 
 /// The parts that are named, by documents or by other such parts; and those of the same connectors that are not.
-fn chosen<'t>(documents: impl Iterator<Item = &'t Text>, parts: Vec<&'t Text>) -> (Vec<&'t Text>, Vec<Part<'t>>) {
-    let mut said = Said::default();
-    documents.for_each(|text| said.add(text));
+fn chosen<'t>(mut said: Said<'t>, parts: Vec<&'t Text>) -> (Vec<&'t Text>, Vec<Part<'t>>) {
     let is_said = |text: &&Text| folder_of(text).is_some_and(|connector| said.all.contains(connector));
     let mut left: Vec<Part<'_>> = parts.into_iter().filter(is_said).map(Part::of).collect();
     let mut chosen = Vec::new();
@@ -50,7 +83,7 @@ fn chosen<'t>(documents: impl Iterator<Item = &'t Text>, parts: Vec<&'t Text>) -
             return (chosen, left);
         }
         for part in more {
-            said.named.extend(part.refers_to);
+            said.named.extend(refers_to(part.text));
             chosen.push(part.text);
         }
     }
@@ -74,15 +107,16 @@ struct Part<'t> {
     text: &'t Text,
     /// Objects, operations and events that it gives.
     names: Vec<&'t str>,
-    /// Objects of other files.
-    refers_to: Vec<&'t str>,
 }
+
+/// Nothing that stands further in is a name.
+const DEEPER: &str = "     ";
 
 impl<'t> Part<'t> {
     fn of(text: &'t Text) -> Part<'t> {
-        let mut part = Part { text, names: Vec::new(), refers_to: Vec::new() };
+        let mut part = Part { text, names: Vec::new() };
         let mut section = "";
-        for line in text.text.lines() {
+        for line in text.text.lines().filter(|line| !line.starts_with(DEEPER)) {
             let inner = line.trim_start();
             let indent = line.len() - inner.len();
             let key = inner.split_once(':').map(|(key, _)| key).filter(|key| key.chars().all(is_of_a_word));
@@ -92,15 +126,19 @@ impl<'t> Part<'t> {
                 (4, Some(key)) if section == "webhooks" => part.names.push(key),
                 _ => {}
             }
-            for (colon, _) in line.match_indices(':') {
-                let (key, named) = (&line[..colon], &line[colon + 1..]);
-                if named.starts_with(' ') && REFERENCES.iter().any(|reference| key.ends_with(reference)) {
-                    part.refers_to.extend(words(named).map(|(word, _)| word).next());
-                }
-            }
         }
         part
     }
+}
+
+/// What a file names that other files of its connector may hold.
+fn refers_to(text: &Text) -> impl Iterator<Item = &str> {
+    text.text.match_indices(": ").filter_map(|(colon, _)| {
+        let (before, named) = (&text.text[..colon], &text.text[colon + 2..]);
+        let is_reference = REFERENCES.iter().any(|reference| before.ends_with(reference));
+        let line = named.lines().next().filter(|_| is_reference)?;
+        words(line).map(|(word, _)| word).next()
+    })
 }
 
 /// The words of a project.
@@ -117,9 +155,8 @@ impl<'t> Said<'t> {
         self.all.extend(words(&text.text).map(|(word, _)| word));
         if begins("connector:") {
             // It says much about itself; but what it adds to may be in another file.
-            let part = Part::of(text);
-            let names = part.names.into_iter().filter(|_| text.path.contains(".override."));
-            self.named.extend(names.chain(part.refers_to));
+            let names = Part::of(text).names.into_iter().filter(|_| text.path.contains(".override."));
+            self.named.extend(names.chain(refers_to(text)));
             return;
         }
         // Elsewhere than in a workflow an object stands alone, as in `between: { crm: contact }`.

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use rayon::prelude::*;
 use serde_json::Value;
 
+use super::parts::Needed;
 use super::refused::Refused;
 use super::resolve::{Site, build, choose, known_names, read_project};
 use super::test_document::{self, Subject, Tested};
-use super::{Plan, bounds, check, parts, remembered};
+use super::{Plan, bounds, check, remembered};
 use crate::connector::{self, Connector};
 use crate::source::{Diagnostic, FINDINGS_MAX, File, Report, Severity, TEXT_BYTES_MAX, nearest};
 use crate::sync::Sync;
@@ -19,6 +20,14 @@ use crate::workflow::{Workflow, WorkflowRead};
 pub struct Text {
     pub path: String,
     pub text: String,
+}
+
+impl Text {
+    /// The connector that it describes or adds to, by its first key.
+    pub fn connector(&self) -> Option<&str> {
+        let line = self.text.lines().find_map(|line| line.strip_prefix("connector:"))?;
+        Some(line.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\'']))
+    }
 }
 
 /// What came of reading a project.
@@ -86,29 +95,29 @@ fn imports(connectors: &mut Vec<&File>, named: &[File], report: &mut Report) -> 
 }
 
 /// Reads a project. `shipped` are the connectors that come with the program: each is used unless the project has one of
-/// that name itself; files that only add to it, and `NAME.override.yaml`, are merged with it. Of one in many files only
-/// those are read that the project needs.
+/// that name itself; files that only add to it, and `NAME.override.yaml`, are merged with it. Only those are read, and of one
+/// in many files only those files, that the project needs.
 pub fn read(own: &[Text], shipped: &[Text], environment: Option<&str>) -> Loaded {
     read_draft(own, shipped, environment, None)
 }
 
 /// The same, with the document at this path judged as if it were active: somebody is writing it.
 pub fn read_draft(own: &[Text], shipped: &[Text], environment: Option<&str>, draft: Option<&str>) -> Loaded {
-    let (needed, left_out) = parts::needed(own, shipped);
+    let needed = Needed::of(own, shipped);
     let loaded = read_with(own, &needed, environment, draft);
-    match left_out && parts::lacks(&loaded.report) {
+    match needed.with_unknown(&loaded.report) {
         // To say what is meant by a name that is nowhere, all names are needed.
-        true => read_with(own, &shipped.iter().collect::<Vec<_>>(), environment, draft),
-        false => loaded,
+        Some(all) => read_with(own, &all, environment, draft),
+        None => loaded,
     }
 }
 
-fn read_with(own: &[Text], shipped: &[&Text], environment: Option<&str>, draft: Option<&str>) -> Loaded {
+fn read_with(own: &[Text], shipped: &Needed<'_>, environment: Option<&str>, draft: Option<&str>) -> Loaded {
     let mut report = Report::default();
     let mut files = Vec::new();
     let mut unread = Vec::new();
     let (schemas, mut documents) = parted(own);
-    documents.extend(shipped);
+    documents.extend(&shipped.files);
     let read: Vec<_> = documents.par_iter().map(|text| File::read(&text.path, &text.text)).collect();
     for (text, read) in documents.into_iter().zip(read) {
         match read {
@@ -179,7 +188,7 @@ fn read_with(own: &[Text], shipped: &[&Text], environment: Option<&str>, draft: 
     }
     let used = |text: &&Text| used.contains(&text.path);
     let own = own.iter().filter(|text| text.path != remembered::FILE);
-    let documents: Vec<Text> = own.chain(shipped.iter().copied().filter(used)).cloned().collect();
+    let documents: Vec<Text> = own.chain(shipped.files.iter().copied().filter(used)).cloned().collect();
     let mut plan = None;
     if let Some((document, file)) = project {
         let site = Site::new(file, environment);
@@ -194,7 +203,7 @@ fn read_with(own: &[Text], shipped: &[&Text], environment: Option<&str>, draft: 
     if let Some(read) = lock {
         match read {
             Ok(file) => {
-                remembered::check(&file, plan.as_ref(), &mut report);
+                remembered::check(&file, plan.as_ref(), &shipped.left(), &mut report);
                 files.push(file);
             }
             Err(found) => report.extend(found),
@@ -384,6 +393,40 @@ mod tests {
         );
         let told = render_text(&report, &[], false);
         assert!(told.ends_with("\nnote: workflows/d.yaml has 1 more finding, which is not shown\n"), "{told}");
+    }
+
+    #[test]
+    fn a_connector_is_read_only_if_a_document_names_it() {
+        let text = |path: &str, text: &str| Text { path: path.into(), text: text.into() };
+        let shipped = ["crm", "shop"].map(|name| {
+            let auth = "auth: { key: { bearer: $.secrets.key } }\n";
+            text(
+                &format!("shipped/connectors/{name}.yaml"),
+                &format!("connector: {name}\nversion: 1.0.0\nbase_url: https://{name}.example.com\n{auth}"),
+            )
+        });
+        let project = "project: a\nconnections: { a: { connector: crm, key: $.secrets.key } }\n";
+        let lock = "connectors: { crm: 1, shop: 1 }\n";
+        let plan = |own: &[Text]| {
+            let loaded = read(own, &shipped, None);
+            assert!(loaded.report.is_empty(), "{:?}", loaded.report);
+            loaded.plan.expect("a plan")
+        };
+        let names = |plan: &Plan| plan.connectors.iter().map(|known| known.name.clone()).collect::<Vec<_>>();
+        let mut own = vec![text("dovetail.yaml", project)];
+        let first = plan(&own);
+        assert_eq!((names(&first), first.documents.len()), (vec!["crm".to_owned()], 2));
+        own.push(text(remembered::FILE, lock));
+        assert_eq!(plan(&own).hash, first.hash, "what is remembered names nothing");
+        own[1].text = "connectors: { crm: 1, shpo: 1 }\n".into();
+        let loaded = read(&own, &shipped, None);
+        let help = loaded.report.diagnostics.iter().map(|found| found.help.as_deref()).collect::<Vec<_>>();
+        assert_eq!(help, [Some("did you mean `shop`?")]);
+        assert_eq!(loaded.plan.expect("a warning only").hash, first.hash);
+        own[1] = text("workflows/w.yaml", "workflow: w\nuses: { s: shop }\ntrigger: { manual: }\nactions: []\n");
+        let read_too =
+            read(&own, &shipped, None).files.iter().any(|file| &*file.path == "shipped/connectors/shop.yaml");
+        assert!(read_too);
     }
 
     #[test]

@@ -55,8 +55,8 @@ pub fn text(plan: &Plan, before: Option<Majors>) -> String {
     format!("{HEAD}\nconnectors:{connectors}\n")
 }
 
-/// Is another major version in use than the one that is remembered?
-pub(super) fn check(file: &File, plan: Option<&Plan>, report: &mut Report) {
+/// Is another major version in use than the one that is remembered? `left`: connectors that no document names.
+pub(super) fn check(file: &File, plan: Option<&Plan>, left: &[&str], report: &mut Report) {
     let mut found = Report::default();
     check_shape(file, "", &schemars::schema_for!(Document).to_value(), &mut found);
     let is_broken = found.has_errors();
@@ -65,8 +65,11 @@ pub(super) fn check(file: &File, plan: Option<&Plan>, report: &mut Report) {
     let (false, Some(plan), Ok(document)) = (is_broken, plan, document) else { return };
     for (name, remembered) in &document.connectors {
         let at = under("/connectors", name);
+        if left.contains(&name.as_str()) {
+            continue;
+        }
         let Some(connector) = plan.connector(name) else {
-            let names = plan.connectors.iter().map(|connector| connector.name.as_str());
+            let names = plan.connectors.iter().map(|connector| connector.name.as_str()).chain(left.iter().copied());
             let found = Diagnostic::warning("unknown-connector", format!("no connector is called `{name}`"))
                 .at_key(file, &at, "");
             report.push(match nearest(name, names.clone()) {

@@ -134,7 +134,7 @@ fn uses(file: &File) -> BTreeMap<String, String> {
 /// The files of the connectors in use. Whole connectors of the project are treated as if they came with the program: of one in
 /// many files only those are read that are needed.
 fn needed<'f>(used: &BTreeSet<String>, files: &Files<'f>) -> (Vec<&'f Text>, Vec<&'f Text>) {
-    let is_used = |text: &&Text| connector_of(text).is_none_or(|name| used.contains(name));
+    let is_used = |text: &&Text| text.connector().is_none_or(|name| used.contains(name));
     let is_document = |text: &&Text| {
         let first = |kind: &str| text.text.lines().any(|line| line.starts_with(kind));
         !["workflow:", "sync:", "test:", "project:"].iter().any(|kind| first(kind))
@@ -142,18 +142,12 @@ fn needed<'f>(used: &BTreeSet<String>, files: &Files<'f>) -> (Vec<&'f Text>, Vec
     let own: Vec<&Text> = files.own.iter().filter(is_document).filter(is_used).collect();
     let is_whole =
         |text: &&&Text| text.text.lines().any(|line| line.starts_with("base_url:") || line.starts_with("import:"));
-    let whole: BTreeSet<&str> = own.iter().filter(is_whole).filter_map(|text| connector_of(text)).collect();
-    let is_own = |text: &&Text| connector_of(text).is_some_and(|name| whole.contains(name));
+    let whole: BTreeSet<&str> = own.iter().filter(is_whole).filter_map(|text| text.connector()).collect();
+    let is_own = |text: &&Text| text.connector().is_some_and(|name| whole.contains(name));
     let (like_shipped, rest): (Vec<&Text>, Vec<&Text>) =
         own.into_iter().partition(|text| is_own(text) && !text.path.contains(".override."));
     let shipped = files.shipped.iter().filter(|text| is_used(text) && !is_own(text));
     (rest, shipped.chain(like_shipped).collect())
-}
-
-/// The connector that a file describes.
-fn connector_of(text: &Text) -> Option<&str> {
-    let line = text.text.lines().find_map(|line| line.strip_prefix("connector:"))?;
-    Some(line.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\'']))
 }
 
 /// An account of the project, as it is stood in for.
@@ -169,7 +163,7 @@ struct Account<'a> {
 impl Account<'_> {
     fn role(self, plan: &Plan) -> Result<Role, String> {
         let name = &self.connector.name;
-        let is_its = |text: &&Text| connector_of(text).is_none_or(|known| known == name);
+        let is_its = |text: &&Text| text.connector().is_none_or(|known| known == name);
         let pair = |text: &Text| (text.path.clone(), text.text.clone());
         let known: Vec<(String, String)> = plan.documents.iter().filter(is_its).map(pair).collect();
         let role = Role::read(name, &known, self.sandbox.as_ref().map(pair), &self.settings);

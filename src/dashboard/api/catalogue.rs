@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 
 use super::{LIMIT, page};
 use crate::dashboard::ask::Ask;
+use crate::dashboard::drafts::at_work;
 use crate::dashboard::problem::Problem;
 use crate::project::catalogue::{self, Item};
 
 pub async fn list(ask: Ask) -> Result<Response, Problem> {
-    let found = some(&ask);
+    let found = some(&ask).await?;
     let (from, limit) = (from(&ask), ask.limit(LIMIT));
     let items: Vec<Value> = found.iter().skip(from).take(limit).map(|item| json!(item)).collect();
     let next = from + items.len();
@@ -23,20 +24,26 @@ pub fn from(ask: &Ask) -> usize {
 }
 
 /// Those that hold all words that are sought.
-pub fn some(ask: &Ask) -> Vec<Arc<Item>> {
+pub async fn some(ask: &Ask) -> Result<Vec<Arc<Item>>, Problem> {
     let words: Vec<String> = ask.text("search").unwrap_or_default().split_whitespace().map(str::to_lowercase).collect();
     let connector = ask.text("connector");
-    let mut items = all(ask);
+    let mut items = all(ask).await?;
     items.retain(|item| item.holds(&words) && connector.is_none_or(|name| item.connector.as_deref() == Some(name)));
-    items
+    Ok(items)
 }
 
 /// Made once for each version of the project.
-fn all(ask: &Ask) -> Vec<Arc<Item>> {
+pub async fn all(ask: &Ask) -> Result<Vec<Arc<Item>>, Problem> {
     let plan = ask.engine().plan();
-    let mut kept = ask.window.catalogue.lock();
-    if kept.0 != plan.hash {
-        *kept = (plan.hash.clone(), catalogue::of(&plan).into_iter().map(Arc::new).collect());
+    let kept = ask.window.catalogue.lock().clone();
+    if kept.0 == plan.hash {
+        return Ok(kept.1);
     }
-    kept.1.clone()
+    let window = ask.window.clone();
+    at_work(ask, move |documents| {
+        let items: Vec<_> = catalogue::of(&plan, &documents.shipped()).into_iter().map(Arc::new).collect();
+        *window.catalogue.lock() = (plan.hash.clone(), items.clone());
+        Ok(items)
+    })
+    .await
 }

@@ -1,11 +1,13 @@
 //! What a workflow can use: sought by words, each with YAML to copy.
 
+use std::collections::BTreeSet;
+
 use axum::response::Response;
 use maud::{Markup, html};
 use url::form_urlencoded;
 
 use super::{cut, empty, page, said};
-use crate::dashboard::api::catalogue::{from, some};
+use crate::dashboard::api::catalogue::{all, from, some};
 use crate::dashboard::ask::Ask;
 use crate::dashboard::problem::Problem;
 use crate::project::catalogue::{Item, Kind};
@@ -16,7 +18,8 @@ const LIMIT: usize = 15;
 const INPUTS_MAX: usize = 30;
 
 pub async fn show(ask: Ask) -> Result<Response, Problem> {
-    let found = some(&ask);
+    let connectors: BTreeSet<String> = all(&ask).await?.iter().filter_map(|item| item.connector.clone()).collect();
+    let found = some(&ask).await?;
     let from = from(&ask);
     let shown = &found[from.min(found.len())..found.len().min(from.saturating_add(LIMIT))];
     let next = from + shown.len();
@@ -28,8 +31,8 @@ pub async fn show(ask: Ask) -> Result<Response, Problem> {
             label { "Connector"
                 select name="connector" {
                     option value="" { "all" }
-                    @for connector in &ask.engine().plan().connectors {
-                        option value=(connector.name) selected[ask.text("connector") == Some(&connector.name)] { (said(&connector.name)) }
+                    @for connector in &connectors {
+                        option value=(connector) selected[ask.text("connector") == Some(connector)] { (said(connector)) }
                     }
                 }
             }

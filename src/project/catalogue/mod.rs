@@ -6,7 +6,9 @@ mod item;
 
 use std::collections::BTreeMap;
 
-use super::Plan;
+use super::editor::Known;
+use super::parts::SHIPPED;
+use super::{Plan, Text};
 use crate::connector::Connector;
 
 pub use item::{Input, Item, Kind};
@@ -21,13 +23,15 @@ pub fn builtin() -> Vec<Item> {
     builtin::all()
 }
 
-/// All that a plan's workflows can use.
-pub fn of(plan: &Plan) -> Vec<Item> {
+/// All that workflows of a project can use: of its own connectors, and of those that come with the program.
+pub fn of(plan: &Plan, shipped: &[Text]) -> Vec<Item> {
     let mut aliases = BTreeMap::new();
     for uses in plan.hearing().flat_map(|workflow| &workflow.uses) {
         aliases.entry(uses.name.clone()).or_insert_with(|| uses.alias.clone());
     }
-    let mut items = offered(&plan.connectors, &aliases);
+    let own: Vec<Text> = plan.documents.iter().filter(|text| !text.path.starts_with(SHIPPED)).cloned().collect();
+    let known = Known::read(&own, shipped);
+    let mut items = offered(known.as_ref().map_or(&plan.connectors, |known| &known.connectors), &aliases);
     items.extend(builtin());
     items
 }
