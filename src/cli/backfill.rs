@@ -29,7 +29,7 @@ pub struct Backfill {
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
     /// Runs that are started in a second, at most.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = super::number::<u32>(1..=1_000))]
     per_second: u32,
     /// Once more, also for records that the workflow has heard of; the name tells this time from others.
     #[arg(long, value_name = "NAME", value_parser = time_name)]

@@ -22,7 +22,7 @@ pub enum Cluster {
 #[derive(Debug, clap::Args)]
 pub struct Up {
     /// How many.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=9))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = super::number::<u16>(1..=9))]
     nodes: u16,
     /// The program of Restate's server. Default: `restate-server` of the npm package `@restatedev/restate-server` in this folder, or on
     /// the PATH.

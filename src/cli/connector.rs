@@ -49,7 +49,7 @@ pub struct Import {
     #[arg(long)]
     terse: bool,
     /// How many levels of fields are written, at most.
-    #[arg(long, value_name = "1-6", value_parser = clap::value_parser!(u8).range(1..=6))]
+    #[arg(long, value_name = "1-6", value_parser = super::number::<u8>(1..=6))]
     levels: Option<u8>,
     /// The project's folder, where a connector of its own is meant.
     #[arg(long, value_name = "DIR", default_value = ".")]

@@ -56,9 +56,12 @@ mod vault;
 mod watch;
 mod why;
 
+use std::fmt::Display;
 use std::net::SocketAddr;
+use std::ops::{Bound, RangeBounds};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use clap::{Parser, Subcommand};
 
@@ -194,6 +197,20 @@ struct Operator {
 /// An address to listen on.
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write an address and a port, such as `127.0.0.1:4000`".into())
+}
+
+/// A whole number within bounds.
+fn number<N: FromStr + PartialOrd + Display>(
+    range: impl RangeBounds<N> + Clone + Send + Sync + 'static,
+) -> impl Fn(&str) -> Result<N, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| match (range.start_bound(), range.end_bound()) {
+            (Bound::Included(least), Bound::Included(most)) => format!("write a number from {least} to {most}"),
+            (Bound::Included(least), _) => format!("write a number from {least} on"),
+            _ => "write a number".into(),
+        })
+    }
 }
 
 /// All commands with their flags, for those who tell of them.

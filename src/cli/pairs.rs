@@ -26,7 +26,7 @@ pub struct List {
     #[arg(value_parser = past::record)]
     record: Option<RecordRef>,
     /// So many at most.
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = super::number::<usize>(1..))]
     limit: usize,
     #[command(flatten)]
     past: Past,

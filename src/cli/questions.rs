@@ -35,6 +35,7 @@ pub struct List {
 #[derive(Debug, clap::Args)]
 pub struct Answer {
     /// The question's number.
+    #[arg(value_parser = super::number::<i64>(1..))]
     number: i64,
     /// What is to be done.
     #[arg(required = true, num_args = 1..=2, value_names = ["ANSWER", "ID"])]

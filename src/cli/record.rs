@@ -22,7 +22,7 @@ use crate::workflow::{Starts, Workflow};
 pub struct Recording {
     /// Records of each object that are written at most.
     #[arg(long, value_name = "N", requires = "record", default_value_t = 20,
-          value_parser = clap::value_parser!(u16).range(1..=1_000))]
+          value_parser = super::number::<u16>(1..=1_000))]
     limit: u16,
     /// Write files anew that are there already.
     #[arg(long, requires = "record")]

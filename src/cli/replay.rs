@@ -28,7 +28,7 @@ pub struct Replay {
     #[arg(long, value_name = "ID")]
     record: Option<String>,
     /// Events in a second, at most.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = super::number::<u32>(1..=1_000))]
     rate: u32,
     /// Yes, start them.
     #[arg(long)]

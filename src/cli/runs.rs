@@ -47,10 +47,10 @@ pub struct List {
     #[arg(long, value_name = "WHEN", value_parser = super::when)]
     until: Option<i64>,
     /// At most so many.
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = super::number::<u16>(1..=u16::MAX))]
     limit: u16,
     /// Only those before this number: the next page.
-    #[arg(long, value_name = "NO")]
+    #[arg(long, value_name = "NO", value_parser = super::number::<i64>(1..))]
     before: Option<i64>,
     #[command(flatten)]
     past: Past,

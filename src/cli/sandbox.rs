@@ -26,7 +26,7 @@ pub struct Sandbox {
     #[arg(long, value_name = "FILE")]
     connector: Vec<PathBuf>,
     /// Makes the same ids each time. Without it they differ, so that a program that remembers takes nothing for a repeat.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::number::<u64>(0..))]
     seed: Option<u64>,
     /// A JSON file with records: `{ "CONNECTOR": { "OBJECT": [ … ] } }`.
     #[arg(long, value_name = "FILE")]

@@ -39,7 +39,7 @@ pub struct Serve {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4000", value_parser = super::address)]
     listen: SocketAddr,
     /// Runs at work at the same time.
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = one_or_more)]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = super::number::<usize>(1..))]
     at_once: usize,
     /// Tell what is measured (`/metrics`) at this address, to everyone who reaches it. Default: at --listen, to programs on this
     /// computer only.
@@ -399,10 +399,6 @@ fn inside(plan: &Plan, guard: &Guard) -> Vec<String> {
         })
     };
     plan.connections.iter().filter_map(refused).collect()
-}
-
-fn one_or_more(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "write a number from 1 on".into())
 }
 
 /// Ends at Ctrl-C or SIGTERM.

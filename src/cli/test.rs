@@ -30,10 +30,10 @@ pub struct Test {
     #[arg(long, short, value_name = "TEXT")]
     filter: Option<String>,
     /// The seed of random edits that name none. Default: another each time.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::number::<u64>(0..))]
     seed: Option<u64>,
     /// Tests at the same time. Default: as many as there are processors.
-    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, short, value_name = "N", value_parser = super::number::<u16>(1..=u16::MAX))]
     jobs: Option<u16>,
     /// Who keeps the runs: `own`, as `serve` does; `restate`, as a cluster of Restate does for `serve --on restate`. It is played as
     /// well, and calls again now and then.

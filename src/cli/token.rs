@@ -52,7 +52,7 @@ pub struct Create {
     #[arg(long, value_name = "NAME", default_value = "somebody", value_parser = name)]
     name: String,
     /// So many days it is good for.
-    #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=365))]
+    #[arg(long, value_name = "N", default_value_t = 90, value_parser = super::number::<u16>(1..=365))]
     days: u16,
     #[command(flatten)]
     past: Past,
@@ -73,6 +73,7 @@ pub struct List {
 #[derive(Debug, clap::Args)]
 pub struct Revoke {
     /// The token's number.
+    #[arg(value_parser = super::number::<i64>(1..))]
     number: i64,
     #[command(flatten)]
     past: Past,
@@ -84,10 +85,10 @@ pub struct Revoke {
 #[derive(Debug, clap::Args)]
 pub struct Audit {
     /// At most so many.
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = super::number::<u16>(1..=u16::MAX))]
     limit: u16,
     /// Only those before this number: the next page.
-    #[arg(long, value_name = "NO")]
+    #[arg(long, value_name = "NO", value_parser = super::number::<i64>(1..))]
     before: Option<i64>,
     #[command(flatten)]
     past: Past,

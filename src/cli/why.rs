@@ -23,7 +23,7 @@ pub struct Why {
     #[arg(value_parser = sought)]
     record: Sought,
     /// The latest runs, at most so many.
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = super::number::<u16>(1..=u16::MAX))]
     limit: u16,
     #[command(flatten)]
     past: Past,
