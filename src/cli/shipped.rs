@@ -141,6 +141,8 @@ fn text_of(path: &str, text: &str) -> Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::project;
+    use crate::source::{File, render_text};
 
     #[test]
     fn every_file_in_the_folders_is_shipped() {
@@ -164,6 +166,17 @@ mod tests {
             known.sort_unstable();
             assert_eq!(known, there);
         }
+    }
+
+    /// As if they were a project's: what is shipped is not checked again when it is read.
+    #[test]
+    fn nothing_is_wrong_with_a_connector() {
+        let main = Text { path: "dovetail.yaml".into(), text: "project: shipped\n".into() };
+        let texts: Vec<Text> = std::iter::once(main).chain(connectors()).collect();
+        let loaded = project::read(&texts, &[], None);
+        let files: Vec<&File> = loaded.files.iter().collect();
+        assert!(loaded.report.is_empty(), "{}", render_text(&loaded.report, &files, false));
+        assert_eq!(loaded.files.len(), texts.len());
     }
 
     #[test]

@@ -26,9 +26,7 @@ pub(super) struct Needed<'t> {
 
 impl<'t> Needed<'t> {
     pub(super) fn of(own: &'t [Text], shipped: &'t [Text]) -> Needed<'t> {
-        let documents = own.iter().filter(|text| text.path != remembered::FILE);
-        let mut said = Said::default();
-        documents.for_each(|text| said.add(text));
+        let said = Said::of(own);
         let (parts, whole): (Vec<&Text>, Vec<&Text>) = shipped.iter().partition(|text| folder_of(text).is_some());
         let is_said = |text: &&Text| text.connector().is_none_or(|name| said.all.contains(name));
         let (mut files, connectors): (Vec<&Text>, Vec<&Text>) = whole.into_iter().partition(is_said);
@@ -64,9 +62,7 @@ impl<'t> Needed<'t> {
 pub(super) fn far(own: &[Text], shipped: &[Text]) -> BTreeSet<String> {
     let (own_parts, documents): (Vec<&Text>, Vec<&Text>) = own.iter().partition(|text| folder_of(text).is_some());
     let parts = shipped.iter().filter(|text| folder_of(text).is_some()).chain(own_parts);
-    let mut said = Said::default();
-    documents.into_iter().filter(|text| text.path != remembered::FILE).for_each(|text| said.add(text));
-    let (_, left) = chosen(said, parts.collect());
+    let (_, left) = chosen(Said::of(documents), parts.collect());
     left.into_iter().map(|part| part.text.path.clone()).collect()
 }
 
@@ -150,6 +146,12 @@ struct Said<'t> {
 }
 
 impl<'t> Said<'t> {
+    fn of(documents: impl IntoIterator<Item = &'t Text>) -> Said<'t> {
+        let mut said = Said::default();
+        documents.into_iter().filter(|text| text.path != remembered::FILE).for_each(|text| said.add(text));
+        said
+    }
+
     fn add(&mut self, text: &'t Text) {
         let begins = |key: &str| text.text.starts_with(key) || text.text.contains(&format!("\n{key}"));
         self.all.extend(words(&text.text).map(|(word, _)| word));

@@ -63,6 +63,17 @@ pub fn named_files(documents: &[Text]) -> BTreeMap<String, usize> {
     named
 }
 
+/// Each text with what it holds, a project's and then those that come with the program.
+pub(super) fn read_files<'t>(own: &[&'t Text], shipped: &[&'t Text]) -> Vec<(&'t Text, Result<File, Report>)> {
+    let all = own.par_iter().map(|text| (*text, false)).chain(shipped.par_iter().map(|text| (*text, true)));
+    let read = |(text, is_shipped): (&'t Text, bool)| {
+        let mut read = File::read(&text.path, &text.text);
+        read.iter_mut().for_each(|file| file.is_shipped = is_shipped);
+        (text, read)
+    };
+    all.map(read).collect()
+}
+
 /// The files among a project's texts that are read where a connector names them, and the documents.
 pub(super) fn parted(own: &[Text]) -> (Vec<File>, Vec<&Text>) {
     let is_named = |text: &&Text| text.path.ends_with(".json") || connector::is_openapi(&text.path);
@@ -116,10 +127,8 @@ fn read_with(own: &[Text], shipped: &Needed<'_>, environment: Option<&str>, draf
     let mut report = Report::default();
     let mut files = Vec::new();
     let mut unread = Vec::new();
-    let (schemas, mut documents) = parted(own);
-    documents.extend(&shipped.files);
-    let read: Vec<_> = documents.par_iter().map(|text| File::read(&text.path, &text.text)).collect();
-    for (text, read) in documents.into_iter().zip(read) {
+    let (schemas, documents) = parted(own);
+    for (text, read) in read_files(&documents, &shipped.files) {
         match read {
             Ok(file) => files.push(file),
             Err(found) => {
@@ -135,7 +144,7 @@ fn read_with(own: &[Text], shipped: &Needed<'_>, environment: Option<&str>, draf
     let mut odd = Vec::new();
     for file in &files {
         match kind_of(file, &mut report) {
-            Some(kind) if bounds::check(kind, file, &mut report) => kinds.push((kind, file)),
+            Some(kind) if file.is_shipped || bounds::check(kind, file, &mut report) => kinds.push((kind, file)),
             _ => odd.push(file),
         }
     }
@@ -183,7 +192,7 @@ fn read_with(own: &[Text], shipped: &Needed<'_>, environment: Option<&str>, draf
     }
     let project = read_project(&of("project"), environment, &refused, &mut report);
     let scripts = project.as_ref().and_then(|(document, _)| document.scripts);
-    for (kind, file) in &kinds {
+    for (kind, file) in kinds.iter().filter(|(_, file)| !file.is_shipped) {
         check::scripts::check(kind, file, scripts, &mut report);
     }
     let used = |text: &&Text| used.contains(&text.path);

@@ -38,6 +38,8 @@ pub struct File {
     pub path: Arc<str>,
     pub text: Arc<str>,
     pub value: Value,
+    /// It comes with the program, and its form was checked when that was built.
+    pub is_shipped: bool,
     places: Places,
     /// Where each line begins, in bytes.
     lines: Arc<[usize]>,
@@ -81,6 +83,7 @@ impl File {
             path: path.into(),
             text: text.into(),
             value: Value::Null,
+            is_shipped: false,
             places: Places::default(),
             lines: std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect(),
         }

@@ -11,6 +11,8 @@ pub(super) fn plain(word: &str) -> Option<Value> {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
         "true" | "True" | "TRUE" => Value::Bool(true),
         "false" | "False" | "FALSE" => Value::Bool(false),
+        // No number begins with a letter.
+        _ if word.starts_with(|first: char| first.is_ascii_alphabetic()) => Value::String(word.to_owned()),
         _ if is_not_finite(word) => return None,
         _ => match whole(word) {
             Some(number) => Value::Number(number),

@@ -48,7 +48,7 @@ fn read_all(files: &[&File], report: &mut Report) -> Option<Connector> {
         report.push(Diagnostic::error("missing-key", "no file has the key `connector:`"));
         return None;
     }
-    for (file, role) in &roles {
+    for (file, role) in roles.iter().filter(|(file, _)| !file.is_shipped) {
         match role {
             Role::Main => main_shape(file, report),
             _ => check_shape(file, "", &PARTIAL, report),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::connector::{Connector, Object, Operation};
 use crate::project::Text;
 use crate::project::parts;
-use crate::project::read::{parted, read_connectors};
+use crate::project::read::{parted, read_connectors, read_files};
 use crate::source::{File, Report};
 
 /// What can be named in a project, read without regard to mistakes in workflows: they are about to be mended.
@@ -46,8 +46,8 @@ impl Known {
     /// Reads a project's documents, or any others. None if a connector has errors.
     pub fn read(own: &[Text], shipped: &[Text]) -> Option<Known> {
         let (schemas, documents) = parted(own);
-        let files: Vec<File> =
-            documents.into_iter().chain(shipped).filter_map(|text| File::read(&text.path, &text.text).ok()).collect();
+        let read = read_files(&documents, &shipped.iter().collect::<Vec<_>>());
+        let files: Vec<File> = read.into_iter().filter_map(|(_, file)| file.ok()).collect();
         let of = |kind: &str| files.iter().filter(|file| file.first_key() == Some(kind)).collect::<Vec<_>>();
         let mut report = Report::default();
         let (connectors, ..) = read_connectors(of("connector"), &schemas, own, &mut report);
