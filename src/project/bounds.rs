@@ -41,15 +41,14 @@ impl Counts {
     fn add(&mut self, value: &Value, kind: &str) -> Option<(String, String)> {
         match value {
             Value::Object(fields) => {
-                let mut acts = false;
+                let acts = || fields.keys().any(|key| VERBS.contains(&key.as_str()));
+                self.actions += usize::from(kind == "workflow" && acts());
                 for key in fields.keys() {
-                    acts |= VERBS.contains(&key.as_str());
                     self.operations += usize::from(kind == "connector" && key == "request");
                     self.patterns += usize::from(key == "matches");
                     // The left side of a condition.
                     self.path(key);
                 }
-                self.actions += usize::from(kind == "workflow" && acts);
             }
             Value::String(text) => {
                 self.holes += if text.contains('{') { text.matches("{{").count() } else { 0 };

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use super::parts::Needed;
-use super::refused::Refused;
+use super::refused::{Refused, written};
 use super::resolve::{Site, build, choose, known_names, read_project};
 use super::test_document::{self, Subject, Tested};
 use super::{Plan, bounds, check, remembered};
@@ -23,10 +23,9 @@ pub struct Text {
 }
 
 impl Text {
-    /// The connector that it describes or adds to, by its first key.
+    /// The connector that it describes or adds to, found without reading it.
     pub fn connector(&self) -> Option<&str> {
-        let line = self.text.lines().find_map(|line| line.strip_prefix("connector:"))?;
-        Some(line.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\'']))
+        written(&self.text, "connector")
     }
 }
 

@@ -23,7 +23,7 @@ impl Refused {
             for kind in ["connector", "workflow", "sync", "project"] {
                 let name = match file.value.get(kind) {
                     Some(name) => name.as_str().map(str::to_owned),
-                    None => written(&file.text, kind),
+                    None => written(&file.text, kind).map(str::to_owned),
                 };
                 refused.project |= kind == "project" && name.is_some();
                 refused.names.extend(name.map(|name| (kind, name)));
@@ -50,10 +50,10 @@ impl Refused {
     }
 }
 
-/// The name after a kind's key at the beginning of a line, in a text that is no YAML.
-fn written(text: &str, kind: &str) -> Option<String> {
+/// The name after a kind's key at the beginning of a line, in a text that is not read as YAML.
+pub(super) fn written<'t>(text: &'t str, kind: &str) -> Option<&'t str> {
     let rest =
         text.trim_start_matches('\u{feff}').lines().find_map(|line| line.strip_prefix(kind)?.strip_prefix(':'))?;
     let name = rest.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\'']);
-    (!name.is_empty()).then(|| name.to_owned())
+    (!name.is_empty()).then_some(name)
 }

@@ -131,8 +131,8 @@ fn uses(file: &File) -> BTreeMap<String, String> {
     uses.filter_map(|(alias, name)| Some((alias.clone(), name.as_str()?.to_owned()))).collect()
 }
 
-/// The files of the connectors in use. Whole connectors of the project are treated as if they came with the program: of one in
-/// many files only those are read that are needed.
+/// The files of the connectors in use. Whole connectors of the project are treated as if they came with the program, since they
+/// were checked with it: of one in many files only those are read that are needed.
 fn needed<'f>(used: &BTreeSet<String>, files: &Files<'f>) -> (Vec<&'f Text>, Vec<&'f Text>) {
     let is_used = |text: &&Text| text.connector().is_none_or(|name| used.contains(name));
     let is_document = |text: &&Text| {

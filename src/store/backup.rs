@@ -122,8 +122,8 @@ pub fn restore(file: &Path, folder: &Path, aside: Option<&str>) -> Result<Copied
     check_head(file)?;
     open::make_folder(folder).map_err(|error| io(folder, &error))?;
     let _lock = open::lock(folder)?;
-    let there = present(folder)?;
-    if !there.is_empty() && aside.is_none() {
+    let is_there = files(folder)?.iter().any(|path| length(path) > 0);
+    if is_there && aside.is_none() {
         return Err(Error::Taken(format!("a store in {}", folder.display())));
     }
     let part = folder.join(RESTORING);
@@ -135,12 +135,13 @@ pub fn restore(file: &Path, folder: &Path, aside: Option<&str>) -> Result<Copied
         other => other.while_opening(),
     });
     let restored = ready.and_then(|(copied, granted)| {
-        if let Some(name) = aside.filter(|_| !there.is_empty()) {
+        if let Some(name) = aside.filter(|_| is_there) {
             let aside = folder.join(format!("dovetail.{name}"));
             open::make_folder(&aside).map_err(|error| io(&aside, &error))?;
-            for path in &there {
+            // Listed now: looking at it may have made a log beside it, which is not the restored one's.
+            for path in files(folder)? {
                 let to = aside.join(path.file_name().unwrap_or_default());
-                fs::rename(path, &to).map_err(|error| io(path, &error))?;
+                fs::rename(&path, &to).map_err(|error| io(&path, &error))?;
             }
         }
         give_back(folder, &granted)?;
@@ -169,11 +170,11 @@ fn check_head(file: &Path) -> Result<(), Error> {
     }
 }
 
-/// The files of a store, its log and its credentials.
-fn present(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+/// The files of a store, of its log and of its credentials; some may be empty.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let is_of_store = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        [open::DATABASE, credentials::FILE].iter().any(|file| name.starts_with(file)) && length(path) > 0
+        [open::DATABASE, credentials::FILE].iter().any(|file| name.starts_with(file))
     };
     let entries = fs::read_dir(folder).map_err(|error| io(folder, &error))?;
     Ok(entries.flatten().map(|entry| entry.path()).filter(is_of_store).collect())

@@ -145,6 +145,9 @@ async fn a_restored_store_lets_nobody_in_who_was_shut_out_since() {
     // What is moved aside says it.
     let (exit, said) = run(&["restore", &file.display().to_string(), "--aside"], &here);
     assert!(exit == Some(0) && !said.contains("revoked"), "{said}");
+    let beside = fs::read_dir(&here).expect("a folder").flatten().map(|entry| entry.file_name());
+    let beside: Vec<_> = beside.filter(|name| name.to_string_lossy().starts_with("dovetail.sqlite3-")).collect();
+    assert!(beside.is_empty(), "no log of the store that was there: {beside:?}");
     assert_eq!(in_force(&here).await, (names(["comes", "stays"]), 0));
     // Unless it is damaged.
     fs::write(here.join("dovetail.sqlite3"), b"SQLite format 3\0, and no more").expect("written");

@@ -212,7 +212,7 @@ impl Operator {
                 bad(format!("`{name}` takes a number or a time, and `{text}` is neither"))
                     .map(|problem| problem.help(ORDERED))
             }
-            // Wrong only if it is none: told by whoever compiles it.
+            // `regex` tells what is wrong with a pattern.
             (Operator::Matches, Value::String(_)) => None,
             (Operator::Matches, other) => bad(format!("`matches` takes text, not {}", told(other)))
                 .map(|problem| problem.help("put it in quotes")),
