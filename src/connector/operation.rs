@@ -11,7 +11,7 @@ use super::drift::Expected;
 use super::page::{Pages, linked_url};
 use super::spelling::{Spelling, query, spell};
 use super::{Body, Connector, Failure, Names, Request, field};
-use crate::expr::{Expr, Fault, FieldType, Locale, Path, Scope, converted};
+use crate::expr::{Expr, Fault, FieldType, Locale, Path, Root, Roots, Scope, converted};
 use crate::source::{Place, nearest, under};
 
 /// An operation, read and checked.
@@ -133,14 +133,19 @@ impl Operation {
             Some(hole) if !self.fills_from_setting(&hole) => failure.at(under("/with", &hole)),
             _ => Failure { at: None, ..failure },
         })?;
-        let mut rest = fields.clone();
-        for hole in self.input_holes() {
-            rest.shift_remove(hole);
-        }
-        let page_root = self.pages.as_ref().map_or_else(|| json!({}), |pages| pages.root(page));
-        let roots = Value::from_iter([("input", rest.into()), ("connection", connection.clone()), ("page", page_root)]);
-        let locale = Locale::default();
-        let scope = Scope::new(&roots, &locale);
+        let rest = || {
+            let mut rest = fields.clone();
+            self.input_holes().for_each(|hole| drop(rest.shift_remove(hole)));
+            Value::Object(rest)
+        };
+        let input = match input.is_object() && self.input_holes().next().is_none() {
+            true => Root::Borrowed(input),
+            false => Root::made(rest),
+        };
+        let page_root = || self.pages.as_ref().map_or_else(|| json!({}), |pages| pages.root(page));
+        let roots = [("input", input), ("connection", Root::Borrowed(connection)), ("page", Root::made(page_root))];
+        let (roots, locale) = (Roots::from_iter(roots), Locale::default());
+        let scope = Scope::of(&roots, &locale);
 
         let mut url = format!("{}{path}", address::base_url(&connector.base_url, connection)?);
         let mut pairs = Vec::new();

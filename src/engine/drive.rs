@@ -148,7 +148,7 @@ impl Engine {
         let fact = Fact::Finished {
             address,
             outcome: Outcome::Failed,
-            result: serde_json::Value::Null,
+            result: Arc::default(),
             failure: Some(failure),
             warnings: Vec::new(),
         };

@@ -1,5 +1,6 @@
 //! One decision: from a plan, a run's start and its state to what is recorded and what is done next.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +12,15 @@ use super::hear::Subscription;
 use super::state::{State, WORKFLOW};
 use super::walk::{Flow, Spot};
 use crate::connector::{Failure, Page};
+use crate::expr::{Root, Roots};
 use crate::project::Plan;
 use crate::sync::Which;
 use crate::trigger::SILENCE;
 use crate::workflow::action::OnError;
 use crate::workflow::{Answer, Purpose, RecordRef, Workflow};
+
+/// The root under which the outcomes of actions stand, by their ids.
+pub(super) const OUTCOME: &str = "outcome";
 
 /// What was decided. The entries must be durable before anything else happens.
 #[derive(Debug)]
@@ -158,7 +163,7 @@ pub(super) struct Deciding<'a> {
     pub next: Vec<Next>,
 }
 
-impl Deciding<'_> {
+impl<'a> Deciding<'a> {
     fn decide(&mut self) -> Vec<Next> {
         if self.state.ending.is_some() {
             return vec![Next::Over];
@@ -177,33 +182,32 @@ impl Deciding<'_> {
             plan: self.plan,
             workflow,
             prefix: String::new(),
-            connections: self.start.connections.clone(),
-            inputs: self.start.inputs.clone(),
+            connections: Cow::Borrowed(&self.start.connections),
+            inputs: Cow::Borrowed(&self.start.inputs),
             names: Default::default(),
         };
         if self.start.event.source == SILENCE {
             let flow = self.silent(&mut frame);
             return self.over(workflow, flow);
         }
-        let (mut root, hindered) = match self.prepare(&mut frame) {
-            Ok(root) => (root, None),
-            Err(flow) => (self.root(&frame, None), Some(flow)),
+        let (mut roots, hindered) = match self.prepare(&mut frame) {
+            Ok(roots) => (roots, None),
+            Err(flow) => (self.roots(&frame, None), Some(flow)),
         };
-        let flow = self.workflow(&frame, &mut root, hindered);
-        self.state.told = root.get_mut("event").map(|told| (self.state.compared.is_some(), told.take()));
+        let flow = self.workflow(&frame, &mut roots, hindered);
         self.over(workflow, flow)
     }
 
     /// Nothing has happened for too long: only the workflow's `on_error` is carried out, about no record.
-    fn silent(&mut self, frame: &mut Frame<'_>) -> Flow {
+    fn silent(&mut self, frame: &mut Frame<'a>) -> Flow {
         if let Err(flow) = self.names(frame) {
             return flow;
         }
-        let mut root = self.root(frame, None);
+        let mut roots = self.roots(frame, None);
         let since = instant(self.start.event.time_ms);
         let failure = Failure::new("silent", format!("`{}` has not run since {since}", frame.workflow.name));
-        let over = [("error".into(), error_value("trigger", &failure))];
-        let mut spot = Spot { address: "on_error", frame, root: &mut root, over: &over };
+        let error = error_value("trigger", &failure);
+        let mut spot = Spot { address: "on_error", frame, roots: &mut roots, over: &[("error", &error)] };
         self.list(frame.workflow.on_error.actions(), &mut spot)
     }
 
@@ -271,13 +275,13 @@ impl Deciding<'_> {
 
     /// The actions of a workflow; when they have failed, its own `on_error`, which tells people and changes nothing about
     /// that. `hindered`: what came of it before the first action.
-    pub(super) fn workflow(&mut self, frame: &Frame<'_>, root: &mut Value, hindered: Option<Flow>) -> Flow {
+    pub(super) fn workflow(&mut self, frame: &Frame<'a>, roots: &mut Roots<'a>, hindered: Option<Flow>) -> Flow {
         let rescued = self.state.progress.get(frame.address()).and_then(|progress| progress.rescued.clone());
         let (failed, failure) = match rescued {
             Some(rescued) => rescued,
             None => {
                 let flow = hindered.unwrap_or_else(|| {
-                    let mut spot = Spot { address: &frame.at("actions"), frame, root, over: &[] };
+                    let mut spot = Spot { address: &frame.at("actions"), frame, roots, over: &[] };
                     self.list(&frame.workflow.actions, &mut spot)
                 });
                 let Flow::Failed { address, failure } = flow else { return flow };
@@ -292,8 +296,8 @@ impl Deciding<'_> {
                 (address, failure)
             }
         };
-        let over = [("error".into(), error_value(&frame.called(&failed), &failure))];
-        let mut spot = Spot { address: &frame.at("on_error"), frame, root, over: &over };
+        let error = error_value(&frame.called(&failed), &failure);
+        let mut spot = Spot { address: &frame.at("on_error"), frame, roots, over: &[("error", &error)] };
         let told = self.list(frame.workflow.on_error.actions(), &mut spot);
         match told {
             Flow::Blocked => told,
@@ -312,52 +316,45 @@ impl Deciding<'_> {
         vec![Next::Over]
     }
 
-    /// What is told of the event: made once, not by each decision, unless it was compared meanwhile.
-    fn told(&mut self) -> Value {
-        let (event, compared) = (&self.start.event, self.state.compared.as_ref());
-        let body = match self.state.told.take() {
-            Some((was_compared, told)) if was_compared == compared.is_some() => return told,
-            Some((_, mut told)) => told.get_mut("body").map(Value::take),
-            None => None,
-        };
-        Value::from_iter([
-            ("id", json!(event.id)),
-            ("type", json!(compared.map_or(&event.kind, |compared| &compared.kind))),
-            ("time", json!(instant(event.time_ms))),
-            ("source", json!(event.source)),
-            ("connection", json!(event.connection)),
-            // A large value is copied, not written and read.
-            ("body", body.unwrap_or_else(|| Value::clone(&event.body))),
-            ("changed", json!(compared.map(|compared| &compared.changed))),
-            ("previous", json!(compared.map(|compared| &compared.previous))),
-        ])
+    /// What is told of the event. Its body is not copied.
+    fn event(&self) -> Root<'a> {
+        let (event, compared) = (&self.start.event, self.state.compared.clone());
+        Root::parts([("body", Root::Borrowed(&event.body))], move || {
+            let compared = compared.as_deref();
+            Value::from_iter([
+                ("id", json!(event.id)),
+                ("type", json!(compared.map_or(&event.kind, |compared| &compared.kind))),
+                ("time", json!(instant(event.time_ms))),
+                ("source", json!(event.source)),
+                ("connection", json!(event.connection)),
+                ("changed", json!(compared.map(|compared| &compared.changed))),
+                ("previous", json!(compared.map(|compared| &compared.previous))),
+            ])
+        })
+    }
+
+    /// `$.run` for what has begun at an instant.
+    pub(super) fn running(&self, begun_ms: i64) -> Root<'a> {
+        let (start, started_ms) = (self.start, self.state.started_ms.unwrap_or(self.now_ms));
+        let attempt = self.state.attempt;
+        Root::made(move || {
+            Value::from_iter([
+                ("id", json!(start.id)),
+                ("tenant", json!(start.tenant)),
+                ("started_at", json!(instant(started_ms))),
+                ("now", json!(instant(begun_ms))),
+                ("attempt", json!(attempt)),
+            ])
+        })
     }
 
     /// The roots of the context.
-    pub(super) fn root(&mut self, frame: &Frame<'_>, record: Option<(String, Value)>) -> Value {
-        let mut root = Map::with_capacity(8);
-        if let Some((name, record)) = record {
-            root.insert(name, record);
-        }
-        root.insert("event".into(), self.told());
-        root.insert("inputs".into(), frame.inputs.clone());
-        root.insert("outcome".into(), Value::Object(Map::new()));
-        root.insert("vars".into(), self.plan.vars(frame.workflow, self.start.tenant.as_deref()));
-        let settings = frame.workflow.uses.iter().map(|uses| {
-            let settings = crate::workflow::Accounts::settings(frame, &uses.alias);
-            (uses.alias.clone(), settings.clone())
-        });
-        root.insert("connection".into(), Value::Object(settings.collect()));
-        let started = self.state.started_ms.unwrap_or(self.now_ms);
-        let run = Value::from_iter([
-            ("id", json!(self.start.id)),
-            ("tenant", json!(self.start.tenant)),
-            ("started_at", json!(instant(started))),
-            ("now", json!(instant(self.now_ms))),
-            ("attempt", json!(self.state.attempt)),
-        ]);
-        root.insert("run".into(), run);
-        Value::Object(root)
+    pub(super) fn roots(&self, frame: &Frame<'a>, record: Option<(String, Value)>) -> Roots<'a> {
+        let record = record.map(|(name, record)| (Cow::Owned(name), Root::Shared(Arc::new(record))));
+        let outcome = Root::Shared(Arc::new(Value::Object(Map::new())));
+        let fixed = [("event", self.event()), (OUTCOME, outcome), ("run", self.running(self.now_ms))];
+        let fixed = fixed.into_iter().chain(frame.roots(self.start.tenant.as_deref()));
+        record.into_iter().chain(fixed.map(|(name, root)| (Cow::Borrowed(name), root))).collect()
     }
 }
 

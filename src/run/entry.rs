@@ -149,8 +149,8 @@ pub enum Fact {
     Finished {
         address: Address,
         outcome: Outcome,
-        #[serde(default, skip_serializing_if = "Value::is_null")]
-        result: Value,
+        #[serde(default, skip_serializing_if = "is_null")]
+        result: Arc<Value>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<Failure>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -175,6 +175,10 @@ impl Fact {
             _ => None,
         }
     }
+}
+
+fn is_null(value: &Arc<Value>) -> bool {
+    value.is_null()
 }
 
 /// See [`Fact::Sent`].

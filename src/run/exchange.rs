@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 use super::decide::{Deciding, Next, Send};
 use super::entry::Fact;
 use super::settle::{self, Need};
-use super::state::Progress;
 use super::walk::{Flow, fail};
 use crate::connector::{Failure, Operation, Page, Unsure};
 use crate::workflow::{Answer, Exchange, Purpose, Retry, Sending};
@@ -29,14 +28,19 @@ impl Deciding<'_> {
             Some(_) => true,
             None => false,
         };
-        let Some(exchange) = progress.exchanges.last().cloned() else { return Ok(()) };
+        let Some(exchange) = progress.exchanges.last() else { return Ok(()) };
         let number = u32::try_from(progress.exchanges.len() - 1).unwrap_or(u32::MAX);
-        let operation = self.operation(&exchange).map_err(|failure| fail(address, failure))?;
-        let spread = spread(&self.start.id, address, exchange.tries);
+        let operation = self.operation(exchange).map_err(|failure| fail(address, failure))?;
         if let Some(look) = &exchange.look {
-            return self.looked(address, number, &exchange, look, retry, due, timeout);
+            return self.looked(address, number, &exchange.clone(), &look.clone(), retry, due, timeout);
         }
-        match settle::need(&exchange, (operation, self.renews(&exchange)), retry, due, self.now_ms, spread) {
+        let spread = || spread(&self.start.id, address, exchange.tries);
+        let need = settle::need(exchange, (operation, self.renews(exchange)), retry, due, self.now_ms, &spread);
+        if matches!(need, Need::Nothing) {
+            return Ok(());
+        }
+        let exchange = exchange.clone();
+        match need {
             Need::Nothing => Ok(()),
             Need::Again => Err(self.again(address, number, &exchange, timeout)),
             Need::Pause { until_ms, why } => Err(self.pause(address, until_ms, why)),
@@ -64,10 +68,10 @@ impl Deciding<'_> {
         timeout: Option<Duration>,
     ) -> Result<(), Flow> {
         let operation = self.operation(look).map_err(|failure| fail(address, failure))?;
-        let spread = spread(&self.start.id, address, look.tries + 100);
+        let spread = || spread(&self.start.id, address, look.tries + 100);
         let not_found = look.failure().is_some_and(|failure| failure.name == "not_found");
         if !not_found {
-            match settle::need(look, (operation, self.renews(look)), retry, due, self.now_ms, spread) {
+            match settle::need(look, (operation, self.renews(look)), retry, due, self.now_ms, &spread) {
                 Need::Nothing => {}
                 Need::Pause { until_ms, why } => return Err(self.pause(address, until_ms, why)),
                 _ => {
@@ -195,12 +199,12 @@ impl Deciding<'_> {
     pub(super) fn send(
         &mut self,
         address: &str,
-        progress: &Progress,
+        exchanges: usize,
         sending: Sending,
         timeout: Option<Duration>,
         connection: &str,
     ) -> Flow {
-        let number = u32::try_from(progress.exchanges.len()).unwrap_or(u32::MAX);
+        let number = u32::try_from(exchanges).unwrap_or(u32::MAX);
         let send = Send {
             address: address.into(),
             exchange: number,

@@ -1,11 +1,14 @@
 //! One workflow being walked: which, where in the run, and with which connections.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::state::WORKFLOW;
 use crate::connector::{Connector, Names};
+use crate::expr::Root;
 use crate::project::Plan;
 use crate::workflow::{Accounts, Workflow};
 
@@ -16,13 +19,37 @@ pub(super) struct Frame<'a> {
     /// What its addresses begin with: nothing, or `actions/3/run/`.
     pub prefix: String,
     /// Alias of `uses` → connection.
-    pub connections: BTreeMap<String, String>,
-    pub inputs: Value,
+    pub connections: Cow<'a, BTreeMap<String, String>>,
+    pub inputs: Cow<'a, Value>,
     /// Names of keyed lists, by (alias, object).
     pub names: BTreeMap<(String, String), Names>,
 }
 
-impl Frame<'_> {
+/// Those of the connection that stands for an alias.
+fn settings<'p>(plan: &'p Plan, connections: &BTreeMap<String, String>, alias: &str) -> &'p Value {
+    let connection = connections.get(alias).and_then(|name| plan.connection(name));
+    connection.map_or(&Value::Null, |connection| &connection.settings)
+}
+
+impl<'a> Frame<'a> {
+    /// `$.inputs`, `$.vars` and `$.connection`.
+    pub fn roots(&self, tenant: Option<&'a str>) -> [(&'static str, Root<'a>); 3] {
+        let (plan, workflow, connections) = (self.plan, self.workflow, self.connections.clone());
+        let inputs = match &self.inputs {
+            Cow::Borrowed(inputs) => Root::Borrowed(inputs),
+            Cow::Owned(inputs) => Root::Shared(Arc::new(inputs.clone())),
+        };
+        let connection = move || {
+            let settings = |alias: &String| (alias.clone(), settings(plan, &connections, alias).clone());
+            Value::Object(workflow.uses.iter().map(|uses| settings(&uses.alias)).collect())
+        };
+        [
+            ("inputs", inputs),
+            ("vars", Root::made(move || plan.vars(workflow, tenant))),
+            ("connection", Root::made(connection)),
+        ]
+    }
+
     /// Is it the run's own workflow, which is about the run's event?
     pub fn is_outermost(&self) -> bool {
         self.prefix.is_empty()
@@ -55,8 +82,7 @@ impl Accounts for Frame<'_> {
     }
 
     fn settings(&self, alias: &str) -> &Value {
-        let connection = self.connection(alias).and_then(|name| self.plan.connection(name));
-        connection.map_or(&Value::Null, |connection| &connection.settings)
+        settings(self.plan, &self.connections, alias)
     }
 
     fn names(&self, alias: &str, object: &str) -> Names {

@@ -55,8 +55,8 @@ pub struct Received {
     pub record: Value,
 }
 
-impl Deciding<'_> {
-    pub(super) fn awaits(&mut self, action: &Action, awaited: &Awaited, spot: &mut Spot<'_>) -> Flow {
+impl<'a> Deciding<'a> {
+    pub(super) fn awaits(&mut self, action: &Action, awaited: &Awaited, spot: &mut Spot<'_, 'a>) -> Flow {
         let address = spot.address;
         let progress = self.state.progress.get(address);
         let open = progress.and_then(|progress| progress.subscription.clone().zip(progress.waits_until_ms));
@@ -83,7 +83,7 @@ impl Deciding<'_> {
     }
 
     /// What a wait that begins now waits for, and until when.
-    fn subscription(&self, awaited: &Awaited, spot: &Spot<'_>) -> Result<(Subscription, i64), Failure> {
+    fn subscription(&self, awaited: &Awaited, spot: &Spot<'_, 'a>) -> Result<(Subscription, i64), Failure> {
         let (frame, scope) = (spot.frame, spot.scope(self));
         let until_ms = awaited.ends_ms(&scope, self.now_ms)?;
         let event = &awaited.event;
@@ -113,12 +113,12 @@ impl Deciding<'_> {
     }
 
     /// What a listener does.
-    pub(super) fn hear(&mut self, action: &Action, hear: &Hear, spot: &mut Spot<'_>) -> Flow {
+    pub(super) fn hear(&mut self, action: &Action, hear: &Hear, spot: &mut Spot<'_, 'a>) -> Flow {
         let event = &self.start.event;
         let connector = event.connection.as_ref().and_then(|connection| self.plan.connector_of(connection));
         let object = connector.and_then(|connector| connector.object(event.object.as_deref()?));
         let record = match object {
-            Some(_) => spot.root.get(HEARD).cloned().unwrap_or_default(),
+            Some(_) => spot.roots.get(HEARD).cloned().unwrap_or_default(),
             None => Value::clone(&event.body),
         };
         let account = self.plan.locale_of(event.connection.as_deref().unwrap_or_default());

@@ -1,5 +1,7 @@
 //! What a run does beyond itself: another workflow as a part of it, and events for the project's others.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::decide::Deciding;
@@ -12,9 +14,9 @@ use crate::trigger::{EVENT_BYTES_MAX, Event, HOPS_MAX};
 use crate::workflow::action::{Action, Emit, PROJECT, Run};
 use crate::workflow::{Outcome, Starts, inputs};
 
-impl Deciding<'_> {
+impl<'a> Deciding<'a> {
     /// Walks another workflow below `<address>/run`: with its own names, and the accounts of the one that runs it.
-    pub(super) fn run(&mut self, action: &Action, run: &Run, spot: &mut Spot<'_>) -> Flow {
+    pub(super) fn run(&mut self, action: &Action, run: &Run, spot: &mut Spot<'_, 'a>) -> Flow {
         let mut inner = match self.inner(run, spot.address, spot.frame) {
             Ok(inner) => inner,
             Err(failure) => return spot.fail(failure),
@@ -25,13 +27,13 @@ impl Deciding<'_> {
         let begun = self.state.progress.get(inner.address()).and_then(|progress| progress.inputs.clone());
         let begins = begun.is_none();
         inner.inputs = match begun.map_or_else(|| self.inputs(run, &inner, &spot.scope(self)), Ok) {
-            Ok(inputs) => inputs,
+            Ok(inputs) => Cow::Owned(inputs),
             Err(failure) => return spot.fail(failure),
         };
-        let mut inner_root = self.root(&inner, None);
+        let mut roots = self.roots(&inner, None);
         if begins {
             if let Some(condition) = &inner.workflow.trigger.only_if {
-                match condition.holds(&Scope::new(&inner_root, &self.plan.locale)) {
+                match condition.holds(&Scope::of(&roots, &self.plan.locale)) {
                     Ok(true) => {}
                     Ok(false) => return self.finish(action, spot, Outcome::Skipped, Value::Null, None),
                     Err(fault) => {
@@ -40,10 +42,10 @@ impl Deciding<'_> {
                     }
                 }
             }
-            self.record(Fact::Entered { address: inner.address().into(), inputs: inner.inputs.clone() });
+            self.record(Fact::Entered { address: inner.address().into(), inputs: inner.inputs.clone().into_owned() });
         }
         let wanted = self.next.len();
-        match self.workflow(&inner, &mut inner_root, None) {
+        match self.workflow(&inner, &mut roots, None) {
             Flow::Done(_) => self.finish(action, spot, Outcome::Done, Value::Null, None),
             Flow::Stopped(value) => {
                 // What its other branches want is not done any more.
@@ -56,7 +58,7 @@ impl Deciding<'_> {
 
     /// The frame of a workflow that is run: an alias stands for the connection that the outer one has for the same name,
     /// else for the tenant's.
-    fn inner<'f>(&self, run: &Run, address: &str, frame: &Frame<'f>) -> Result<Frame<'f>, Failure> {
+    fn inner(&self, run: &Run, address: &str, frame: &Frame<'a>) -> Result<Frame<'a>, Failure> {
         let plan = frame.plan;
         let workflow = plan
             .workflow(&run.workflow)
@@ -70,7 +72,8 @@ impl Deciding<'_> {
             .bind_within(workflow, self.start.tenant.as_deref(), &known)
             .ok_or_else(|| Failure::new("invalid", format!("`{}` uses an account that there is not", run.workflow)))?;
         let prefix = format!("{address}/run/");
-        Ok(Frame { plan, workflow, prefix, connections, inputs: Value::Null, names: Default::default() })
+        let (connections, inputs) = (Cow::Owned(connections), Cow::default());
+        Ok(Frame { plan, workflow, prefix, connections, inputs, names: Default::default() })
     }
 
     fn inputs(&self, run: &Run, inner: &Frame<'_>, scope: &Scope<'_>) -> Result<Value, Failure> {
@@ -86,7 +89,7 @@ impl Deciding<'_> {
     }
 
     /// Makes an event of the project; it is stored in the commit that finishes the action.
-    pub(super) fn emit(&mut self, action: &Action, emit: &Emit, spot: &mut Spot<'_>) -> Flow {
+    pub(super) fn emit(&mut self, action: &Action, emit: &Emit, spot: &mut Spot<'_, 'a>) -> Flow {
         let told = match &emit.with {
             Some(with) => match with.eval(&spot.scope(self)) {
                 Ok(told) => told,

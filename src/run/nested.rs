@@ -1,20 +1,22 @@
 //! Actions that hold others: one way of several, every item of a list, several at once.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
-use super::decide::Deciding;
+use super::decide::{Deciding, OUTCOME};
 use super::entry::Fact;
 use super::walk::{Flow, Spot, name_result};
 use crate::connector::Failure;
-use crate::expr::Scope;
+use crate::expr::{Roots, Scope};
 use crate::workflow::action::{Action, Call, ForEach, Kind, Over, Parallel, call, for_each, undecided};
 use crate::workflow::{Advance, Context, Finish, Outcome};
 
 /// Chooses a branch, and gives its actions.
 type Choice<'c> = (&'c dyn Fn(&Scope<'_>) -> Result<String, Failure>, &'c dyn for<'b> Fn(&'b str) -> &'c [Action]);
 
-impl Deciding<'_> {
-    pub(super) fn choice(&mut self, action: &Action, spot: &mut Spot<'_>, (choose, actions): Choice<'_>) -> Flow {
+impl<'a> Deciding<'a> {
+    pub(super) fn choice(&mut self, action: &Action, spot: &mut Spot<'_, 'a>, (choose, actions): Choice<'_>) -> Flow {
         let address = spot.address;
         let chosen = self.state.progress.get(address).and_then(|progress| progress.branch.clone());
         let branch = match chosen {
@@ -33,13 +35,13 @@ impl Deciding<'_> {
         }
     }
 
-    pub(super) fn parallel(&mut self, action: &Action, parallel: &Parallel, spot: &mut Spot<'_>) -> Flow {
+    pub(super) fn parallel(&mut self, action: &Action, parallel: &Parallel, spot: &mut Spot<'_, 'a>) -> Flow {
         let (address, frame, over) = (spot.address, spot.frame, spot.over);
-        let mut branches = vec![spot.root.clone(); parallel.branches.len()];
+        let mut branches = vec![spot.roots.clone(); parallel.branches.len()];
         let at = |index: usize| format!("{address}/parallel/{index}");
         let results = self.together(parallel.branches.len(), parallel.branches.len().max(2), &at, |run, index| {
             let branch = &parallel.branches[index];
-            let mut spot = Spot { address: &at(index), frame, root: &mut branches[index], over };
+            let mut spot = Spot { address: &at(index), frame, roots: &mut branches[index], over };
             match branch.actions.as_slice() {
                 [one] if !branch.is_list => run.action(one, &mut spot),
                 actions => run.list(actions, &mut spot),
@@ -47,45 +49,45 @@ impl Deciding<'_> {
         });
         match results {
             Ok(results) => {
-                branches.into_iter().for_each(|branch| name_results(spot.root, branch));
-                self.finish(action, spot, Outcome::Done, Value::Array(results), None)
+                branches.into_iter().for_each(|branch| name_results(spot.roots, branch));
+                self.finish(action, spot, Outcome::Done, array(results), None)
             }
             Err(flow) => flow,
         }
     }
 
     /// Names what the actions inside one that is over have made. Those of a loop name nothing beyond it.
-    pub(super) fn name_inner(&self, action: &Action, address: &str, root: &mut Value) {
+    pub(super) fn name_inner(&self, action: &Action, address: &str, roots: &mut Roots<'_>) {
         let progress = self.state.progress.get(address);
         let branch = progress.and_then(|progress| progress.branch.as_deref()).unwrap_or_default();
         match &action.kind {
-            Kind::If(choice) => self.name_all(choice.actions(branch), &format!("{address}/{branch}"), root),
-            Kind::Switch(switch) => self.name_all(switch.actions(branch), &format!("{address}/{branch}"), root),
+            Kind::If(choice) => self.name_all(choice.actions(branch), &format!("{address}/{branch}"), roots),
+            Kind::Switch(switch) => self.name_all(switch.actions(branch), &format!("{address}/{branch}"), roots),
             Kind::Parallel(parallel) => {
                 for (index, branch) in parallel.branches.iter().enumerate() {
                     let at = format!("{address}/parallel/{index}");
                     match branch.actions.as_slice() {
-                        [one] if !branch.is_list => self.name(one, &at, root),
-                        actions => self.name_all(actions, &at, root),
+                        [one] if !branch.is_list => self.name(one, &at, roots),
+                        actions => self.name_all(actions, &at, roots),
                     }
                 }
             }
             _ => {}
         }
-        self.name_all(action.on_error.actions(), &format!("{address}/on_error"), root);
+        self.name_all(action.on_error.actions(), &format!("{address}/on_error"), roots);
     }
 
-    fn name_all(&self, actions: &[Action], address: &str, root: &mut Value) {
+    fn name_all(&self, actions: &[Action], address: &str, roots: &mut Roots<'_>) {
         for (index, action) in actions.iter().enumerate() {
-            self.name(action, &format!("{address}/{index}"), root);
+            self.name(action, &format!("{address}/{index}"), roots);
         }
     }
 
-    fn name(&self, action: &Action, address: &str, root: &mut Value) {
+    fn name(&self, action: &Action, address: &str, roots: &mut Roots<'_>) {
         let finished = self.state.progress.get(address).and_then(|progress| progress.finished.as_ref());
         let Some(finished) = finished else { return };
-        self.name_inner(action, address, root);
-        name_result(action, root, finished.outcome, &finished.result);
+        self.name_inner(action, address, roots);
+        name_result(action, roots, finished.outcome, &finished.result);
     }
 
     /// Lives through several things at once, at most so many; `walk` takes one as far as it goes.
@@ -98,7 +100,7 @@ impl Deciding<'_> {
         at_once: usize,
         at: &dyn Fn(usize) -> String,
         mut walk: impl FnMut(&mut Self, usize) -> Flow,
-    ) -> Result<Vec<Value>, Flow> {
+    ) -> Result<Vec<Arc<Value>>, Flow> {
         let mut results = Vec::with_capacity(count);
         let (mut open, mut failed) = (0, None);
         for index in 0..count {
@@ -114,7 +116,7 @@ impl Deciding<'_> {
                         let (address, outcome) = (address.clone(), Outcome::Failed);
                         let failure = Some(failure.clone());
                         let warnings = Vec::new();
-                        self.record(Fact::Finished { address, outcome, result: Value::Null, failure, warnings });
+                        self.record(Fact::Finished { address, outcome, result: Arc::default(), failure, warnings });
                     }
                     failed.get_or_insert(Flow::Failed { address, failure });
                 }
@@ -138,7 +140,7 @@ impl Deciding<'_> {
             .any(|known| known.strip_prefix(address).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
     }
 
-    pub(super) fn for_each(&mut self, action: &Action, each: &ForEach, spot: &mut Spot<'_>) -> Flow {
+    pub(super) fn for_each(&mut self, action: &Action, each: &ForEach, spot: &mut Spot<'_, 'a>) -> Flow {
         let address = spot.address;
         if self.state.progress.get(address).and_then(|progress| progress.items.as_ref()).is_none() {
             let items = match &each.over {
@@ -182,9 +184,9 @@ impl Deciding<'_> {
                 return Flow::Done(done.result.clone());
             }
             let mut over = spot.over.to_vec();
-            over.push((each.name.clone(), items[index].clone()));
-            let root = &mut spot.root.clone();
-            let mut spot = Spot { address: &format!("{at}/actions"), frame: spot.frame, root, over: &over };
+            over.push((&each.name, &items[index]));
+            let roots = &mut spot.roots.clone();
+            let mut spot = Spot { address: &format!("{at}/actions"), frame: spot.frame, roots, over: &over };
             let flow = run.list(&each.actions, &mut spot);
             if let Flow::Done(result) = &flow {
                 let (result, outcome, warnings) = (result.clone(), Outcome::Done, Vec::new());
@@ -193,20 +195,22 @@ impl Deciding<'_> {
             flow
         });
         match results {
-            Ok(results) => self.finish(action, spot, Outcome::Done, Value::Array(results), None),
+            Ok(results) => self.finish(action, spot, Outcome::Done, array(results), None),
             Err(flow) => flow,
         }
     }
 }
 
 /// What a branch has named is there for all that follows.
-fn name_results(root: &mut Value, branch: Value) {
-    let Value::Object(names) = branch else { return };
-    for (name, value) in names {
-        match (root.get_mut(&name), value) {
-            (None, value) => root[&name] = value,
-            (Some(Value::Object(outcomes)), Value::Object(more)) if name == "outcome" => outcomes.extend(more),
-            _ => {}
-        }
+fn name_results<'a>(roots: &mut Roots<'a>, branch: Roots<'a>) {
+    if let Some(Value::Object(more)) = branch.get(OUTCOME) {
+        roots.change(OUTCOME, |outcomes| {
+            outcomes.as_object_mut().into_iter().for_each(|known| known.extend(more.clone()))
+        });
     }
+    roots.add_new(branch);
+}
+
+fn array(results: Vec<Arc<Value>>) -> Value {
+    results.into_iter().map(Arc::unwrap_or_clone).collect()
 }

@@ -10,7 +10,7 @@ use super::frame::Frame;
 use super::known::{Compared, News, Told, compare};
 use super::walk::{Flow, fail};
 use crate::connector::{Connector, Failure, Names, Object, Operation, Page, Reference, join};
-use crate::expr::{Scope, as_text};
+use crate::expr::{Roots, Scope, as_text};
 use crate::trigger::Event;
 use crate::workflow::action::undecided;
 use crate::workflow::{Answer, Purpose, RecordRef, Retry, Sending, Starts, Workflow};
@@ -18,20 +18,20 @@ use crate::workflow::{Answer, Purpose, RecordRef, Retry, Sending, Starts, Workfl
 /// Pages that are read to find one record, at most.
 const PAGES_MAX: usize = 50;
 
-impl Deciding<'_> {
+impl<'a> Deciding<'a> {
     /// Gives the roots of the context, with the trigger's record under its name, unless the run is about no record.
-    pub(super) fn prepare(&mut self, frame: &mut Frame<'_>) -> Result<Value, Flow> {
+    pub(super) fn prepare(&mut self, frame: &mut Frame<'a>) -> Result<Roots<'a>, Flow> {
         self.names(frame)?;
         let workflow = frame.workflow;
         let record = self.event_record(workflow, frame)?;
-        let mut root = self.root(frame, record);
-        let Some(condition) = &workflow.trigger.only_if else { return Ok(root) };
+        let mut roots = self.roots(frame, record);
+        let Some(condition) = &workflow.trigger.only_if else { return Ok(roots) };
         if self.state.progress.contains_key("actions/0") || self.state.ending.is_some() {
-            return Ok(root);
+            return Ok(roots);
         }
-        root["run"]["now"] = Value::String(super::decide::instant(self.state.started_ms.unwrap_or(self.now_ms)));
-        match condition.holds(&Scope::new(&root, &self.plan.locale)) {
-            Ok(true) => Ok(root),
+        roots.set("run", self.running(self.state.started_ms.unwrap_or(self.now_ms)));
+        match condition.holds(&Scope::of(&roots, &self.plan.locale)) {
+            Ok(true) => Ok(roots),
             Ok(false) => Err(Flow::Skipped("`only_if` of the trigger does not hold".into())),
             Err(fault) => Err(fail("trigger", undecided(&fault, "only_if"))),
         }
@@ -199,9 +199,9 @@ impl Deciding<'_> {
         id: &str,
     ) -> Result<Option<Value>, Flow> {
         self.settled(address, Retry::standard(), None)?;
-        let progress = self.state.progress.get(address).cloned().unwrap_or_default();
+        let exchanges = self.state.exchanges(address);
         let mut page = Page::default();
-        if let Some(last) = progress.exchanges.last() {
+        if let Some(last) = exchanges.last() {
             match &last.answer {
                 Some(Answer::Failed(failure)) if failure.name == "not_found" => return Ok(None),
                 Some(Answer::Failed(failure)) => return Err(fail(address, failure.clone())),
@@ -209,19 +209,20 @@ impl Deciding<'_> {
                     return Ok(Some(value.clone()).filter(|value| next.is_none() && !value.is_null()));
                 }
                 Some(Answer::Done { next, .. }) => {
-                    let pages = progress.exchanges.iter().filter_map(|exchange| exchange.value()?.as_array());
+                    let pages = exchanges.iter().filter_map(|exchange| exchange.value()?.as_array());
                     let hit =
                         pages.flatten().find(|item| item.get(&object.id).and_then(as_text).as_deref() == Some(id));
                     match (hit, next) {
                         (Some(hit), _) => return Ok(Some(hit.clone())),
-                        (None, Some(next)) if progress.exchanges.len() < PAGES_MAX => page = next.clone(),
+                        (None, Some(next)) if exchanges.len() < PAGES_MAX => page = next.clone(),
                         _ => return Ok(None),
                     }
                 }
                 None => return Err(fail(address, Failure::new("unknown", "the last answer is missing"))),
             }
         }
-        let connection = self.start.connections.get(alias).cloned().unwrap_or_default();
+        let (sent, start) = (exchanges.len(), self.start);
+        let connection = start.connections.get(alias).map(String::as_str).unwrap_or_default();
         let name = operation.name.clone();
         let sending = Sending {
             purpose: Purpose::Read,
@@ -231,7 +232,7 @@ impl Deciding<'_> {
             page,
             turns: Vec::new(),
         };
-        Err(self.send(address, &progress, sending, None, &connection))
+        Err(self.send(address, sent, sending, None, connection))
     }
 
     /// What reading the event's record needs: its id, and its parent's where the path asks for it.
@@ -301,26 +302,25 @@ impl Deciding<'_> {
         (list, fresh): (&str, bool),
     ) -> Result<Vec<Value>, Flow> {
         self.settled(address, Retry::standard(), None)?;
-        let progress = self.state.progress.get(address).cloned().unwrap_or_default();
+        let exchanges = self.state.exchanges(address);
         let mut page = Page::default();
-        if let Some(last) = progress.exchanges.last() {
+        if let Some(last) = exchanges.last() {
             match &last.answer {
                 Some(Answer::Failed(failure)) => return Err(fail(address, failure.clone())),
-                Some(Answer::Done { next: Some(next), .. }) if progress.exchanges.len() < PAGES_MAX => {
-                    page = next.clone()
-                }
+                Some(Answer::Done { next: Some(next), .. }) if exchanges.len() < PAGES_MAX => page = next.clone(),
                 _ => {
-                    let pages = progress.exchanges.iter().filter_map(|exchange| exchange.value()?.as_array());
+                    let pages = exchanges.iter().filter_map(|exchange| exchange.value()?.as_array());
                     return Ok(pages.flatten().cloned().collect());
                 }
             }
         }
+        let sent = exchanges.len();
         let purpose = Purpose::Names { list: list.into(), fresh };
         let name = operation.name.clone();
         let input = Value::Object(Map::new());
         let sending =
             Sending { purpose, alias: alias.into(), operation: name, input: input.into(), page, turns: Vec::new() };
-        Err(self.send(address, &progress, sending, None, connection))
+        Err(self.send(address, sent, sending, None, connection))
     }
 }
 

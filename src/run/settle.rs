@@ -28,14 +28,14 @@ pub(super) enum Need {
 /// So often a vendor is believed that says when its limit is over.
 const BELIEVED: u32 = 5;
 
-/// Judges an exchange. `due`: a pause for it is over. `renews`: a refused token is renewed by then.
+/// Judges an exchange. `due`: a pause for it is over. `renews`: a refused token is renewed by then. `spread`: a number in 0..1.
 pub(super) fn need(
     exchange: &Exchange,
     (operation, renews): (&Operation, bool),
     retry: &Retry,
     due: bool,
     now_ms: i64,
-    spread: f64,
+    spread: &dyn Fn() -> f64,
 ) -> Need {
     if exchange.again {
         return again_by_hand(exchange, operation);
@@ -50,7 +50,7 @@ pub(super) fn need(
     if failure.name == "rate_limited" {
         return match due {
             true => Need::Again,
-            false => pause(limited_until(exchange, &failure, retry, now_ms, spread), &failure),
+            false => pause(limited_until(exchange, &failure, retry, now_ms, spread()), &failure),
         };
     }
     if failure.name == "auth" {
@@ -75,7 +75,7 @@ pub(super) fn need(
         return Need::Again;
     }
     let tries = exchange.tries.max(1);
-    let next = retry.next(&failure.name, tries, exchange.since_ms, now_ms, spread);
+    let next = retry.next(&failure.name, tries, exchange.since_ms, now_ms, spread());
     match next {
         Some(at) => pause(not_before(at, unsure, &operation.if_unsure, &failure, now_ms), &failure),
         // Out of tries, but the write may stand: look once more before giving up.

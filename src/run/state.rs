@@ -1,6 +1,7 @@
 //! The fold: what a journal says, ready to decide on.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -24,7 +25,7 @@ pub struct State {
     pub retried_ms: Option<i64>,
     /// Number of entries folded.
     pub length: usize,
-    pub(super) compared: Option<Compared>,
+    pub(super) compared: Option<Arc<Compared>>,
     /// What the store knows of the event's record, once it was asked. No line of the journal: it is asked anew.
     pub(super) recalled: Option<Option<Known>>,
     /// What the store knows for waits, as far as it was asked for this decision. No line of the journal either.
@@ -35,9 +36,6 @@ pub struct State {
     /// `stop` was met while others were on their way. No line of the journal: it is met anew.
     pub(super) stopped: Option<Value>,
     pub(super) progress: HashMap<Address, Progress>,
-    /// What is told of the event, from one decision to the next, and whether it was compared by then. No line of the journal: it is
-    /// made anew.
-    pub(super) told: Option<(bool, Value)>,
 }
 
 /// How far one action has got.
@@ -54,7 +52,7 @@ pub(super) struct Progress {
     /// The message that has come, by its number.
     pub received: Option<(i64, Correlation)>,
     pub branch: Option<String>,
-    pub items: Option<Vec<Value>>,
+    pub items: Option<Arc<Vec<Value>>>,
     /// What a workflow that is run here was given.
     pub inputs: Option<Value>,
     /// The action that failed, and why; `on_error` is at work.
@@ -65,7 +63,7 @@ pub(super) struct Progress {
 #[derive(Clone, Debug)]
 pub(super) struct Finished {
     pub outcome: Outcome,
-    pub result: Value,
+    pub result: Arc<Value>,
     pub failure: Option<Failure>,
 }
 
@@ -173,6 +171,11 @@ impl State {
         !self.on_its_way.is_empty()
     }
 
+    /// What was exchanged at an address so far.
+    pub(super) fn exchanges(&self, address: &str) -> &[Exchange] {
+        self.progress.get(address).map(|progress| progress.exchanges.as_slice()).unwrap_or_default()
+    }
+
     /// Takes in what the store knows of the record that [`super::Next::Recall`] asked for.
     pub fn recall(&mut self, known: Option<Known>) {
         self.recalled = Some(known);
@@ -229,9 +232,9 @@ impl State {
         let at_ms = entry.at_ms;
         match &entry.fact {
             Fact::Started {} => self.started_ms = Some(at_ms),
-            Fact::Compared(compared) => self.compared = Some((**compared).clone()),
+            Fact::Compared(compared) => self.compared = Some(Arc::new((**compared).clone())),
             Fact::Chose { address, branch } => self.at(address, at_ms).branch = Some(branch.clone()),
-            Fact::Listed { address, items } => self.at(address, at_ms).items = Some(items.clone()),
+            Fact::Listed { address, items } => self.at(address, at_ms).items = Some(Arc::new(items.clone())),
             Fact::Sent(sent) => self.sent(sent, at_ms),
             Fact::Answered { address, exchange, look, answer, .. } => {
                 self.on_its_way.remove(address);

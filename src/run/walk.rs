@@ -4,13 +4,15 @@
 //! that is not finished decides what is next, in each branch for itself. Whatever is evaluated is recorded in the same
 //! commit, so that a later walk never evaluates it again; but for a request that cannot be sent yet.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
-use super::decide::{Asking, Deciding, Next, error_value, instant};
+use super::decide::{Asking, Deciding, Next, OUTCOME, error_value};
 use super::entry::{Fact, Link};
 use super::frame::Frame;
 use crate::connector::Failure;
-use crate::expr::{Scope, as_text};
+use crate::expr::{Root, Roots, Scope, as_text};
 use crate::workflow::action::{Action, Kind, Wait, undecided};
 use crate::workflow::{Accounts, Advance, Context, Finish, Look, OnError, Outcome, RecordRef, Retry};
 
@@ -18,7 +20,7 @@ use crate::workflow::{Accounts, Advance, Context, Finish, Look, OnError, Outcome
 #[derive(Debug)]
 pub(super) enum Flow {
     /// Done; the last result.
-    Done(Value),
+    Done(Arc<Value>),
     /// Not done: what is wanted for that was said, or is on its way.
     Blocked,
     Failed {
@@ -32,25 +34,25 @@ pub(super) enum Flow {
 }
 
 /// Names laid over the context: items of loops, `error`.
-pub(super) type Overlay = [(String, Value)];
+pub(super) type Overlay<'o> = [(&'o str, &'o Value)];
 
 /// Where the walk is, and what is known there.
-pub(super) struct Spot<'s> {
+pub(super) struct Spot<'s, 'a> {
     pub address: &'s str,
-    pub frame: &'s Frame<'s>,
+    pub frame: &'s Frame<'a>,
     /// The roots of the context, with the results so far.
-    pub root: &'s mut Value,
-    pub over: &'s Overlay,
+    pub roots: &'s mut Roots<'a>,
+    pub over: &'s Overlay<'s>,
 }
 
-impl Spot<'_> {
+impl<'a> Spot<'_, 'a> {
     /// Another address with the same context.
-    pub fn at<'b>(&'b mut self, address: &'b str) -> Spot<'b> {
-        Spot { address, frame: self.frame, root: self.root, over: self.over }
+    pub fn at<'b>(&'b mut self, address: &'b str) -> Spot<'b, 'a> {
+        Spot { address, frame: self.frame, roots: self.roots, over: self.over }
     }
 
     pub fn scope<'b>(&'b self, deciding: &'b Deciding<'_>) -> Scope<'b> {
-        let scope = Scope::new(self.root, &deciding.plan.locale).without_null();
+        let scope = Scope::of(self.roots, &deciding.plan.locale).without_null();
         self.over.iter().fold(scope, |scope, (name, value)| scope.with(name, value))
     }
 
@@ -59,9 +61,9 @@ impl Spot<'_> {
     }
 }
 
-impl Deciding<'_> {
-    pub(super) fn list(&mut self, actions: &[Action], spot: &mut Spot<'_>) -> Flow {
-        let mut last = Value::Null;
+impl<'a> Deciding<'a> {
+    pub(super) fn list(&mut self, actions: &[Action], spot: &mut Spot<'_, 'a>) -> Flow {
+        let mut last = Arc::default();
         for (index, action) in actions.iter().enumerate() {
             let address = format!("{}/{index}", spot.address);
             match self.action(action, &mut spot.at(&address)) {
@@ -72,11 +74,11 @@ impl Deciding<'_> {
         Flow::Done(last)
     }
 
-    pub(super) fn action(&mut self, action: &Action, spot: &mut Spot<'_>) -> Flow {
+    pub(super) fn action(&mut self, action: &Action, spot: &mut Spot<'_, 'a>) -> Flow {
         let address = spot.address;
         if let Some(finished) = self.state.progress.get(address).and_then(|progress| progress.finished.clone()) {
-            self.name_inner(action, address, spot.root);
-            name_result(action, spot.root, finished.outcome, &finished.result);
+            self.name_inner(action, address, spot.roots);
+            name_result(action, spot.roots, finished.outcome, &finished.result);
             return match finished.failure {
                 Some(failure)
                     if finished.outcome == Outcome::Failed && !matches!(action.on_error, OnError::Continue) =>
@@ -87,7 +89,7 @@ impl Deciding<'_> {
             };
         }
         let begun = self.state.progress.get(address).and_then(|progress| progress.begun_ms);
-        spot.root["run"]["now"] = Value::String(instant(begun.unwrap_or(self.now_ms)));
+        spot.roots.set("run", self.running(begun.unwrap_or(self.now_ms)));
         if begun.is_none()
             && let Some(condition) = &action.only_if
         {
@@ -113,7 +115,7 @@ impl Deciding<'_> {
         }
     }
 
-    fn perform(&mut self, action: &Action, spot: &mut Spot<'_>) -> Flow {
+    fn perform(&mut self, action: &Action, spot: &mut Spot<'_, 'a>) -> Flow {
         let address = spot.address;
         match &action.kind {
             Kind::If(choice) => {
@@ -165,7 +167,12 @@ impl Deciding<'_> {
     }
 
     /// An action that works by exchanges, until it is finished, failed or must wait.
-    fn advancing(&mut self, action: &Action, spot: &mut Spot<'_>, advance: impl Fn(&Context<'_>) -> Advance) -> Flow {
+    fn advancing(
+        &mut self,
+        action: &Action,
+        spot: &mut Spot<'_, 'a>,
+        advance: impl Fn(&Context<'_>) -> Advance,
+    ) -> Flow {
         match self.exchanges(action, spot, advance) {
             Ok(finish) => {
                 let tenant = self.start.tenant.clone();
@@ -175,7 +182,7 @@ impl Deciding<'_> {
                 self.kept.found.extend(finish.found);
                 self.kept.link.extend(finish.link.map(|both| (spot.address.to_string(), pair(both))));
                 let outcome = finish.outcome.unwrap_or(Outcome::Done);
-                self.finish_with(action, spot, outcome, finish.result, None, finish.warnings)
+                self.finish_with(action, spot, outcome, finish.result.into(), None, finish.warnings)
             }
             Err(flow) => flow,
         }
@@ -184,7 +191,7 @@ impl Deciding<'_> {
     pub(super) fn exchanges(
         &mut self,
         action: &Action,
-        spot: &Spot<'_>,
+        spot: &Spot<'_, 'a>,
         advance: impl Fn(&Context<'_>) -> Advance,
     ) -> Result<Finish, Flow> {
         let (address, frame) = (spot.address, spot.frame);
@@ -193,7 +200,7 @@ impl Deciding<'_> {
         let timeout = action.timeout.or(workflow.timeout);
         self.settled(address, retry, timeout)?;
         let progress = self.state.progress.get(address);
-        let records = if frame.is_outermost() { self.linkable(spot.root) } else { Vec::new() };
+        let records = if frame.is_outermost() { self.linkable(spot.roots) } else { Vec::new() };
         let context = Context {
             scope: spot.scope(self),
             exchanges: progress.map(|progress| progress.exchanges.as_slice()).unwrap_or_default(),
@@ -215,8 +222,8 @@ impl Deciding<'_> {
             }
             Advance::Send(sending) => match frame.connection(&sending.alias) {
                 Some(connection) => {
-                    let progress = progress.cloned().unwrap_or_default();
-                    Err(self.send(address, &progress, sending, timeout, connection))
+                    let exchanges = context.exchanges.len();
+                    Err(self.send(address, exchanges, sending, timeout, connection))
                 }
                 None => {
                     let message = format!("no connection stands for `{}`", sending.alias);
@@ -227,7 +234,7 @@ impl Deciding<'_> {
     }
 
     /// The records that `link` may name: the one that the run is about, and those that it includes.
-    fn linkable(&self, root: &Value) -> Vec<(String, RecordRef)> {
+    fn linkable(&self, roots: &Roots<'_>) -> Vec<(String, RecordRef)> {
         let event = &self.start.event;
         let workflow = self.plan.workflow(&self.start.workflow);
         let (Some(workflow), Some(connection), Some(object)) = (workflow, &event.connection, &event.object) else {
@@ -242,7 +249,7 @@ impl Deciding<'_> {
             records.push((name.clone(), record));
         }
         for reference in object.parent.iter().chain(&object.references) {
-            let included = root.get(name).and_then(|record| record.get(&reference.name));
+            let included = roots.get(name).and_then(|record| record.get(&reference.name));
             let id_field = connector.object(&reference.object).map_or("id", |other| other.id.as_str());
             if let Some(id) = included.and_then(|other| other.get(id_field)).and_then(as_text) {
                 let record = RecordRef { connection: connection.clone(), object: reference.object.clone(), id };
@@ -253,7 +260,7 @@ impl Deciding<'_> {
     }
 
     /// An action failed: `continue`, stand-ins, or the end of the run.
-    fn failed(&mut self, action: &Action, spot: &mut Spot<'_>, failure: Failure) -> Flow {
+    fn failed(&mut self, action: &Action, spot: &mut Spot<'_, 'a>, failure: Failure) -> Flow {
         let address = spot.address;
         match &action.on_error {
             OnError::Fail => spot.fail(failure),
@@ -266,10 +273,11 @@ impl Deciding<'_> {
         }
     }
 
-    fn rescue(&mut self, action: &Action, spot: &mut Spot<'_>, (at, failure): (&str, &Failure)) -> Flow {
+    fn rescue(&mut self, action: &Action, spot: &mut Spot<'_, 'a>, (at, failure): (&str, &Failure)) -> Flow {
         let address = format!("{}/on_error", spot.address);
+        let error = error_value(&spot.frame.called(at), failure);
         let mut over = spot.over.to_vec();
-        over.push(("error".into(), error_value(&spot.frame.called(at), failure)));
+        over.push(("error", &error));
         match self.list(action.on_error.actions(), &mut Spot { over: &over, ..spot.at(&address) }) {
             Flow::Done(value) => self.finish(action, spot, Outcome::Done, value, None),
             other => other,
@@ -279,35 +287,35 @@ impl Deciding<'_> {
     pub(super) fn finish(
         &mut self,
         action: &Action,
-        spot: &mut Spot<'_>,
+        spot: &mut Spot<'_, 'a>,
         outcome: Outcome,
-        result: Value,
+        result: impl Into<Arc<Value>>,
         failure: Option<Failure>,
     ) -> Flow {
-        self.finish_with(action, spot, outcome, result, failure, Vec::new())
+        self.finish_with(action, spot, outcome, result.into(), failure, Vec::new())
     }
 
     fn finish_with(
         &mut self,
         action: &Action,
-        spot: &mut Spot<'_>,
+        spot: &mut Spot<'_, 'a>,
         outcome: Outcome,
-        result: Value,
+        result: Arc<Value>,
         failure: Option<Failure>,
         warnings: Vec<String>,
     ) -> Flow {
-        name_result(action, spot.root, outcome, &result);
+        name_result(action, spot.roots, outcome, &result);
         let fact = Fact::Finished { address: spot.address.into(), outcome, result: result.clone(), failure, warnings };
         self.record(fact);
         Flow::Done(result)
     }
 }
 
-pub(super) fn name_result(action: &Action, root: &mut Value, outcome: Outcome, result: &Value) {
+pub(super) fn name_result(action: &Action, roots: &mut Roots<'_>, outcome: Outcome, result: &Arc<Value>) {
     let Some(id) = &action.id else { return };
-    root["outcome"][id] = Value::String(outcome.word().into());
+    roots.change(OUTCOME, |outcomes| outcomes[id] = Value::String(outcome.word().into()));
     if !matches!(outcome, Outcome::Skipped | Outcome::TimedOut | Outcome::Failed) {
-        root[id] = result.clone();
+        roots.set(id.clone(), Root::Shared(Arc::clone(result)));
     }
 }
 

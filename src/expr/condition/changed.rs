@@ -7,13 +7,12 @@ use crate::expr::{Path, Scope};
 /// The event names the field, a part of it, or what it is a part of; of a created record, every field that is there.
 /// Without an event nothing has changed.
 pub(super) fn is_changed(path: &Path, left: Option<&Value>, scope: &Scope<'_>) -> bool {
-    let Some(event) = scope.root("event") else { return false };
-    if event.get("type").and_then(Value::as_str) == Some("created") {
+    if scope.field("event", "type").and_then(Value::as_str) == Some("created") {
         return left.is_some();
     }
     let names = path.read().names;
     let field = names.get(1..).unwrap_or_default().join(".");
-    let changed = event.get("changed").and_then(Value::as_array);
+    let changed = scope.field("event", "changed").and_then(Value::as_array);
     changed
         .into_iter()
         .flatten()

@@ -118,9 +118,10 @@ impl Path {
     /// The value at a singular path, not copied. None for a plural path too.
     pub(crate) fn find_one<'a>(&self, scope: &Scope<'a>) -> Option<&'a Value> {
         let Kind::Singular(steps) = &self.kind else { return None };
-        let (start, rest) = match steps.split_first() {
-            Some((Step::Name(name), rest)) => (scope.root(name)?, rest),
-            _ => (scope.whole(), steps.as_slice()),
+        let (start, rest) = match steps.as_slice() {
+            [Step::Name(root), Step::Name(name), rest @ ..] => (scope.field(root, name)?, rest),
+            [Step::Name(root), rest @ ..] => (scope.root(root)?, rest),
+            steps => (scope.whole(), steps),
         };
         rest.iter().try_fold(start, |value, step| step.walk(value)).filter(|value| !value.is_null())
     }

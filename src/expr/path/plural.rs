@@ -60,11 +60,14 @@ impl Plural {
     /// # Errors
     /// Which limit it went over.
     pub(super) fn find(&self, scope: &Scope<'_>) -> Result<Vec<Value>, String> {
-        let overlaid = self.overlaid_root(scope);
-        let root = overlaid.as_ref().unwrap_or_else(|| scope.whole());
-        let (start, rest) = match self.segments.split_first() {
-            Some((Segment::Selector(Selector::Name(name)), rest)) => (scope.root(name), rest),
-            _ => (Some(scope.whole()), self.segments.as_slice()),
+        let gathered = self.gathered(scope);
+        let root = gathered.as_ref().or(scope.bare()).unwrap_or(&Value::Null);
+        let (start, rest) = match self.segments.as_slice() {
+            [Segment::Selector(Selector::Name(root)), Segment::Selector(Selector::Name(name)), rest @ ..] => {
+                (scope.field(root, name), rest)
+            }
+            [Segment::Selector(Selector::Name(root)), rest @ ..] => (scope.root(root), rest),
+            segments => (Some(scope.whole()), segments),
         };
         let mut walk = Walk { root, steps: 0 };
         let mut found: Vec<&Value> = start.into_iter().collect();
@@ -74,9 +77,9 @@ impl Plural {
         Ok(found.into_iter().filter(|value| !value.is_null()).cloned().collect())
     }
 
-    /// What `$` means inside filters when names are laid over the roots.
-    fn overlaid_root(&self, scope: &Scope<'_>) -> Option<Value> {
-        if self.filter_roots.is_empty() || !scope.is_overlaid() {
+    /// What `$` means inside filters, as far as they read it, where it is not one value.
+    fn gathered(&self, scope: &Scope<'_>) -> Option<Value> {
+        if self.filter_roots.is_empty() || scope.bare().is_some() {
             return None;
         }
         let seen = self.filter_roots.iter().filter_map(|name| Some((name.clone(), scope.root(name)?.clone())));

@@ -129,17 +129,22 @@ impl Needs {
     }
 
     fn of_scope(&self, scope: &Scope<'_>) -> Value {
-        let roots = self.below.iter().filter_map(|(name, needs)| Some((name.clone(), needs.of(scope.root(name)?))));
+        let read = |name: &str, needs: &Needs| match !needs.whole && scope.is_in_parts(name) {
+            true => Some(needs.of_fields(|field| scope.field(name, field))),
+            false => scope.root(name).map(|value| needs.of(value)),
+        };
+        let roots = self.below.iter().filter_map(|(name, needs)| Some((name.clone(), read(name, needs)?)));
         Value::Object(roots.collect::<Map<_, _>>())
+    }
+
+    fn of_fields<'v>(&self, field: impl Fn(&str) -> Option<&'v Value>) -> Value {
+        let read = self.below.iter().filter_map(|(name, needs)| Some((name.clone(), needs.of(field(name)?))));
+        Value::Object(read.collect::<Map<_, _>>())
     }
 
     fn of(&self, value: &Value) -> Value {
         match value {
-            Value::Object(fields) if !self.whole => {
-                let read =
-                    self.below.iter().filter_map(|(name, needs)| Some((name.clone(), needs.of(fields.get(name)?))));
-                Value::Object(read.collect::<Map<_, _>>())
-            }
+            Value::Object(fields) if !self.whole => self.of_fields(|name| fields.get(name)),
             other => other.clone(),
         }
     }
