@@ -175,7 +175,12 @@ fn build(resolver: GuardedResolver, bounds: &Bounds) -> Result<reqwest::Client, 
         // An error says that the program has installed one already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
-    reqwest::Client::builder()
+    let client = match resolver.plain {
+        // Never without TLS after all, as no redirect is followed: the certificates of this machine are not read.
+        true => reqwest::Client::builder().tls_certs_only([]),
+        false => reqwest::Client::builder(),
+    };
+    client
         .dns_resolver(Arc::new(resolver))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
