@@ -46,7 +46,7 @@ impl<'r> Root<'r> {
         Root::Made(Rc::new(Made { made: OnceCell::new(), make }))
     }
 
-    /// An object of these fields, and of those of the object that `others` makes.
+    /// An object of these fields, and of those of the object that `others` makes; which may have a null in the place of one.
     pub fn parts(large: impl IntoIterator<Item = (&'r str, Root<'r>)>, others: impl Fn() -> Value + 'r) -> Root<'r> {
         Root::Parts {
             large: Rc::new(Roots::from_iter(large)),
@@ -167,7 +167,7 @@ mod tests {
         let (body, locale, made) = (json!({ "id": "c-1", "tags": ["new"] }), Locale::default(), Cell::new(0));
         let tell = || {
             made.set(made.get() + 1);
-            json!({ "kind": "paid", "body": "never" })
+            json!({ "kind": "paid", "body": null, "time": 7 })
         };
         let mut roots = Roots::from_iter([("event", Root::parts([("body", Root::Borrowed(&body))], tell))]);
         roots.set("vars", Root::Shared(Arc::new(json!({ "limit": 3 }))));
@@ -186,6 +186,8 @@ mod tests {
         assert_eq!(eval(&branch, json!("$.event.kind")), json!("paid"));
         assert_eq!(eval(&roots, json!("{{event.kind}} {{lower event.kind}}")), json!("paid paid"));
         assert_eq!(eval(&roots, json!("$..id")), json!(["c-1"]));
+        let event = r#"{"kind":"paid","body":{"id":"c-1","tags":["new"]},"time":7}"#;
+        assert_eq!(eval(&roots, json!("$.event")).to_string(), event);
         assert_eq!(made.get(), 1);
     }
 
@@ -194,6 +196,7 @@ mod tests {
         let mut roots = Roots::from_iter([("one", Root::made(|| json!(1)))]);
         assert_eq!(roots.whole(), &json!({ "one": 1 }));
         let mut branch = roots.clone();
+        assert!(std::ptr::eq(branch.get("one").unwrap(), roots.get("one").unwrap()));
         branch.set("two", Root::Shared(Arc::new(json!(2))));
         branch.set("one", Root::Shared(Arc::new(json!("other"))));
         assert_eq!((branch.whole(), roots.whole()), (&json!({ "one": "other", "two": 2 }), &json!({ "one": 1 })));

@@ -327,6 +327,8 @@ impl<'a> Deciding<'a> {
                 ("time", json!(instant(event.time_ms))),
                 ("source", json!(event.source)),
                 ("connection", json!(event.connection)),
+                // In its place among the others.
+                ("body", Value::Null),
                 ("changed", json!(compared.map(|compared| &compared.changed))),
                 ("previous", json!(compared.map(|compared| &compared.previous))),
             ])
@@ -352,8 +354,9 @@ impl<'a> Deciding<'a> {
     pub(super) fn roots(&self, frame: &Frame<'a>, record: Option<(String, Value)>) -> Roots<'a> {
         let record = record.map(|(name, record)| (Cow::Owned(name), Root::Shared(Arc::new(record))));
         let outcome = Root::Shared(Arc::new(Value::Object(Map::new())));
-        let fixed = [("event", self.event()), (OUTCOME, outcome), ("run", self.running(self.now_ms))];
-        let fixed = fixed.into_iter().chain(frame.roots(self.start.tenant.as_deref()));
+        let [inputs, vars, connection] = frame.roots(self.start.tenant.as_deref());
+        let (event, run) = (("event", self.event()), ("run", self.running(self.now_ms)));
+        let fixed = [event, inputs, (OUTCOME, outcome), vars, connection, run];
         record.into_iter().chain(fixed.map(|(name, root)| (Cow::Borrowed(name), root))).collect()
     }
 }
