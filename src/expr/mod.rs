@@ -11,6 +11,7 @@ mod duration;
 mod field;
 mod helper;
 mod locale;
+mod needs;
 mod path;
 mod roots;
 mod schema;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 /// Names with values. A copy costs a pointer for each, however large they are.
-#[derive(Default)]
 pub struct Roots<'r> {
     each: Vec<(Cow<'r, str>, Root<'r>)>,
     /// All of them in one value, once it was asked for.
@@ -22,10 +21,12 @@ pub enum Root<'r> {
     Borrowed(&'r Value),
     Shared(Arc<Value>),
     Made(Rc<Made<dyn Fn() -> Value + 'r>>),
-    /// An object, some of whose fields are large: the others are made together.
+    /// An object, one of whose fields is large: the others are made together.
     Parts {
-        large: Rc<Roots<'r>>,
+        large: (&'r str, &'r Value),
         others: Rc<Made<dyn Fn() -> Value + 'r>>,
+        /// Both in one value, once it was asked for.
+        whole: Rc<OnceCell<Value>>,
     },
 }
 
@@ -46,12 +47,10 @@ impl<'r> Root<'r> {
         Root::Made(Rc::new(Made { made: OnceCell::new(), make }))
     }
 
-    /// An object of these fields, and of those of the object that `others` makes; which may have a null in the place of one.
-    pub fn parts(large: impl IntoIterator<Item = (&'r str, Root<'r>)>, others: impl Fn() -> Value + 'r) -> Root<'r> {
-        Root::Parts {
-            large: Rc::new(Roots::from_iter(large)),
-            others: Rc::new(Made { made: OnceCell::new(), make: others }),
-        }
+    /// An object of this field, and of those of the object that `others` makes; which may have a null in the place of it.
+    pub fn parts(large: (&'r str, &'r Value), others: impl Fn() -> Value + 'r) -> Root<'r> {
+        let others = Rc::new(Made { made: OnceCell::new(), make: others });
+        Root::Parts { large, others, whole: Rc::default() }
     }
 
     fn value(&self) -> &Value {
@@ -59,9 +58,9 @@ impl<'r> Root<'r> {
             Root::Borrowed(value) => value,
             Root::Shared(value) => value,
             Root::Made(made) => made.value(),
-            Root::Parts { large, others } => large.whole.get_or_init(|| {
+            Root::Parts { large: (name, value), others, whole } => whole.get_or_init(|| {
                 let mut whole = others.value().as_object().cloned().unwrap_or_default();
-                whole.extend(large.gathered());
+                whole.insert((*name).to_owned(), (*value).clone());
                 Value::Object(whole)
             }),
         }
@@ -69,7 +68,8 @@ impl<'r> Root<'r> {
 
     fn field(&self, name: &str) -> Option<&Value> {
         match self {
-            Root::Parts { large, others } => large.get(name).or_else(|| others.value().get(name)),
+            Root::Parts { large: (known, value), .. } if *known == name => Some(value),
+            Root::Parts { others, .. } => others.value().get(name),
             other => other.value().get(name),
         }
     }
@@ -169,7 +169,7 @@ mod tests {
             made.set(made.get() + 1);
             json!({ "kind": "paid", "body": null, "time": 7 })
         };
-        let mut roots = Roots::from_iter([("event", Root::parts([("body", Root::Borrowed(&body))], tell))]);
+        let mut roots = Roots::from_iter([("event", Root::parts(("body", &body), tell))]);
         roots.set("vars", Root::Shared(Arc::new(json!({ "limit": 3 }))));
         let eval = |roots: &Roots<'_>, written: Value| {
             Expr::compile(&written).unwrap().eval(&Scope::of(roots, &locale)).unwrap().unwrap_or_default()
@@ -178,6 +178,8 @@ mod tests {
             (json!("$.event.body.id"), json!("c-1")),
             (json!("$.event.body.tags[*]"), json!(["new"])),
             (json!("{{upper event.body.id}} {{vars.limit}}"), json!("C-1 3")),
+            (json!("$.event.body.tags[?@ == $.event.body.tags[0]]"), json!(["new"])),
+            (json!({ "$script": "event.body.tags.len() + vars.limit" }), json!(4)),
         ] {
             assert_eq!(eval(&roots, written), expected);
         }

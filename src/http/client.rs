@@ -176,7 +176,7 @@ fn build(resolver: GuardedResolver, bounds: &Bounds) -> Result<reqwest::Client, 
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
     let client = match resolver.plain {
-        // Never without TLS after all, as no redirect is followed: the certificates of this machine are not read.
+        // It never comes to TLS, as no redirect is followed: the certificates of this machine are not read.
         true => reqwest::Client::builder().tls_certs_only([]),
         false => reqwest::Client::builder(),
     };

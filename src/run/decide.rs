@@ -319,7 +319,7 @@ impl<'a> Deciding<'a> {
     /// What is told of the event. Its body is not copied.
     fn event(&self) -> Root<'a> {
         let (event, compared) = (&self.start.event, self.state.compared.clone());
-        Root::parts([("body", Root::Borrowed(&event.body))], move || {
+        Root::parts(("body", &event.body), move || {
             let compared = compared.as_deref();
             Value::from_iter([
                 ("id", json!(event.id)),

@@ -36,12 +36,9 @@ impl Deciding<'_> {
         }
         let spread = || spread(&self.start.id, address, exchange.tries);
         let need = settle::need(exchange, (operation, self.renews(exchange)), retry, due, self.now_ms, &spread);
-        if matches!(need, Need::Nothing) {
-            return Ok(());
-        }
+        let Some(need) = need else { return Ok(()) };
         let exchange = exchange.clone();
         match need {
-            Need::Nothing => Ok(()),
             Need::Again => Err(self.again(address, number, &exchange, timeout)),
             Need::Pause { until_ms, why } => Err(self.pause(address, until_ms, why)),
             Need::GiveUp(failure) => Err(fail(address, failure)),
@@ -72,8 +69,8 @@ impl Deciding<'_> {
         let not_found = look.failure().is_some_and(|failure| failure.name == "not_found");
         if !not_found {
             match settle::need(look, (operation, self.renews(look)), retry, due, self.now_ms, &spread) {
-                Need::Nothing => {}
-                Need::Pause { until_ms, why } => return Err(self.pause(address, until_ms, why)),
+                None => {}
+                Some(Need::Pause { until_ms, why }) => return Err(self.pause(address, until_ms, why)),
                 _ => {
                     let same = (look.operation.as_str(), &look.page);
                     return Err(self.look(address, number, exchange, same, look.attempt + 1, timeout));

@@ -11,8 +11,6 @@ use crate::workflow::{Answer, Exchange, Retry};
 /// What an exchange needs next.
 #[derive(Debug, PartialEq)]
 pub(super) enum Need {
-    /// Nothing: the action may look at its answer.
-    Nothing,
     /// Send it again, now.
     Again,
     /// Ask the remote side whether it was carried out, with this operation.
@@ -28,7 +26,7 @@ pub(super) enum Need {
 /// So often a vendor is believed that says when its limit is over.
 const BELIEVED: u32 = 5;
 
-/// Judges an exchange. `due`: a pause for it is over. `renews`: a refused token is renewed by then. `spread`: a number in 0..1.
+/// Judges an exchange; None: the action may look at its answer. `due`: a pause for it is over. `renews`: a refused token is renewed by then. `spread`: a number in 0..1.
 pub(super) fn need(
     exchange: &Exchange,
     (operation, renews): (&Operation, bool),
@@ -36,29 +34,29 @@ pub(super) fn need(
     due: bool,
     now_ms: i64,
     spread: &dyn Fn() -> f64,
-) -> Need {
+) -> Option<Need> {
     if exchange.again {
-        return again_by_hand(exchange, operation);
+        return Some(again_by_hand(exchange, operation));
     }
     let failure = match &exchange.answer {
-        Some(Answer::Done { .. }) => return Need::Nothing,
-        Some(Answer::Failed(failure)) if is_deleted(&failure.name, exchange, operation) => return Need::Deleted,
+        Some(Answer::Done { .. }) => return None,
+        Some(Answer::Failed(failure)) if is_deleted(&failure.name, exchange, operation) => return Some(Need::Deleted),
         Some(Answer::Failed(failure)) => failure.clone(),
         // The program ended between the request and its answer.
         None => Failure::new("timeout", "stopped before an answer came"),
     };
     if failure.name == "rate_limited" {
-        return match due {
+        return Some(match due {
             true => Need::Again,
             false => pause(limited_until(exchange, &failure, retry, now_ms, spread()), &failure),
-        };
+        });
     }
     if failure.name == "auth" {
         // Only a person can help. It asks again now and then, and at once when the account is connected.
-        return match due || (renews && exchange.tries <= 1) {
+        return Some(match due || (renews && exchange.tries <= 1) {
             true => Need::Again,
             false => pause(now_ms.saturating_add(asks_again(exchange.tries)), &failure),
-        };
+        });
     }
     let unsure = is_unsure(&failure.name, operation);
     if unsure && let Unsure::Ask = operation.if_unsure.then {
@@ -66,23 +64,23 @@ pub(super) fn need(
             "{}; it is not known whether `{}` was carried out: look, then retry or drop",
             failure.message, operation.name
         );
-        return Need::GiveUp(Failure { name: "unknown".into(), message, ..failure });
+        return Some(Need::GiveUp(Failure { name: "unknown".into(), message, ..failure }));
     }
     if due {
-        return repeat(unsure, operation);
+        return Some(repeat(unsure, operation));
     }
     if exchange.answer.is_none() && !unsure {
-        return Need::Again;
+        return Some(Need::Again);
     }
     let tries = exchange.tries.max(1);
     let next = retry.next(&failure.name, tries, exchange.since_ms, now_ms, spread());
     match next {
-        Some(at) => pause(not_before(at, unsure, &operation.if_unsure, &failure, now_ms), &failure),
+        Some(at) => Some(pause(not_before(at, unsure, &operation.if_unsure, &failure, now_ms), &failure)),
         // Out of tries, but the write may stand: look once more before giving up.
         None if unsure && exchange.look.is_none() => {
-            pause(now_ms.saturating_add(millis(operation.if_unsure.wait)), &failure)
+            Some(pause(now_ms.saturating_add(millis(operation.if_unsure.wait)), &failure))
         }
-        None => Need::Nothing,
+        None => None,
     }
 }
 

@@ -199,12 +199,12 @@ impl<'a> Deciding<'a> {
         let retry = action.retry.as_ref().or(workflow.retry.as_ref()).unwrap_or_else(|| Retry::standard());
         let timeout = action.timeout.or(workflow.timeout);
         self.settled(address, retry, timeout)?;
-        let progress = self.state.progress.get(address);
+        let looked = self.state.progress.get(address).map(|progress| progress.looked.as_slice());
         let records = if frame.is_outermost() { self.linkable(spot.roots) } else { Vec::new() };
         let context = Context {
             scope: spot.scope(self),
-            exchanges: progress.map(|progress| progress.exchanges.as_slice()).unwrap_or_default(),
-            looked: progress.map(|progress| progress.looked.as_slice()).unwrap_or_default(),
+            exchanges: self.state.exchanges(address),
+            looked: looked.unwrap_or_default(),
             event: &self.start.event,
             now_ms: self.now_ms,
             records: &records,

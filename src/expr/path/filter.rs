@@ -10,6 +10,8 @@ use jsonpath_rust::query::Query;
 use jsonpath_rust::query::state::State;
 use serde_json::Value;
 
+use crate::expr::needs::Needs;
+
 /// What a compiled regular expression may take, in bytes: it is compiled anew for each value.
 const REGEX_SIZE_MAX: usize = 64 * 1024;
 /// What a filter with a regular expression counts beside one without.
@@ -17,16 +19,16 @@ const REGEX_COST: usize = 50;
 /// What a filter that looks below its values counts.
 const DESCENT_COST: usize = 20;
 
-/// The roots that the filters of a path read.
+/// What the filters of a path read of the roots.
 ///
 /// # Errors
 /// What a filter may not do, in words.
-pub(super) fn check(segments: &[Segment]) -> Result<Vec<String>, String> {
-    let mut roots = Vec::new();
+pub(super) fn check(segments: &[Segment]) -> Result<Needs, String> {
+    let mut needs = Needs::default();
     for filter in segments.iter().flat_map(selectors).filter_map(as_filter) {
-        check_filter(filter, &mut roots)?;
+        check_filter(filter, &mut needs)?;
     }
-    Ok(roots)
+    Ok(needs)
 }
 
 /// Does an item pass? `root` is what `$` means.
@@ -70,35 +72,42 @@ fn as_filter(selector: &Selector) -> Option<&Filter> {
     }
 }
 
-fn check_filter(filter: &Filter, roots: &mut Vec<String>) -> Result<(), String> {
+fn check_filter(filter: &Filter, needs: &mut Needs) -> Result<(), String> {
     match filter {
-        Filter::Or(parts) | Filter::And(parts) => parts.iter().try_for_each(|part| check_filter(part, roots)),
-        Filter::Atom(FilterAtom::Filter { expr, .. }) => check_filter(expr, roots),
-        Filter::Atom(FilterAtom::Test { expr, .. }) => check_test(expr, roots),
-        Filter::Atom(FilterAtom::Comparison(comparison)) => check_comparison(comparison, roots),
+        Filter::Or(parts) | Filter::And(parts) => parts.iter().try_for_each(|part| check_filter(part, needs)),
+        Filter::Atom(FilterAtom::Filter { expr, .. }) => check_filter(expr, needs),
+        Filter::Atom(FilterAtom::Test { expr, .. }) => check_test(expr, needs),
+        Filter::Atom(FilterAtom::Comparison(comparison)) => check_comparison(comparison, needs),
     }
 }
 
-fn check_comparison(comparison: &Comparison, roots: &mut Vec<String>) -> Result<(), String> {
+fn check_comparison(comparison: &Comparison, needs: &mut Needs) -> Result<(), String> {
     let (left, right) = comparison.vals();
     for side in [left, right] {
         match side {
             Comparable::Literal(_) | Comparable::SingularQuery(SingularQuery::Current(_)) => {}
-            Comparable::SingularQuery(SingularQuery::Root(segments)) => roots.push(match segments.first() {
-                Some(SingularQuerySegment::Name(name)) => name.clone(),
-                _ => return Err("a filter may read `$` only by the name of a root, as in `$.vars.limit`".to_owned()),
-            }),
-            Comparable::Function(function) => check_function(function, roots)?,
+            Comparable::SingularQuery(SingularQuery::Root(segments)) => {
+                let names = segments.iter().map_while(|segment| match segment {
+                    SingularQuerySegment::Name(name) => Some(name.clone()),
+                    SingularQuerySegment::Index(_) => None,
+                });
+                let names: Vec<String> = names.collect();
+                if names.is_empty() {
+                    return Err("a filter may read `$` only by the name of a root, as in `$.vars.limit`".to_owned());
+                }
+                needs.add(&names);
+            }
+            Comparable::Function(function) => check_function(function, needs)?,
         }
     }
     Ok(())
 }
 
-fn check_test(test: &Test, roots: &mut Vec<String>) -> Result<(), String> {
+fn check_test(test: &Test, needs: &mut Needs) -> Result<(), String> {
     match test {
         Test::RelQuery(segments) => check_below(segments),
-        Test::AbsQuery(query) => check_absolute(query, roots),
-        Test::Function(function) => check_function(function, roots),
+        Test::AbsQuery(query) => check_absolute(query, needs),
+        Test::Function(function) => check_function(function, needs),
     }
 }
 
@@ -115,32 +124,39 @@ fn check_below(segments: &[Segment]) -> Result<(), String> {
     Ok(())
 }
 
-fn check_absolute(query: &JpQuery, roots: &mut Vec<String>) -> Result<(), String> {
-    match query.segments.first() {
-        Some(Segment::Selector(Selector::Name(name))) if query.segments.iter().all(is_single) => {
-            roots.push(name.clone());
-            Ok(())
-        }
-        _ => {
-            Err("a filter may not search the whole document for each item; read one value, as in `$.vars.limit`"
-                .to_owned())
-        }
+fn check_absolute(query: &JpQuery, needs: &mut Needs) -> Result<(), String> {
+    let names = names(&query.segments);
+    if names.is_empty() || !query.segments.iter().all(is_single) {
+        return Err(
+            "a filter may not search the whole document for each item; read one value, as in `$.vars.limit`".to_owned()
+        );
     }
+    needs.add(&names);
+    Ok(())
+}
+
+/// The names with which a path begins.
+pub(super) fn names(segments: &[Segment]) -> Vec<String> {
+    let names = segments.iter().map_while(|segment| match segment {
+        Segment::Selector(Selector::Name(name)) => Some(name.clone()),
+        _ => None,
+    });
+    names.collect()
 }
 
 fn is_single(segment: &Segment) -> bool {
     matches!(segment, Segment::Selector(Selector::Name(_) | Selector::Index(_)))
 }
 
-fn check_function(function: &TestFunction, roots: &mut Vec<String>) -> Result<(), String> {
+fn check_function(function: &TestFunction, needs: &mut Needs) -> Result<(), String> {
     match function {
         TestFunction::Custom(name, _) => Err(format!(
             "there is no function `{name}`; a filter knows `length`, `count`, `value`, `match` and `search`"
         )),
-        TestFunction::Length(argument) => check_argument(argument, roots),
-        TestFunction::Value(argument) | TestFunction::Count(argument) => check_argument(argument, roots),
+        TestFunction::Length(argument) => check_argument(argument, needs),
+        TestFunction::Value(argument) | TestFunction::Count(argument) => check_argument(argument, needs),
         TestFunction::Search(text, pattern) | TestFunction::Match(text, pattern) => {
-            check_argument(text, roots)?;
+            check_argument(text, needs)?;
             let FnArg::Literal(Literal::String(pattern)) = pattern else {
                 return Err("the pattern of `match` and `search` must be constant text".to_owned());
             };
@@ -153,10 +169,10 @@ fn check_function(function: &TestFunction, roots: &mut Vec<String>) -> Result<()
     }
 }
 
-fn check_argument(argument: &FnArg, roots: &mut Vec<String>) -> Result<(), String> {
+fn check_argument(argument: &FnArg, needs: &mut Needs) -> Result<(), String> {
     match argument {
         FnArg::Literal(_) => Ok(()),
-        FnArg::Test(test) => check_test(test, roots),
+        FnArg::Test(test) => check_test(test, needs),
         FnArg::Filter(_) => Err("a function in a filter takes a path or a constant".to_owned()),
     }
 }

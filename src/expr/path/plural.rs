@@ -3,11 +3,12 @@
 //! The crate's own walk writes down a path for each value and knows no limit, so only its filters are used.
 
 use jsonpath_rust::parser::model::{Filter, Segment, Selector};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::types::Link;
 use super::{filter, item_at};
 use crate::expr::Scope;
+use crate::expr::needs::Needs;
 
 /// The most values that a path gives, at its end or on the way.
 const RESULTS_MAX: usize = 100_000;
@@ -17,24 +18,20 @@ const STEPS_MAX: usize = 1_000_000;
 #[derive(Clone, Debug)]
 pub(super) struct Plural {
     segments: Vec<Segment>,
-    /// The roots that filters read (`$.vars` in `[?@.x == $.vars.y]`).
-    filter_roots: Vec<String>,
+    /// What filters read of the roots (`$.vars.y` in `[?@.x == $.vars.y]`).
+    needs: Needs,
 }
 
 impl Plural {
     /// # Errors
     /// A filter whose work could not be bounded.
     pub(super) fn new(segments: Vec<Segment>) -> Result<Plural, String> {
-        let filter_roots = filter::check(&segments)?;
-        Ok(Plural { segments, filter_roots })
+        let needs = filter::check(&segments)?;
+        Ok(Plural { segments, needs })
     }
 
     pub(super) fn names(&self) -> Vec<String> {
-        let leading = self.segments.iter().map_while(|segment| match segment {
-            Segment::Selector(Selector::Name(name)) => Some(name.clone()),
-            _ => None,
-        });
-        leading.collect()
+        filter::names(&self.segments)
     }
 
     /// The segments as links, up to the first whose type cannot be followed; and whether that are all.
@@ -79,11 +76,7 @@ impl Plural {
 
     /// What `$` means inside filters, as far as they read it, where it is not one value.
     fn gathered(&self, scope: &Scope<'_>) -> Option<Value> {
-        if self.filter_roots.is_empty() || scope.bare().is_some() {
-            return None;
-        }
-        let seen = self.filter_roots.iter().filter_map(|name| Some((name.clone(), scope.root(name)?.clone())));
-        Some(Value::Object(seen.collect::<Map<_, _>>()))
+        (!self.needs.is_empty() && scope.bare().is_none()).then(|| Value::Object(self.needs.of_scope(scope)))
     }
 }
 

@@ -7,40 +7,29 @@ use rhai::{Dynamic, Map};
 use serde_json::{Number, Value};
 
 use super::told::kind_of;
+use crate::expr::Scope;
+use crate::expr::needs::Needs;
 
-/// What is found under the first of each of these names, and of it only what the further names read: a script that
-/// reads one field need not carry the whole record.
-pub(super) fn read_of<'v>(reads: &[&[String]], find: &dyn Fn(&str) -> Option<&'v Value>) -> Map {
-    let mut seen = Map::new();
-    for (name, _) in reads.iter().filter_map(|names| names.split_first()) {
-        let Some(value) = find(name).filter(|_| !seen.contains_key(name.as_str())) else { continue };
-        let below = reads.iter().filter_map(|names| names.split_first().filter(|(first, _)| *first == name));
-        let below: Vec<&[String]> = below.map(|(_, rest)| rest).collect();
-        let value = match value {
-            Value::Object(fields) if below.iter().all(|names| !names.is_empty()) => {
-                Dynamic::from_map(read_of(&below, &|name: &str| fields.get(name)))
-            }
-            whole => into_script(whole),
-        };
-        seen.insert(name.into(), value);
-    }
-    seen
+/// What a script reads, as far as it is there: each root that it names is there, if only as nothing.
+pub(super) fn read_of(needs: &Needs, scope: &Scope<'_>) -> Map {
+    let mut found = needs.of_scope(scope);
+    needs.roots().map(|root| (root.into(), into_script(found.swap_remove(root).unwrap_or_default()))).collect()
 }
 
-fn into_script(value: &Value) -> Dynamic {
+fn into_script(value: Value) -> Dynamic {
     match value {
         Value::Null => Dynamic::UNIT,
-        Value::Bool(value) => Dynamic::from_bool(*value),
+        Value::Bool(value) => Dynamic::from_bool(value),
         Value::Number(number) => match (number.as_i64(), number.as_u64()) {
             (Some(number), _) => Dynamic::from_int(number),
             // Beyond the integers that scripts count with; carried along, it stays what it is.
             (None, Some(number)) => Dynamic::from(number),
             (None, None) => number.as_f64().map_or(Dynamic::UNIT, Dynamic::from_float),
         },
-        Value::String(text) => Dynamic::from(text.clone()),
-        Value::Array(items) => Dynamic::from_array(items.iter().map(into_script).collect()),
+        Value::String(text) => Dynamic::from(text),
+        Value::Array(items) => Dynamic::from_array(items.into_iter().map(into_script).collect()),
         Value::Object(fields) => {
-            Dynamic::from_map(fields.iter().map(|(name, field)| (name.into(), into_script(field))).collect())
+            Dynamic::from_map(fields.into_iter().map(|(name, field)| (name.into(), into_script(field))).collect())
         }
     }
 }

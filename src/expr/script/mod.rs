@@ -15,6 +15,7 @@ use std::sync::{Arc, LazyLock};
 use rhai::{AST, Position};
 use serde_json::Value;
 
+use super::needs::Needs;
 use super::{Fault, Problem, Read, Scope, shown};
 use crate::source::{File, Written};
 use engine::Budget;
@@ -35,6 +36,7 @@ struct Compiled {
     ast: AST,
     /// What is read of the context; the pointer is that of the script itself.
     reads: Vec<Read>,
+    needs: Needs,
 }
 
 impl Script {
@@ -51,7 +53,8 @@ impl Script {
         };
         let (reads, hidden) = reads::reads(&ast, text);
         let problems = calls::calls(&ast, text).into_iter().chain(hidden).collect();
-        let compiled = Compiled { text: text.to_owned(), ast, reads };
+        let needs = Needs::of_reads(reads.iter().map(|read| read.names.as_slice()));
+        let compiled = Compiled { text: text.to_owned(), ast, reads, needs };
         (Some(Script { compiled: Arc::new(compiled), written: None }), problems)
     }
 
@@ -85,10 +88,8 @@ impl Script {
     }
 
     fn made(&self, scope: &Scope<'_>, budget: &Budget) -> Result<Option<Value>, Fault> {
-        let Compiled { ast, reads, .. } = &*self.compiled;
-        let names: Vec<&[String]> = reads.iter().map(|read| read.names.as_slice()).collect();
-        let roots = data::read_of(&names, &|root| Some(scope.root(root).unwrap_or(&Value::Null)));
-        let given = engine::run(ast, roots, budget).map_err(|error| {
+        let Compiled { ast, needs, .. } = &*self.compiled;
+        let given = engine::run(ast, data::read_of(needs, scope), budget).map_err(|error| {
             let (at, message) = told::fault(&error);
             self.fault(at, &message)
         })?;

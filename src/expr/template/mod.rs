@@ -9,15 +9,15 @@ mod prepare;
 mod render;
 mod scan;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use handlebars::template::Template as Parsed;
 use handlebars::{TemplateError, TemplateErrorReason};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::helper::Helper;
+use super::needs::Needs;
 use super::{Fault, Path, Problem, Read, Scope};
 use plain::Plain;
 use prepare::Prepared;
@@ -65,10 +65,7 @@ impl Template {
         for read in &mut prepared.reads {
             read.part = word(text, &read.text);
         }
-        let mut needs = Needs::default();
-        for read in &prepared.reads {
-            needs.add(&read.names);
-        }
+        let needs = Needs::of_reads(prepared.reads.iter().map(|read| read.names.as_slice()));
         let Prepared { reads, paths, shown, helpers } = prepared;
         let plain = Plain::of(&written, &shown);
         let inner = Inner { source: text.to_owned(), parsed, plain, reads, paths, shown, needs, helpers };
@@ -82,7 +79,8 @@ impl Template {
         if let Some(text) = inner.plain.as_ref().and_then(|plain| plain.fill(scope)) {
             return Ok(text);
         }
-        render::render(&inner.parsed, &inner.helpers, inner.needs.of_scope(scope), scope.locale())
+        let data = Value::Object(inner.needs.of_scope(scope));
+        render::render(&inner.parsed, &inner.helpers, data, scope.locale())
     }
 
     /// The paths it reads, as far as they can be known from its text.
@@ -108,45 +106,6 @@ impl Template {
     /// The text depends on the project's zone or country too.
     pub(crate) fn reads_locale(&self) -> bool {
         self.inner.helpers.iter().any(|helper| helper.reads_locale)
-    }
-}
-
-/// What a template reads, as a tree: only this is copied for a rendering, so that a template that reads one field of a
-/// large record costs one field.
-#[derive(Default)]
-struct Needs {
-    below: BTreeMap<String, Needs>,
-    /// The value itself is read, not only a part of it.
-    whole: bool,
-}
-
-impl Needs {
-    fn add(&mut self, names: &[String]) {
-        match names.split_first() {
-            Some((first, rest)) => self.below.entry(first.clone()).or_default().add(rest),
-            None => self.whole = true,
-        }
-    }
-
-    fn of_scope(&self, scope: &Scope<'_>) -> Value {
-        let read = |name: &str, needs: &Needs| match !needs.whole && scope.is_in_parts(name) {
-            true => Some(needs.of_fields(|field| scope.field(name, field))),
-            false => scope.root(name).map(|value| needs.of(value)),
-        };
-        let roots = self.below.iter().filter_map(|(name, needs)| Some((name.clone(), read(name, needs)?)));
-        Value::Object(roots.collect::<Map<_, _>>())
-    }
-
-    fn of_fields<'v>(&self, field: impl Fn(&str) -> Option<&'v Value>) -> Value {
-        let read = self.below.iter().filter_map(|(name, needs)| Some((name.clone(), needs.of(field(name)?))));
-        Value::Object(read.collect::<Map<_, _>>())
-    }
-
-    fn of(&self, value: &Value) -> Value {
-        match value {
-            Value::Object(fields) if !self.whole => self.of_fields(|name| fields.get(name)),
-            other => other.clone(),
-        }
     }
 }
 

@@ -29,7 +29,7 @@ fn only_what_is_read_is_copied() {
     let data =
         json!({ "contact": { "name": "Ada", "notes": ["long"] }, "vars": { "list": [1, 2], "x": 1 }, "event": 1 });
     let copied = template.inner.needs.of_scope(&Scope::new(&data, &Locale::default()));
-    assert_eq!(copied, json!({ "contact": { "name": "Ada" }, "vars": { "list": [1, 2] } }));
+    assert_eq!(Value::Object(copied), json!({ "contact": { "name": "Ada" }, "vars": { "list": [1, 2] } }));
 }
 
 #[test]
@@ -65,7 +65,8 @@ fn what_is_filled_in_without_the_engine_is_what_the_engine_gives() {
     for text in filled.iter().chain(&refused) {
         let template = Template::compile(text).unwrap();
         let inner = &*template.inner;
-        let by_engine = render::render(&inner.parsed, &inner.helpers, inner.needs.of_scope(&scope), &locale);
+        let data = Value::Object(inner.needs.of_scope(&scope));
+        let by_engine = render::render(&inner.parsed, &inner.helpers, data, &locale);
         let plain = inner.plain.as_ref().unwrap_or_else(|| panic!("{text} is plain")).fill(&scope);
         match refused.contains(text) {
             false => assert_eq!(plain, by_engine.ok(), "{text}"),
