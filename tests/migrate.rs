@@ -303,7 +303,7 @@ fn kill(mut child: Child) -> bool {
 async fn killed_when_it_calls(stage: &Stage, cluster: &Cluster) {
     let child = spawned(stage, cluster, "restate");
     until("a run is called", async || {
-        let called = "SELECT id FROM sys_invocation WHERE target_handler_name = 'go_on' AND status <> 'scheduled'";
+        let called = "SELECT id FROM sys_invocation WHERE target_handler_name = 'come_in' AND status <> 'scheduled'";
         (!cluster.query(&stage.client, called).await.is_empty()).then_some(())
     })
     .await;

@@ -11,10 +11,11 @@ fn text(value: &str) -> String {
 /// Calls that are neither over nor for an instant to come. What lines are called for later is no hurry; all else is.
 pub fn under_way() -> String {
     format!(
-        "SELECT target_service_name, status, count(*) AS number, max(last_failure) AS failure FROM sys_invocation \
+        "SELECT target_service_name, target_handler_name, status, count(*) AS number, max(last_failure) AS failure \
+         FROM sys_invocation \
          WHERE target_service_name LIKE {} AND status <> 'completed' \
          AND NOT (status = 'scheduled' AND target_service_name = 'DovetailLine') \
-         GROUP BY target_service_name, status",
+         GROUP BY target_service_name, target_handler_name, status",
         text(SERVICES)
     )
 }

@@ -34,6 +34,7 @@ impl Row {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub(super) struct UnderWay {
     pub target_service_name: String,
+    pub target_handler_name: String,
     pub status: String,
     pub number: u64,
     /// Why one of them failed the last time, in words.

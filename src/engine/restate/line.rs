@@ -8,6 +8,7 @@
 //! An object keeps `line` (ids, the first one's turn it is) and `run/ID` of those that are not over, or have failed.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -99,12 +100,15 @@ pub(super) struct Decided {
 }
 
 /// A pause is looked at again after so long: a limit may be raised meanwhile, and an account connected.
-pub(super) const PAUSE_MS: i64 = 60_000;
+const PAUSE_MS: i64 = 60_000;
 
-/// A run that is called while runs are moved in is called again after so long.
+/// A run that comes in before all others are there asks again after so long.
 const LATER_MS: i64 = 500;
 
 pub(super) const IN_LINE: &str = "line";
+
+/// The handler of [`Desk::come_in`].
+pub(super) const COME_IN: &str = "come_in";
 
 pub(super) fn place(run: &str) -> String {
     format!("run/{run}")
@@ -142,15 +146,6 @@ impl<S: Steps> Desk<'_, S> {
     /// A run is called: its turn has come, or what it waits or pauses for.
     pub async fn go_on(&self, go_on: GoOn) -> Result<(), Stopped> {
         self.may_begin()?;
-        match self.objects.calls() {
-            // Others come to this line meanwhile.
-            Calls::MovingIn => {
-                self.call(go_on, LATER_MS);
-                return Ok(());
-            }
-            Calls::Forgotten => return Ok(()),
-            Calls::Later | Calls::Lived | Calls::MovingOut => {}
-        }
         let GoOn { run, call, well_again } = go_on;
         let mut line = self.line().await?;
         let Some(mut held) = self.steps.get::<Held>(&place(&run)).await? else { return Ok(()) };
@@ -165,6 +160,18 @@ impl<S: Steps> Desk<'_, S> {
             return Ok(());
         }
         self.first_or_wait(line, held, well_again).await
+    }
+
+    /// A run that was moved in goes on as soon as all are in: others may come to its line before it.
+    pub async fn come_in(&self, go_on: GoOn) -> Result<(), Stopped> {
+        self.may_begin()?;
+        let calls = self.objects.calls();
+        match self.steps.step("are all in", ready(calls)).await? {
+            Calls::MovingIn => self.call_in(go_on, LATER_MS),
+            Calls::Forgotten => {}
+            Calls::Later | Calls::Lived | Calls::MovingOut => self.call(go_on, 0),
+        }
+        Ok(())
     }
 
     /// Asked before anything is journalled: what was begun is played back the same way, and called at the same address.
@@ -291,6 +298,7 @@ impl<S: Steps> Desk<'_, S> {
                 self.call(GoOn::called(&run, held.call), (until_ms - now_ms()).min(PAUSE_MS));
                 (true, until_ms)
             }
+            Ended::Leaving => (true, 0),
         };
         if !stays {
             line.remove(0);
@@ -313,9 +321,18 @@ impl<S: Steps> Desk<'_, S> {
     }
 
     pub fn call(&self, go_on: GoOn, after_ms: i64) {
+        self.call_at("go_on", go_on, after_ms);
+    }
+
+    /// As [`Desk::call`], for a run that is moved in.
+    pub fn call_in(&self, go_on: GoOn, after_ms: i64) {
+        self.call_at(COME_IN, go_on, after_ms);
+    }
+
+    fn call_at(&self, handler: &'static str, go_on: GoOn, after_ms: i64) {
         let after_ms = u64::try_from(after_ms).unwrap_or(0);
-        rest::call_after(self.objects, self.this, &go_on, after_ms);
-        self.steps.send(self.this, "go_on", go_on, after_ms);
+        rest::call_after(self.objects, self.this, handler, &go_on, after_ms);
+        self.steps.send(self.this, handler, go_on, after_ms);
     }
 
     /// Tells those who look what is new of a run. A handler that is called once more tells the same once more.

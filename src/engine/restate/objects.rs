@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -40,13 +40,13 @@ pub(super) struct Objects {
 }
 
 /// What becomes of runs that are called here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Calls {
     /// They are lived through.
     Lived,
     /// It is not known yet: they are called again.
     Later,
-    /// Runs are being moved in: they are called again when all are there, at whichever process serves then.
+    /// Runs are being moved in: they are called when all are there, at whichever process serves then.
     MovingIn,
     /// Runs are being moved out: what was decided is kept, and nothing further is.
     MovingOut,

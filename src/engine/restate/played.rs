@@ -22,7 +22,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::admin::UnderWay;
 use super::ingress::Object;
-use super::line::{Arriving, Desk, IN_LINE};
+use super::line::{Arriving, COME_IN, Desk, IN_LINE};
 use super::objects::{self, LINE, Objects, SERVICES};
 use super::steps::{Looks, Steps, Stopped};
 use super::{budget, credential, feed, known, mail, pacts, pairs, places, plans, tokens, turns};
@@ -146,12 +146,13 @@ impl Played {
 
     /// What is at work, or about to be; not what is called at an instant to come.
     pub(super) fn under_way(&self) -> Vec<UnderWay> {
-        let mut numbers: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut numbers: BTreeMap<(&str, String), u64> = BTreeMap::new();
         for call in self.kept.lock().calls.values().filter(|call| call.is_due && call.answer.is_none()) {
-            *numbers.entry(call.of.service).or_default() += 1;
+            *numbers.entry((call.of.service, call.handler.clone())).or_default() += 1;
         }
-        let of = |(service, number): (&str, u64)| UnderWay {
+        let of = |((service, handler), number): ((&str, String), u64)| UnderWay {
             target_service_name: service.to_owned(),
+            target_handler_name: handler,
             status: "played".into(),
             number,
             failure: None,
@@ -412,6 +413,7 @@ impl Attempt {
             (LINE, "accept") => write(&desk().accept(read(message)?).await?),
             (LINE, "begin") => write(&desk().accept(Arriving::New(read(message)?)).await?),
             (LINE, "go_on") => write(&desk().go_on(read(message)?).await?),
+            (LINE, COME_IN) => write(&desk().come_in(read(message)?).await?),
             (LINE, "take_over") => write(&desk().take_over(read(message)?).await?),
             (LINE, "retry") => write(&desk().retry(read(message)?).await?),
             (LINE, "drop_dead") => write(&desk().drop_dead(read(message)?).await?),

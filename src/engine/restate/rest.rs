@@ -158,7 +158,7 @@ fn stand() {
 }
 
 /// A run is to be called after a while.
-pub(super) fn call_after(objects: &Arc<Objects>, line: &Object, go_on: &GoOn, after_ms: u64) {
+pub(super) fn call_after(objects: &Arc<Objects>, line: &Object, handler: &'static str, go_on: &GoOn, after_ms: u64) {
     if after_ms == 0 || !clock::is_turned() || !matches!(objects.ingress, Ingress::Network { .. }) {
         return;
     }
@@ -166,7 +166,7 @@ pub(super) fn call_after(objects: &Arc<Objects>, line: &Object, go_on: &GoOn, af
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(after_ms)).await;
         let once = format!("{go_on:?}");
-        if let Err(error) = objects.ingress.send(&line, "go_on", &go_on, &once).await {
+        if let Err(error) = objects.ingress.send(&line, handler, &go_on, &once).await {
             tracing::warn!(%error, "a run is not called in its time");
         }
     });

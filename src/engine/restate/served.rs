@@ -215,6 +215,12 @@ impl Line {
         Ok(desk!(self, ctx).go_on(call.into_inner()).await?)
     }
 
+    /// See [`super::line::COME_IN`].
+    #[handler]
+    async fn come_in(&self, ctx: ObjectContext<'_>, call: Json<GoOn>) -> HandlerResult<()> {
+        Ok(desk!(self, ctx).come_in(call.into_inner()).await?)
+    }
+
     #[handler]
     async fn retry(&self, ctx: ObjectContext<'_>, decided: Json<Decided>) -> HandlerResult<Json<bool>> {
         Ok(Json(desk!(self, ctx).retry(decided.into_inner()).await?))

@@ -18,7 +18,6 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use super::ingress::Object;
-use super::line::PAUSE_MS;
 use super::objects::{self, Objects, line};
 use super::steps::{Steps, Stopped};
 use super::turns::Taker;
@@ -42,6 +41,8 @@ enum Step {
     },
     /// Nothing is done before it is looked at who is first in line.
     Behind,
+    /// No run is lived through here any more, nor called: all are moved out.
+    Leaving,
     /// An action is to have the turns of these identities before it goes on.
     Wants {
         address: Address,
@@ -80,6 +81,8 @@ pub(super) enum Ended {
     Paused {
         until_ms: i64,
     },
+    /// It is moved out, and goes on there.
+    Leaving,
 }
 
 /// Whose turn it is, and who lives through it.
@@ -133,6 +136,7 @@ pub(super) async fn turn<S: Steps>(
         answer = true;
         match step {
             Step::Behind => return Ok(None),
+            Step::Leaving => return Ok(Some((Ended::Leaving, None))),
             Step::Committed(committed) => {
                 living.journal.lock().extend(committed.entries.iter().cloned());
                 committed.entries.iter().for_each(|entry| state.apply(entry));
@@ -251,7 +255,7 @@ impl Living {
         if !self.is_first {
             return Step::Behind;
         }
-        let Some(engine) = &self.engine else { return Step::Paused { until_ms: now_ms() + PAUSE_MS } };
+        let Some(engine) = &self.engine else { return Step::Leaving };
         let mut alive = self.alive.lock().await;
         let alive = alive.get_or_insert_with(|| self.begin(engine.clone()));
         // A life that is gone needs not be told.

@@ -39,7 +39,7 @@ impl<S: Steps> Desk<'_, S> {
                     due_ms = 0;
                 }
             }
-            self.call(GoOn::called(&run, call), due_ms - now_ms());
+            self.call_in(GoOn::called(&run, call), due_ms - now_ms());
         } else if ending.is_none() {
             let mut line = self.line().await?;
             line.push(run.clone());

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::super::ingress::Object;
-use super::super::line::{Arriving, GoOn};
+use super::super::line::{Arriving, COME_IN, GoOn};
 use super::super::mail::{self, Leaving, Message};
 use super::super::objects::{self, Objects, line, once, pacts_of, pairs, side};
 use super::super::pacts::{self, Agreed, Open};
@@ -305,7 +305,7 @@ impl Moving<'_> {
     async fn call(&self, first: BTreeMap<String, (Object, String)>) -> Result<(), Error> {
         for_each(first.values(), async |(line, run)| {
             let once = json!([self.name, "first", run]).to_string();
-            self.objects.ingress.send(line, "go_on", &GoOn::now(run), &once).await.map(drop)
+            self.objects.ingress.send(line, COME_IN, &GoOn::now(run), &once).await.map(drop)
         })
         .await
     }

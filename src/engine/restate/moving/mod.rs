@@ -22,6 +22,7 @@ use serde_json::json;
 pub(super) use self::held::Taking;
 use super::admin::UnderWay;
 use super::ingress::Ingress;
+use super::line::COME_IN;
 use super::objects::{CREDENTIAL, Calls, KNOWN, LINE, MAIL, Objects, PACTS, PAIRS, PLACE, TOKENS, TURN};
 use super::played::Played;
 use super::{Cluster, called, served};
@@ -219,7 +220,9 @@ async fn quiet(objects: &Objects, tell: impl Fn(&str)) -> Result<(), Error> {
     let (mut begun, mut told, mut looks) = (clock::instant(), clock::instant(), 0);
     let mut last = u64::MAX;
     loop {
-        let at_work = objects.ingress.under_way().await?;
+        let mut at_work = objects.ingress.under_way().await?;
+        // Whoever was moved in asks again and again until all are there.
+        at_work.retain(|one| one.target_handler_name != COME_IN);
         looks = if at_work.is_empty() { looks + 1 } else { 0 };
         if looks >= QUIET {
             return Ok(());
@@ -248,7 +251,7 @@ fn in_words(at_work: &[UnderWay]) -> String {
     let words = at_work.iter().map(|one| {
         let failure = one.failure.as_deref().and_then(|failure| failure.lines().next());
         let why = failure.map(|failure| format!(" ({failure})")).unwrap_or_default();
-        format!("{} {} {}{why}", one.number, one.target_service_name, one.status)
+        format!("{} {}/{} {}{why}", one.number, one.target_service_name, one.target_handler_name, one.status)
     });
     words.collect::<Vec<_>>().join(", ")
 }
