@@ -81,6 +81,25 @@ async fn when_the_queue_is_full_accepting_is_refused_and_commits_wait() {
     assert_eq!(store.counts().await.unwrap().pending, 4_096);
 }
 
+#[tokio::test]
+async fn the_log_stays_short_while_much_is_written() {
+    const AT_ONCE: usize = 50;
+    let folder = Folder::new();
+    let store = open(&folder);
+    let text = |round: usize| json!("x".repeat(60_000 + round));
+    let names: Vec<String> = (0..AT_ONCE).map(|number| format!("c{number}")).collect();
+    for round in 0..40 {
+        // Some 800 pages in a commit, 32,000 of them in all.
+        let kept = join_all(names.iter().map(|name| store.set_cursor(name, text(round)))).await;
+        assert!(kept.iter().all(Result::is_ok));
+        let log = fs::metadata(folder.0.join("dovetail.sqlite3-wal")).unwrap().len();
+        assert!(log < 17_000 * 4_096, "{round}: {log}");
+    }
+    store.close().await;
+    let store = open(&folder);
+    assert_eq!(store.cursor("c7").await.unwrap(), Some(text(39)));
+}
+
 // ---------------------------------------------------------------- the journal
 
 #[tokio::test]

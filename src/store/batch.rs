@@ -7,19 +7,25 @@
 //! ```
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::hooks::Wal;
 
 use super::latency::Latency;
+use super::mover::Mover;
 use super::{Error, shelf};
 
 /// Writes in one transaction.
 const BATCH: usize = 1_024;
+/// Pages in the log that are moved, and so many that nobody writes before they are.
+const LONG: usize = 4_000;
+const LONGEST: usize = 4 * LONG;
 /// Nothing to do for so long is idle. Also the pace of asking whether a full disk has room again.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -53,13 +59,30 @@ pub(super) struct Hand {
     connection: Connection,
     receiver: Receiver<Box<dyn Job>>,
     health: Arc<Health>,
+    /// Pages in the log.
+    log: Arc<AtomicUsize>,
+    /// None: nobody moves the log beside.
+    mover: Option<Mover>,
     /// Something in the log has not been moved to the database file since the last idle moment.
     unmoved: bool,
 }
 
 impl Hand {
-    pub(super) fn new(connection: Connection, receiver: Receiver<Box<dyn Job>>, health: Arc<Health>) -> Self {
-        Self { connection, receiver, health, unmoved: false }
+    /// `folder`: None, if nobody is to move the log beside.
+    pub(super) fn new(
+        mut connection: Connection,
+        folder: Option<PathBuf>,
+        receiver: Receiver<Box<dyn Job>>,
+        health: Arc<Health>,
+    ) -> Result<Self, Error> {
+        let log = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&log);
+        connection.wal_hook(Some(move |_: &mut Wal, pages: i32| {
+            counted.store(usize::try_from(pages).unwrap_or_default(), Ordering::Relaxed);
+            Ok(())
+        }))?;
+        let mover = folder.map(|folder| Mover::new(folder, Arc::clone(&health)));
+        Ok(Self { connection, receiver, health, log, mover, unmoved: false })
     }
 
     /// Works until every sender is gone, or writing has come to an end.
@@ -76,6 +99,7 @@ impl Hand {
                 Ok(first) => {
                     let batch = self.gather(first);
                     self.carry_out(batch);
+                    self.tend_log();
                 }
                 Err(RecvTimeoutError::Timeout) => self.rest(),
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -185,7 +209,7 @@ impl Hand {
         if !self.unmoved && !full {
             return;
         }
-        match self.move_log("PASSIVE") {
+        match move_log(&self.connection, "PASSIVE") {
             Ok(()) => self.unmoved = false,
             Err(error @ Error::Lost(_)) => {
                 let _ = self.health.stopped.set(error);
@@ -198,13 +222,24 @@ impl Hand {
         }
     }
 
-    fn move_log(&self, mode: &str) -> Result<(), Error> {
-        self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))?;
-        Ok(())
+    /// The log stays short.
+    fn tend_log(&mut self) {
+        let pages = self.log.load(Ordering::Relaxed);
+        let is_moved = match &mut self.mover {
+            _ if pages < LONG => return,
+            Some(mover) if pages < LONGEST => mover.has_moved(),
+            _ => Ok(true),
+        };
+        let tended =
+            is_moved.and_then(|is_moved| if is_moved { move_log(&self.connection, "PASSIVE") } else { Ok(()) });
+        if let Err(error @ Error::Lost(_)) = tended {
+            let _ = self.health.stopped.set(error);
+        }
     }
 
     /// After `Lost` the log is left as it is, for the recovery of the next start.
-    fn end(self) {
+    fn end(mut self) {
+        drop(self.mover.take());
         let refused = Err(self.health.why_stopped());
         let lost = self.health.stopped.get().is_some();
         for job in self.receiver.try_iter() {
@@ -213,9 +248,15 @@ impl Hand {
         if lost {
             let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         } else {
-            let _ = self.move_log("TRUNCATE");
+            let _ = move_log(&self.connection, "TRUNCATE");
         }
     }
+}
+
+/// Moves what is in the log to the database file, as far as this mode of SQLite's goes.
+pub(super) fn move_log(connection: &Connection, mode: &str) -> Result<(), Error> {
+    connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))?;
+    Ok(())
 }
 
 /// Is there room again? A small write that changes nothing anyone reads.

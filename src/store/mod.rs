@@ -34,6 +34,7 @@ mod latency;
 mod links;
 mod measure;
 mod messages;
+mod mover;
 mod moving;
 mod open;
 mod pacts;

@@ -127,11 +127,16 @@ pub(super) fn write_anew(folder: &Path) -> Result<(), Error> {
     cut_log(&connection)
 }
 
-/// Moves the log into the database, and presses that onto the disk: also what was written before without.
-pub(super) fn press(folder: &Path) -> Result<(), Error> {
+/// A connection that moves the log beside whoever writes, as durably.
+pub(super) fn for_moving(folder: &Path) -> Result<Connection, Error> {
     let connection = connect(folder, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     make_durable(&connection)?;
-    cut_log(&connection)
+    Ok(connection)
+}
+
+/// Moves the log into the database, and presses that onto the disk: also what was written before without.
+pub(super) fn press(folder: &Path) -> Result<(), Error> {
+    cut_log(&for_moving(folder)?)
 }
 
 fn cut_log(connection: &Connection) -> Result<(), Error> {

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -52,12 +52,12 @@ impl Store {
     /// `InUse` when another process has it; `Open`.
     pub fn open(folder: &Path) -> Result<Store, Error> {
         let (connection, lock) = open::for_writing(folder)?;
-        Store::of(folder, connection, lock)
+        Store::of(folder, connection, lock, Some(folder.to_owned()))
     }
 
-    fn of(folder: &Path, connection: Connection, lock: File) -> Result<Store, Error> {
+    fn of(folder: &Path, connection: Connection, lock: File, moves: Option<PathBuf>) -> Result<Store, Error> {
         let reader = Reader::open(folder)?;
-        let writer = Writer::start(connection)?;
+        let writer = Writer::start(connection, moves)?;
         Ok(Store { inner: Arc::new(Inner { reader, writer: Some(writer), lock: Mutex::new(Some(lock)) }) })
     }
 
@@ -68,7 +68,7 @@ impl Store {
     pub fn open_for_now(folder: &Path) -> Result<Store, Error> {
         let (connection, lock) = open::for_writing(folder)?;
         connection.pragma_update(None, "synchronous", "OFF")?;
-        Store::of(folder, connection, lock)
+        Store::of(folder, connection, lock, None)
     }
 
     /// Opens the store for looking, also while another process writes. Every write is refused.

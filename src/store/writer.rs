@@ -3,6 +3,7 @@
 //! Whoever waits is answered after COMMIT returned. A write that conflicts does not spoil the others. The bound is permits
 //! that a write holds until it is answered: one, and one more for each 64 KiB that it carries.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Sender};
@@ -38,10 +39,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Result<Self, Error> {
+    /// `folder`: see [`Hand::new`].
+    pub(super) fn start(connection: Connection, folder: Option<PathBuf>) -> Result<Self, Error> {
         let (sender, receiver) = mpsc::channel();
         let health = Arc::new(Health::default());
-        let hand = Hand::new(connection, receiver, Arc::clone(&health));
+        let hand = Hand::new(connection, folder, receiver, Arc::clone(&health))?;
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || hand.run())
@@ -153,7 +155,7 @@ mod tests {
     fn writer() -> Writer {
         let connection = Connection::open_in_memory().unwrap();
         schema::migrate(&connection, 0).unwrap();
-        Writer::start(connection).unwrap()
+        Writer::start(connection, None).unwrap()
     }
 
     async fn set(writer: &Writer, key: &'static str, length: usize) -> Result<(), Error> {
